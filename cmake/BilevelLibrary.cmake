@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# libbilevel.so: the C shims (capi), the host side (csrc) and the kernels of every ISA level. Only what the export map names is
+# visible; every symbol it needs is resolved when it is linked, and it needs nothing but the C and C++ runtimes and threads.
+
+file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cpp ${PROJECT_SOURCE_DIR}/csrc/*.cpp)
+
+if(NOT BILEVEL_HOST_SOURCES) # TEMPORARY
+  set(BILEVEL_HOST_SOURCES ${PROJECT_BINARY_DIR}/none.cpp)
+endif()
+add_library(bilevel SHARED ${BILEVEL_HOST_SOURCES})
+add_library(bilevel::bilevel ALIAS bilevel)
+foreach(target IN LISTS BILEVEL_KERNEL_TARGETS)
+  target_sources(bilevel PRIVATE $<TARGET_OBJECTS:${target}>)
+endforeach()
+bilevel_defaults(bilevel)
+target_link_libraries(bilevel PRIVATE Threads::Threads)
+target_include_directories(bilevel INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+target_compile_options(bilevel PRIVATE -fno-plt)
+
+set(export_map ${PROJECT_SOURCE_DIR}/capi/libbilevel.map)
+target_link_options(bilevel PRIVATE -Wl,--version-script=${export_map} -Wl,--no-undefined -Wl,-z,now)
+set_target_properties(bilevel PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${BILEVEL_ABI_MAJOR}
+                                         LINK_DEPENDS ${export_map} LINKER_LANGUAGE CXX)
