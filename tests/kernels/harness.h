@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a compact description of a plan (Case) to its spec and to random data in guarded memory (Problem). Every array of a
+// call is a logical tensor [task][step][row][column] placed in memory by strides; what lies between its elements is NaN or an
+// impossible index where the array is read, and a pattern where it is written.
+#pragma once
+#include <bilevel/bilevel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "guard.h"
+
+namespace harness {
+
+struct Leaf {
+  int side = BLV_METHOD, leaf = 0;
+  bool gradient = false;  // also a GRADIENT slot
+  int link = BLV_NO_LINK, extent = BLV_NATURAL;
+  bool shared = false;    // the value has task stride 0
+  bool sum = false;       // the gradient has task stride 0
+  bool per_step = false;  // RATE, MOMENTUM, BATCH: one for every step
+  int64_t pad = 0;        // gap between rows, steps and tasks, in elements
+  int dtype = 0;          // of indices; 0: the plan's
+};
+
+struct Case {
+  std::vector<int64_t> widths = {3, 4, 2};
+  int loss = BLV_SQUARED, outer_loss = 0;  // outer_loss 0: no outer objective
+  int activation = BLV_TANH, flags = 0;
+  int64_t rows = 5, outer_rows = 4, tasks = 3;
+  std::vector<int64_t> counts = {}, outer_counts = {};  // of the BLV_ROWS slots
+  int dtype = BLV_F64, kind = BLV_EVALUATE;
+  int64_t vectors = 1;
+  int optimiser = BLV_SGD, store = BLV_STORE_AUTO;
+  int64_t steps = 3, batch_rows = 0;
+  std::vector<Leaf> leaves = {};
+  bool loss_result = true, theta_result = false;
+  int executor = BLV_EXECUTOR_AUTO, plan_flags = 0, max_threads = 0;
+  int64_t workspace_limit = 0;
+  unsigned seed = 1;
+
+  int64_t inputs() const { return widths.front(); }
+  int64_t outputs() const { return widths.back(); }
+  int64_t parameters() const { return blv_parameter_count(static_cast<int64_t>(widths.size()), widths.data(), flags); }
+  int64_t rows_of(int side) const { return side == BLV_OUTER ? outer_rows : rows; }
+  int loss_of(int side) const { return side == BLV_OUTER ? outer_loss : loss; }
+  // Rows of one task: ragged tasks have their own.
+  int64_t count_of(int side, int64_t task) const {
+    const auto &list = side == BLV_OUTER ? outer_counts : counts;
+    return list.empty() ? rows_of(side) : list[task];
+  }
+};
+
+inline int64_t size_of(int dtype) { return dtype == BLV_F64 || dtype == BLV_I64 ? 8 : 4; }
+
+// One slot and its memory.
+struct Array {
+  Leaf leaf;
+  blv_slot slot = {};
+  int64_t tasks = 1, steps = 1, rows = 1, columns = 1;  // distinct ones: 1 where the stride is 0
+  int64_t task_stride = 0, step_stride = 0, row_stride = 0;
+  std::unique_ptr<Guarded> memory;
+
+  bool written() const { return slot.use != BLV_VALUE; }
+  int64_t logical() const { return tasks * steps * rows * columns; }
+  int64_t extent() const {  // elements from the first to the last
+    if (logical() == 0) return 0;
+    return (tasks - 1) * task_stride + (steps - 1) * step_stride + (rows - 1) * row_stride + columns;
+  }
+  int64_t offset(int64_t task, int64_t step, int64_t row, int64_t column) const {
+    return (tasks == 1 ? 0 : task) * task_stride + (steps == 1 ? 0 : step) * step_stride + row * row_stride + column;
+  }
+  void *at(int64_t offset) const { return static_cast<char *>(memory->data()) + offset * size_of(slot.dtype); }
+  template <class T>
+  T load(int64_t offset) const {
+    T v;
+    std::memcpy(&v, at(offset), sizeof v);
+    return v;
+  }
+  double get(int64_t offset) const {
+    switch (slot.dtype) {
+      case BLV_F32: return load<float>(offset);
+      case BLV_F64: return load<double>(offset);
+      case BLV_I32: return load<int32_t>(offset);
+      default: return static_cast<double>(load<int64_t>(offset));
+    }
+  }
+  void set(int64_t offset, double v) {
+    const float f = static_cast<float>(v);
+    const bool whole = slot.dtype == BLV_I32 || slot.dtype == BLV_I64;
+    const int32_t i = whole ? static_cast<int32_t>(v) : 0;
+    const int64_t l = i;
+    const void *from = slot.dtype == BLV_F32 ? (const void *)&f : slot.dtype == BLV_F64 ? (const void *)&v
+                       : slot.dtype == BLV_I32 ? (const void *)&i : (const void *)&l;
+    std::memcpy(at(offset), from, size_of(slot.dtype));
+  }
+};
+
+class Problem {
+ public:
+  explicit Problem(const Case &description) : c(description) {
+    for (const Leaf &leaf : c.leaves) add(leaf, BLV_VALUE);
+    for (const Leaf &leaf : c.leaves) {
+      if (leaf.gradient) add(leaf, BLV_GRADIENT);
+    }
+    if (c.loss_result) add({.leaf = BLV_LOSS}, BLV_RESULT);
+    if (c.theta_result) add({.leaf = BLV_THETA}, BLV_RESULT);
+    std::mt19937_64 random(c.seed);
+    for (Array &a : arrays) fill(a, random);
+  }
+
+  // The spec points into this object.
+  const blv_spec *spec() {
+    objectives_[0] = objective(BLV_INNER);
+    objectives_[1] = objective(BLV_OUTER);
+    evaluate_ = {sizeof evaluate_, BLV_EVALUATE, 0};
+    hvp_ = {{sizeof hvp_, BLV_HVP, 0}, c.vectors};
+    unroll_ = {{sizeof unroll_, BLV_UNROLL, 0}, c.optimiser, c.store, c.steps, c.batch_rows};
+    slots_.clear();
+    for (const Array &a : arrays) slots_.push_back(a.slot);
+    spec_ = {};
+    spec_.size = sizeof spec_;
+    spec_.dtype = c.dtype;
+    spec_.max_threads = c.max_threads;
+    spec_.tasks = c.tasks;
+    spec_.inner = &objectives_[0];
+    spec_.outer = c.outer_loss ? &objectives_[1] : nullptr;
+    spec_.method = c.kind == BLV_EVALUATE ? &evaluate_ : c.kind == BLV_HVP ? &hvp_.head : &unroll_.head;
+    spec_.n_slots = static_cast<int64_t>(slots_.size());
+    spec_.slots = slots_.data();
+    spec_.workspace_limit = c.workspace_limit;
+    spec_.executor = c.executor;
+    spec_.flags = c.plan_flags;
+    return &spec_;
+  }
+
+  std::vector<void *> pointers() const {
+    std::vector<void *> p;
+    for (const Array &a : arrays) p.push_back(a.memory->data());
+    return p;
+  }
+  // The array of a slot; nullptr if there is none.
+  Array *find(int side, int leaf, int use) {
+    for (Array &a : arrays) {
+      if (a.slot.side == side && a.slot.leaf == leaf && a.slot.use == use) return &a;
+    }
+    return nullptr;
+  }
+
+  Case c;
+  std::vector<Array> arrays;
+
+ private:
+  blv_objective objective(int side) const {
+    blv_objective o = {};
+    o.size = sizeof o;
+    o.model = BLV_NETWORK;
+    o.loss = c.loss_of(side);
+    o.activation = c.activation;
+    o.flags = c.flags;
+    o.rows = c.rows_of(side);
+    o.n_widths = static_cast<int64_t>(c.widths.size());
+    o.widths = c.widths.data();
+    return o;
+  }
+  void add(Leaf leaf, int use);
+  void shape(Array &a) const;
+  void fill(Array &a, std::mt19937_64 &random) const;
+  double draw(const Array &a, int64_t task, std::mt19937_64 &random) const;
+
+  blv_objective objectives_[2];
+  blv_method evaluate_;
+  blv_hvp hvp_;
+  blv_unroll unroll_;
+  std::vector<blv_slot> slots_;
+  blv_spec spec_;
+};
+
+}  // namespace harness
+
+#include "harness_data.h"
