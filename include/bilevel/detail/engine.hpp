@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From leaves to plans and executes. The Engine holds the leaves of one computation; asked for the gradient of some
+// arrays, it finds the leaves that lie within each of them, makes (once for each such set) the plan with the GRADIENT
+// slots of those leaves, executes it and adds up.
+#ifndef BILEVEL_DETAIL_ENGINE_HPP
+#define BILEVEL_DETAIL_ENGINE_HPP
+#include <bilevel/detail/leaves.hpp>
+
+#include <functional>
+#include <limits>
+#include <map>
+
+namespace bilevel::detail {
+
+/// Wanted: the gradient with respect to `size` elements at `array`, in the same layout; written to out, of K * size
+/// elements.
+template <class T>
+struct Request {
+  const T *array;
+  std::int64_t size;
+  T *out;
+};
+
+/// Reads `to` wherever a leaf lies in [from, from + size).
+template <class T>
+struct Substitution {
+  const T *from = nullptr;
+  std::int64_t size = 0;
+  const T *to = nullptr;
+};
+
+inline const char *task_failure(std::int32_t status) {
+  switch (status) {
+    case BLV_TASK_BAD_LABEL:
+      return "a label outside [0, outputs), or outside [0, 1] if logistic";
+    case BLV_TASK_BAD_INDEX:
+      return "a minibatch index outside [0, rows)";
+    case BLV_TASK_BAD_ROWS:
+      return "a number of rows outside [0, rows of X]";
+    default:
+      return nullptr;
+  }
+}
+
+template <class T>
+class Engine {
+ public:
+  /// `prototype` has no slots; `vectors` is the K of a Hessian-vector product, else 1; context null: an own one.
+  Engine(Spec prototype, std::vector<Leaf<T>> leaves, Context *context, std::int64_t vectors = 1)
+      : spec_(std::move(prototype)), leaves_(std::move(leaves)), vectors_(vectors), context_(context) {
+    if (context_ == nullptr) own_context_ = std::make_unique<Context>();
+    const auto tasks = static_cast<std::size_t>(spec_.tasks);
+    losses_.assign(tasks, T(0));
+    info_.resize(tasks);
+    theta_.assign(tasks * static_cast<std::size_t>(spec_.inner.parameters()), T(0));
+  }
+
+  /// Runs all tasks. outer false: an unroll without its outer loss.
+  void run(std::span<const Request<T>> wanted, const Substitution<T> &substitution = {}, bool outer = true) {
+    std::uint64_t mask = outer ? 0 : without_outer;
+    for (const Request<T> &r : wanted) mask |= leaves_within(r);
+    Compiled &c = compiled(mask);
+    std::vector<void *> data = bind_inputs(c, substitution);
+    if (c.loss) data.push_back(losses_.data());
+    if (c.theta) data.push_back(theta_.data());
+    const std::vector<bool> direct = bind_gradients(c, wanted, data);
+    // The engine clears what it adds to; gaps between rows stay zero because the kernels never write them.
+    c.plan.execute(context(), spec_.tasks, data, workspace_, info_);
+    refuse_bad_data();
+    for (std::size_t i = 0; i < c.gradients.size(); ++i) {
+      if (!direct[i]) add_scratch(c, i, wanted);
+    }
+  }
+
+  Context &context() { return context_ != nullptr ? *context_ : *own_context_; }
+  const Spec &spec() const { return spec_; }
+  std::span<const T> losses() const { return losses_; }
+  std::span<const T> theta() const { return theta_; }
+  std::span<const blv_task_info> info() const { return info_; }
+  std::string describe() { return compiled(last_).plan.describe(); }
+
+  /// Lets the leaf `name` read another array of the same size.
+  void rebind(std::string_view name, const T *data) {
+    for (Leaf<T> &l : leaves_) {
+      if (l.name == name) l.data = data;
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t without_outer = std::uint64_t{1} << 63;
+
+  struct Compiled {
+    Plan plan;
+    std::vector<std::size_t> inputs, gradients;  ///< indices into leaves_, in the order of the slots
+    bool loss, theta;
+    std::vector<std::vector<T>> scratch;  ///< one per gradient
+  };
+
+  static bool before(const T *a, const T *b) { return std::less<const T *>()(a, b); }
+
+  static bool within(const Leaf<T> &l, const T *array, std::int64_t size) {
+    const auto *begin = static_cast<const T *>(l.data);
+    return l.differentiable() && !before(begin, array) && !before(array + size, begin + l.extent);
+  }
+
+  bool reads(std::size_t leaf, std::uint64_t mask) const {
+    return (mask & without_outer) == 0 || leaves_[leaf].slot.side != BLV_OUTER;
+  }
+
+  std::uint64_t leaves_within(const Request<T> &r) const {
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < leaves_.size(); ++i) {
+      const Leaf<T> &l = leaves_[i];
+      if (!l.differentiable()) continue;
+      const auto *begin = static_cast<const T *>(l.data);
+      if (!before(begin, r.array + r.size) || !before(r.array, begin + l.extent)) continue;
+      if (!within(l, r.array, r.size)) {
+        fail(BLV_INVALID, "gradient: the array of ", r.size, " elements holds only a part of the ", l.extent,
+             " elements of ", l.name, "; accepted: the whole array that the expression was given");
+      }
+      mask |= std::uint64_t{1} << i;
+    }
+    if (mask == 0) {
+      std::string names;
+      for (const Leaf<T> &l : leaves_) {
+        if (l.differentiable()) names += (names.empty() ? "" : ", ") + l.name + " (" + std::to_string(l.extent) + ")";
+      }
+      fail(BLV_INVALID, "gradient: nothing depends on the given array of ", r.size,
+           " elements; accepted: the arrays of ", names, ", or an array that contains them");
+    }
+    return mask;
+  }
+
+  Compiled &compiled(std::uint64_t mask) {
+    last_ = mask;
+    const auto found = cache_.find(mask);
+    if (found != cache_.end()) return found->second;
+    Spec spec = spec_;
+    std::vector<std::size_t> inputs, gradients;
+    for (std::size_t i = 0; i < leaves_.size(); ++i) {
+      if (!reads(i, mask)) continue;
+      inputs.push_back(i);
+      spec.add(leaves_[i].slot);
+    }
+    const bool unroll = std::holds_alternative<blv_unroll>(spec.method);
+    if ((mask & without_outer) != 0) spec.outer.reset();
+    const bool loss = std::holds_alternative<blv_method>(spec.method) || spec.outer.has_value();
+    if (loss) spec.add(result(BLV_LOSS, 1));
+    if (unroll) spec.add(result(BLV_THETA, spec.inner.parameters()));
+    for (std::size_t i = 0; i < leaves_.size(); ++i) {
+      if ((mask >> i & 1) == 0) continue;
+      gradients.push_back(i);
+      spec.add(gradient(leaves_[i]));
+    }
+    Plan plan(context(), spec);
+    for (std::size_t i = 0; i < inputs.size(); ++i) check_extent(plan, i, leaves_[inputs[i]]);
+    const blv_sizes sizes = plan.sizes();
+    workspace_.reserve(sizes.workspace_bytes, sizes.workspace_align);
+    std::vector<std::vector<T>> scratch(gradients.size());
+    Compiled c{std::move(plan), std::move(inputs), std::move(gradients), loss, unroll, std::move(scratch)};
+    return cache_.emplace(mask, std::move(c)).first->second;
+  }
+
+  blv_slot result(std::int32_t leaf, std::int64_t task_stride) const {
+    blv_slot s{};
+    s.side = BLV_METHOD;
+    s.leaf = leaf;
+    s.use = BLV_RESULT;
+    s.dtype = spec_.dtype;
+    s.task_stride = task_stride;
+    return s;
+  }
+
+  blv_slot gradient(const Leaf<T> &l) const {
+    blv_slot s = l.slot;
+    s.use = BLV_GRADIENT;
+    s.link = BLV_NO_LINK;
+    if (std::holds_alternative<blv_hvp>(spec_.method)) s.step_stride = l.extent;
+    return s;
+  }
+
+  static void check_extent(const Plan &plan, std::size_t slot, const Leaf<T> &l) {
+    const std::int64_t extent = plan.extent(slot);
+    if (extent > l.extent) {
+      fail(BLV_INVALID, l.name, ": an array of ", l.extent, " elements; accepted: at least ", extent);
+    }
+  }
+
+  std::vector<void *> bind_inputs(const Compiled &c, const Substitution<T> &sub) const {
+    std::vector<void *> data;
+    data.reserve(c.inputs.size() + 2 + c.gradients.size());
+    for (const std::size_t i : c.inputs) {
+      const void *p = leaves_[i].pointer();
+      if (sub.size > 0 && within(leaves_[i], sub.from, sub.size)) p = sub.to + (static_cast<const T *>(p) - sub.from);
+      data.push_back(const_cast<void *>(p));  // the C ABI has one pointer type; VALUE slots are only read
+    }
+    return data;
+  }
+
+  /// A gradient is written straight to a request's array if it is the only one there at its place, else to scratch.
+  std::vector<bool> bind_gradients(Compiled &c, std::span<const Request<T>> wanted, std::vector<void *> &data) const {
+    std::vector<bool> direct;
+    std::vector<std::pair<const T *, const T *>> taken;
+    for (std::size_t i = 0; i < c.gradients.size(); ++i) {
+      const Leaf<T> &l = leaves_[c.gradients[i]];
+      const auto *begin = static_cast<const T *>(l.data);
+      const auto overlaps = [&](const auto &t) { return before(begin, t.second) && before(t.first, begin + l.extent); };
+      const auto holds = [&](const Request<T> &r) { return within(l, r.array, r.size); };
+      const bool alone =
+          vectors_ == 1 && std::ranges::count_if(wanted, holds) == 1 && std::ranges::none_of(taken, overlaps);
+      direct.push_back(alone);
+      if (alone) {
+        const Request<T> &r = *std::ranges::find_if(wanted, holds);
+        taken.emplace_back(begin, begin + l.extent);
+        data.push_back(r.out + (begin - r.array));
+      } else {
+        c.scratch[i].assign(static_cast<std::size_t>(l.extent * vectors_), T(0));
+        data.push_back(c.scratch[i].data());
+      }
+    }
+    return direct;
+  }
+
+  void add_scratch(const Compiled &c, std::size_t gradient, std::span<const Request<T>> wanted) const {
+    const Leaf<T> &l = leaves_[c.gradients[gradient]];
+    for (const Request<T> &r : wanted) {
+      if (!within(l, r.array, r.size)) continue;
+      const T *from = c.scratch[gradient].data();
+      for (std::int64_t k = 0; k < vectors_; ++k) {
+        T *to = r.out + k * r.size + (static_cast<const T *>(l.data) - r.array);
+        for (std::int64_t e = 0; e < l.extent; ++e) to[e] += *from++;
+      }
+    }
+  }
+
+  void refuse_bad_data() const {
+    if ((spec_.flags & BLV_SKIP_FAILED) != 0) return;
+    for (std::size_t b = 0; b < info_.size(); ++b) {
+      const blv_task_info &t = info_[b];
+      const char *what = task_failure(t.status);
+      if (what == nullptr) continue;
+      const std::string row = t.row >= 0 ? " at row " + std::to_string(t.row) : "";
+      const std::string step = t.step >= 0 ? " in step " + std::to_string(t.step) : "";
+      fail(BLV_INVALID, side_name(t.side), "data of task ", b, ": ", what, row, step);
+    }
+  }
+
+  Spec spec_;
+  std::vector<Leaf<T>> leaves_;
+  std::int64_t vectors_;
+  Context *context_;
+  std::unique_ptr<Context> own_context_;
+  std::map<std::uint64_t, Compiled> cache_;
+  Workspace workspace_;
+  std::vector<T> losses_, theta_;
+  std::vector<blv_task_info> info_;
+  std::uint64_t last_ = 0;
+};
+
+}  // namespace bilevel::detail
+#endif  // BILEVEL_DETAIL_ENGINE_HPP

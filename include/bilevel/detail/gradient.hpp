@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Gradients of an Engine's losses as vectors in the layout of the arrays that were asked for, and their check against
+// central differences.
+#ifndef BILEVEL_DETAIL_GRADIENT_HPP
+#define BILEVEL_DETAIL_GRADIENT_HPP
+#include <bilevel/detail/engine.hpp>
+
+#include <array>
+#include <cmath>
+#include <random>
+#include <tuple>
+
+namespace bilevel {
+
+/// The loss, summed over tasks, and its gradient, in the layout of the array that was asked for.
+template <class T>
+struct LossAndGradient {
+  double loss;
+  std::vector<T> gradient;
+};
+
+namespace detail {
+
+template <class T>
+double total(std::span<const T> losses) {
+  double sum = 0;
+  for (const T loss : losses) sum += static_cast<double>(loss);
+  return sum;
+}
+
+/// Runs the engine for the gradients of `arrays`, each a zeroed vector of the array's size (times K).
+template <class T, class... A>
+auto gradients(Engine<T> &engine, std::int64_t vectors, const A &...arrays) {
+  static_assert(sizeof...(A) > 0, "name the arrays whose gradient is wanted");
+  const std::array<Array<T>, sizeof...(A)> views{array_of<T>(arrays)...};
+  std::array<std::vector<T>, sizeof...(A)> out;
+  std::vector<Request<T>> wanted;
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    if (views[i].number) fail(BLV_INVALID, "gradient: a number; accepted: an array that was given to the expression");
+    out[i].assign(static_cast<std::size_t>(views[i].size * vectors), T(0));
+    wanted.push_back({views[i].data, views[i].size, out[i].data()});
+  }
+  engine.run(wanted);
+  return out;
+}
+
+/// (loss, gradient...) as a LossAndGradient of one array, or a tuple of several.
+template <class T, std::size_t N>
+auto with_loss(double loss, std::array<std::vector<T>, N> &&g) {
+  if constexpr (N == 1) {
+    return LossAndGradient<T>{loss, std::move(g[0])};
+  } else {
+    return std::apply([&](auto &...each) { return std::make_tuple(loss, std::move(each)...); }, g);
+  }
+}
+
+/// See BilevelPlan::check_gradient.
+template <class T>
+double directional_error(Engine<T> &engine, const Array<T> &a, int directions) {
+  if (directions < 1) fail(BLV_INVALID, "check_gradient: directions is ", directions, "; accepted: 1 or more");
+  const std::vector<T> g = std::move(gradients(engine, 1, a)[0]);
+  double norm2 = 0, scale = 1;
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    norm2 += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    scale = std::max(scale, std::abs(static_cast<double>(a.data[i])));
+  }
+  const double h = std::cbrt(static_cast<double>(std::numeric_limits<T>::epsilon())) * scale;
+  std::vector<T> moved(static_cast<std::size_t>(a.size));
+  std::mt19937 random(1);
+  double worst = 0;
+  for (int k = 0; k < directions; ++k) {
+    std::vector<int> sign(moved.size());
+    for (int &s : sign) s = (random() & 1) != 0 ? 1 : -1;
+    const auto loss_at = [&](double step) {
+      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] = static_cast<T>(a.data[i] + sign[i] * step);
+      engine.run({}, {a.data, a.size, moved.data()});
+      return total(engine.losses());
+    };
+    const double difference = (loss_at(h) - loss_at(-h)) / (2 * h);
+    double slope = 0;
+    for (std::size_t i = 0; i < moved.size(); ++i) slope += sign[i] * static_cast<double>(g[i]);
+    const double size = std::max(std::abs(difference), std::sqrt(norm2));
+    const double error = size == 0 ? 0 : std::abs(slope - difference) / size;
+    if (!(error <= worst)) worst = error;  // keeps NaN
+    if (std::isnan(worst)) break;
+  }
+  return worst;
+}
+
+}  // namespace detail
+
+}  // namespace bilevel
+#endif  // BILEVEL_DETAIL_GRADIENT_HPP

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// unroll(...) | reverse(...) makes a BilevelPlan, which trains and computes hypergradients. It keeps its plans and
+// workspace from call to call, reads the user's arrays anew at each call, is used by one thread at a time and is
+// move-only.
+#ifndef BILEVEL_DETAIL_UNROLL_HPP
+#define BILEVEL_DETAIL_UNROLL_HPP
+#include <bilevel/detail/gradient.hpp>
+
+namespace bilevel {
+
+enum class Store : std::int32_t {
+  automatic = BLV_STORE_AUTO,
+  tape = BLV_STORE_TAPE,
+  theta = BLV_STORE_THETA,
+  checkpoints = BLV_STORE_CHECKPOINTS
+};
+
+/// An outer loss whose gradient is taken by reverse accumulation. Made by reverse.
+template <class T>
+struct Reverse {
+  Objective<T> outer;
+};
+
+/// The outer loss at the end of the inner steps; the hypergradient goes back through all of them.
+template <class T>
+Reverse<T> reverse(Objective<T> outer) {
+  return {std::move(outer)};
+}
+
+template <class T>
+class BilevelPlan;
+
+/// T steps of an inner optimiser. Made by unroll; every modifier returns a copy. Pipe it into reverse(outer), or
+/// train().
+template <class T>
+class Unroll {
+ public:
+  /// Use bl::unroll.
+  Unroll(Objective<T> inner, Optimiser<T> optimiser, std::int64_t steps)
+      : inner_(std::move(inner)), optimiser_(std::move(optimiser)), steps_(steps) {
+    if (steps < 0) detail::fail(BLV_INVALID, "unroll: steps is ", steps, "; accepted: 0 or more");
+  }
+
+  /// Initial parameters, P that all tasks share or tasks x P. Default: zeros, for models without hidden layers.
+  template <class A>
+  [[nodiscard]] Unroll from(A &&theta0) const {
+    Unroll u = *this;
+    u.theta0_ = detail::array_of<T>(std::forward<A>(theta0));
+    if (u.theta0_->number) detail::fail(BLV_INVALID, "from: a number; accepted: an array of P or tasks x P parameters");
+    return u;
+  }
+
+  /// Row indices (int32_t or int64_t) of the minibatch of each step, steps x batch_rows; or batch_rows, the same at
+  /// every step; or tasks x steps x batch_rows. The inner mean is then over the minibatch.
+  template <class R>
+  [[nodiscard]] Unroll minibatches(R &&indices, std::int64_t batch_rows) const {
+    Unroll u = *this;
+    u.batches_ = detail::indices(std::forward<R>(indices));
+    u.batch_rows_ = batch_rows;
+    if (batch_rows < 1) detail::fail(BLV_INVALID, "minibatches: batch_rows is ", batch_rows, "; accepted: 1 or more");
+    return u;
+  }
+
+  /// Number of tasks, where no Tensor tells it.
+  [[nodiscard]] Unroll tasks(std::int64_t tasks) const {
+    Unroll u = *this;
+    u.tasks_ = tasks;
+    return u;
+  }
+
+  /// What the reverse sweep finds stored. Default: the fastest that fits the limit.
+  [[nodiscard]] Unroll store(Store store) const {
+    Unroll u = *this;
+    u.store_ = store;
+    return u;
+  }
+  /// Bytes of workspace; the plan stores less to meet it, or throws Error (BLV_TOO_SMALL).
+  [[nodiscard]] Unroll workspace_limit(std::int64_t bytes) const {
+    Unroll u = *this;
+    u.limit_ = bytes;
+    return u;
+  }
+  /// BLV_EXECUTOR_AUTO, BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES.
+  [[nodiscard]] Unroll executor(std::int32_t executor) const {
+    Unroll u = *this;
+    u.executor_ = executor;
+    return u;
+  }
+  /// Tasks that fail (diverge, or have a label or an index out of range) are left out of gradients summed over tasks
+  /// and told by info() only. Default: divergence makes the sum NaN, bad data throws.
+  [[nodiscard]] Unroll skip_failed() const {
+    Unroll u = *this;
+    u.flags_ = BLV_SKIP_FAILED;
+    return u;
+  }
+  /// Where to run. The context must outlive the plan and stay where it is. Default: the plan makes its own, all
+  /// threads.
+  [[nodiscard]] Unroll with(Context &context) const {
+    Unroll u = *this;
+    u.context_ = &context;
+    return u;
+  }
+
+  /// theta_T after the inner steps, tasks x P, without gradients. To call it often, make a plan.
+  std::vector<T> train() const;
+
+ private:
+  friend class BilevelPlan<T>;
+
+  Objective<T> inner_;
+  Optimiser<T> optimiser_;
+  std::int64_t steps_;
+  std::optional<Array<T>> theta0_;
+  std::optional<detail::Indices> batches_;
+  std::int64_t batch_rows_ = 0, tasks_ = 0, limit_ = 0;
+  Store store_ = Store::automatic;
+  std::int32_t executor_ = BLV_EXECUTOR_AUTO, flags_ = 0;
+  Context *context_ = nullptr;
+};
+
+/// `steps` steps of `optimiser` on the loss `inner`.
+template <class T, class U>
+Unroll<T> unroll(Objective<T> inner, const Optimiser<U> &optimiser, std::int64_t steps) {
+  Optimiser<T> o{optimiser.kind, detail::array_of<T>(optimiser.rate), {}};
+  if (optimiser.momentum) o.momentum = detail::array_of<T>(*optimiser.momentum);
+  return {std::move(inner), std::move(o), steps};
+}
+
+/// A bilevel problem that is ready to run: unroll(inner, optimiser, steps) | reverse(outer).
+template <class T>
+class BilevelPlan {
+ public:
+  /// Checks all shapes; throws Error (BLV_INVALID) that names the array, its size and what is accepted. Without
+  /// `outer`, only train() and theta() make sense.
+  BilevelPlan(Unroll<T> unroll, std::optional<Objective<T>> outer) {
+    if (outer) agree_on_outputs(unroll.inner_, *outer);
+    has_outer_ = outer.has_value();
+    engine_ = make_engine(unroll, outer);
+  }
+
+  /// The outer loss at theta_T, summed over tasks, and its gradients: `auto [loss, grad] = plan.hypergradient(phi);`,
+  /// or `auto [loss, g_phi, g_rate] = plan.hypergradient(phi, rate);`.
+  ///
+  /// `arrays` are arrays that the expressions were given (known by their address), or arrays that contain several of
+  /// those; gradient[i] is the derivative with respect to array[i], before any link, over everything that reads
+  /// array[i]: every loss, every task, every step. Elements that nothing reads have gradient 0.
+  ///
+  /// Throws Error: BLV_INVALID (nothing depends on an array; a label or an index of a task is out of range),
+  /// BLV_CANCELLED. Divergence does not throw: loss and gradient are then NaN, and info() tells task and step.
+  template <class... A>
+  auto hypergradient(const A &...arrays) {
+    Engine &e = engine_with_outer();
+    auto g = detail::gradients(e, 1, arrays...);
+    return detail::with_loss(detail::total(e.losses()), std::move(g));
+  }
+
+  /// The outer loss at theta_T, summed over tasks, without gradients.
+  double loss() {
+    Engine &e = engine_with_outer();
+    e.run({});
+    return detail::total(e.losses());
+  }
+
+  /// theta_T, tasks x P, without the outer loss.
+  std::vector<T> train() {
+    Engine &e = engine();
+    e.run({}, {}, false);
+    return {e.theta().begin(), e.theta().end()};
+  }
+
+  /// Largest relative error of the directional derivatives of hypergradient(array) along `directions` random directions
+  /// of signs, against central differences of loss(): |<g, v> - difference| / max(|difference|, |g|). About 1e-9 in
+  /// double and 1e-2 in float if all is well; NaN if a loss is not finite. Does not write `array`. Runs 1 + 2
+  /// directions times.
+  template <class A>
+  double check_gradient(const A &array, int directions = 1) {
+    return detail::directional_error(engine_with_outer(), detail::array_of<T>(array), directions);
+  }
+
+  /// Of the last call: theta_T (tasks x P), outer losses and outcome per task. Views, until the next call.
+  std::span<const T> theta() const { return engine().theta(); }
+  std::span<const T> losses() const { return engine().losses(); }
+  std::span<const blv_task_info> info() const { return engine().info(); }
+
+  /// JSON of the last call's plan (before the first: of loss()): executor, ISA level, what is stored, sizes.
+  std::string describe() { return engine().describe(); }
+
+  /// To cancel from another thread, or to poll the progress.
+  Context &context() { return engine().context(); }
+
+ private:
+  using Engine = detail::Engine<T>;
+
+  Engine &engine() const {
+    detail::alive(engine_.get(), "plan");
+    return *engine_;
+  }
+  Engine &engine_with_outer() const {
+    Engine &e = engine();
+    if (!has_outer_) detail::fail(BLV_INVALID, "this plan has no outer loss; accepted: unroll(...) | reverse(outer)");
+    return e;
+  }
+
+  /// Where both losses only know their largest label, or one knows nothing better, they take the same number of
+  /// classes.
+  static void agree_on_outputs(Objective<T> &inner, Objective<T> &outer) {
+    const bool a = inner.outputs_given(), b = outer.outputs_given();
+    if (a && b) return;
+    const std::int64_t outputs = a ? inner.outputs() : b ? outer.outputs() : std::max(inner.outputs(), outer.outputs());
+    inner.set_outputs(outputs);
+    outer.set_outputs(outputs);
+  }
+
+  static detail::Shape shape_of(const Unroll<T> &u, const std::optional<Objective<T>> &outer) {
+    detail::Shape s;
+    s.tasks = u.tasks_ != 0 ? u.tasks_ : detail::tasks_of(u.inner_);
+    if (u.tasks_ == 0 && s.tasks == 1 && outer) s.tasks = detail::tasks_of(*outer);
+    s.rows = u.inner_.X().rows();
+    s.inputs = u.inner_.X().columns();
+    s.outputs = u.inner_.outputs();
+    s.parameters = u.inner_.parameters();
+    s.steps = u.steps_;
+    return s;
+  }
+
+  static detail::Leaf<T> theta0_leaf(const Unroll<T> &u, const detail::Shape &s) {
+    if (!u.theta0_) {
+      if (!u.inner_.hidden().empty()) {
+        detail::fail(BLV_INVALID,
+                     "theta0: none given, and a network with hidden layers does not learn from zeros; accepted: "
+                     ".from(theta0) with ",
+                     s.parameters, " parameters");
+      }
+      auto zeros = detail::leaf<T>(BLV_METHOD, BLV_THETA0, "theta0", Array<T>{nullptr, s.parameters});
+      zeros.own.assign(static_cast<std::size_t>(s.parameters), T(0));
+      return zeros;
+    }
+    const auto l = detail::leaf<T>(BLV_METHOD, BLV_THETA0, "theta0", *u.theta0_);
+    return detail::shared_or_per_task(l, u.theta0_->size, s.parameters, s.tasks);
+  }
+
+  static detail::Leaf<T> batch_leaf(const Unroll<T> &u, const detail::Shape &s) {
+    const std::int64_t all = s.steps * u.batch_rows_;
+    if (u.batches_->size == u.batch_rows_) {
+      return detail::index_leaf<T>(BLV_INNER, BLV_BATCH, "minibatches", *u.batches_, u.batch_rows_, s.tasks);
+    }
+    auto l = detail::index_leaf<T>(BLV_INNER, BLV_BATCH, "minibatches", *u.batches_, all, s.tasks);
+    l.slot.step_stride = u.batch_rows_;
+    return l;
+  }
+
+  static std::unique_ptr<Engine> make_engine(const Unroll<T> &u, const std::optional<Objective<T>> &outer) {
+    const detail::Shape s = shape_of(u, outer);
+    std::vector<detail::Leaf<T>> leaves;
+    detail::add_leaves(leaves, u.inner_, BLV_INNER, s);
+    if (outer) detail::add_leaves(leaves, *outer, BLV_OUTER, s);
+    leaves.push_back(theta0_leaf(u, s));
+    const Optimiser<T> &o = u.optimiser_;
+    leaves.push_back(detail::sized(detail::leaf<T>(BLV_METHOD, BLV_RATE, "rate", o.rate), o.rate, s, false));
+    if (o.momentum) {
+      leaves.push_back(
+          detail::sized(detail::leaf<T>(BLV_METHOD, BLV_MOMENTUM, "momentum", *o.momentum), *o.momentum, s, false));
+    }
+    if (u.batches_) leaves.push_back(batch_leaf(u, s));
+    Spec spec;
+    spec.dtype = detail::dtype_of<T>;
+    spec.tasks = s.tasks;
+    spec.inner = u.inner_.spec();
+    if (outer) spec.outer = outer->spec();
+    spec.method = unroll_method(o.kind, u.steps_, u.batch_rows_, static_cast<std::int32_t>(u.store_));
+    spec.workspace_limit = u.limit_;
+    spec.executor = u.executor_;
+    spec.flags = u.flags_;
+    return std::make_unique<Engine>(std::move(spec), std::move(leaves), u.context_);
+  }
+
+  std::unique_ptr<Engine> engine_;
+  bool has_outer_ = false;
+};
+
+template <class T, class U>
+BilevelPlan<T> operator|(const Unroll<T> &unroll, const Reverse<U> &reverse) {
+  static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
+  return {unroll, reverse.outer};
+}
+
+template <class T>
+std::vector<T> Unroll<T>::train() const {
+  return BilevelPlan<T>(*this, std::nullopt).train();
+}
+
+}  // namespace bilevel
+#endif  // BILEVEL_DETAIL_UNROLL_HPP
