@@ -28,6 +28,7 @@ class Tape {
     adjoint[root] = 1;
     for (int32_t i = root; i >= 0; i--) {
       const Node &n = nodes_[i];
+      if (adjoint[i] == 0) continue;  // also keeps what is never used, and may be NaN, out of the sums
       if (n.a >= 0) adjoint[n.a] += n.da * adjoint[i];
       if (n.b >= 0) adjoint[n.b] += n.db * adjoint[i];
     }
