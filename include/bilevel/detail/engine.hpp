@@ -51,8 +51,10 @@ class Engine {
       : spec_(std::move(prototype)), leaves_(std::move(leaves)), vectors_(vectors), context_(context) {
     if (context_ == nullptr) own_context_ = std::make_unique<Context>();
     const auto tasks = static_cast<std::size_t>(spec_.tasks);
+    losses_.reserve(tasks + 1);  // one more than used, so that no slot of a plan of 0 tasks is null
     losses_.assign(tasks, T(0));
     info_.resize(tasks);
+    theta_.reserve(1);
     theta_.assign(tasks * static_cast<std::size_t>(spec_.inner.parameters()), T(0));
   }
 
@@ -65,7 +67,6 @@ class Engine {
     if (c.loss) data.push_back(losses_.data());
     if (c.theta) data.push_back(theta_.data());
     const std::vector<bool> direct = bind_gradients(c, wanted, data);
-    // The engine clears what it adds to; gaps between rows stay zero because the kernels never write them.
     c.plan.execute(context(), spec_.tasks, data, workspace_, info_);
     refuse_bad_data();
     for (std::size_t i = 0; i < c.gradients.size(); ++i) {

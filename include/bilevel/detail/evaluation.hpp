@@ -48,9 +48,9 @@ class Evaluation {
   template <class V, class A>
   std::vector<T> cross_product(const V &vectors, const A &array) {
     engine();
-    const Array<T> v = detail::array_of<T>(vectors);
+    const Array<T> v = detail::real_array_of<T>(vectors);
     const std::int64_t K = theta_.size > 0 ? v.size / theta_.size : 0;
-    if (v.number || K < 1 || K > 8 || v.size != K * theta_.size) {
+    if (K < 1 || K > 8 || v.size != K * theta_.size) {
       detail::fail(BLV_INVALID, "vectors: ", v.size, " elements; accepted: 1 to 8 times ", theta_.size,
                    ", the elements of theta");
     }
@@ -107,7 +107,7 @@ class Evaluation {
 /// An Evaluation to call often; see there.
 template <class T, class A>
 Evaluation<T> evaluation(const Objective<T> &objective, A &&theta, std::int64_t tasks = 0) {
-  return {objective, detail::array_of<T>(std::forward<A>(theta)), tasks};
+  return {objective, detail::real_array_of<T>(std::forward<A>(theta)), tasks};
 }
 
 /// `auto [loss, g_theta] = bl::value_and_gradient(objective, theta);`, once; see Evaluation.

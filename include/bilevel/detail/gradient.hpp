@@ -33,11 +33,10 @@ double total(std::span<const T> losses) {
 template <class T, class... A>
 auto gradients(Engine<T> &engine, std::int64_t vectors, const A &...arrays) {
   static_assert(sizeof...(A) > 0, "name the arrays whose gradient is wanted");
-  const std::array<Array<T>, sizeof...(A)> views{array_of<T>(arrays)...};
+  const std::array<Array<T>, sizeof...(A)> views{real_array_of<T>(arrays)...};
   std::array<std::vector<T>, sizeof...(A)> out;
   std::vector<Request<T>> wanted;
   for (std::size_t i = 0; i < views.size(); ++i) {
-    if (views[i].number) fail(BLV_INVALID, "gradient: a number; accepted: an array that was given to the expression");
     out[i].assign(static_cast<std::size_t>(views[i].size * vectors), T(0));
     wanted.push_back({views[i].data, views[i].size, out[i].data()});
   }

@@ -23,7 +23,9 @@ struct Leaf {
   std::vector<T> own{T(0)};
 
   const void *pointer() const { return data != nullptr ? data : own.data(); }
-  bool differentiable() const { return data != nullptr && extent > 0 && slot.dtype == dtype_of<T>; }
+  bool differentiable() const {
+    return data != nullptr && extent > 0 && slot.dtype == dtype_of<T> && slot.leaf != BLV_VECTOR;
+  }
 };
 
 inline const char *side_name(std::int32_t side) {
@@ -60,6 +62,22 @@ L shared_or_per_task(L l, std::int64_t size, std::int64_t each, std::int64_t tas
   return l;
 }
 
+/// "accepted: 1, inputs = 3 or parameters = 8; times tasks with bl::per_task".
+template <class T>
+std::string accepted_sizes(const Array<T> &a, const Shape &s, bool features) {
+  const std::string inputs = "inputs = " + std::to_string(s.inputs),
+                    parameters = "parameters = " + std::to_string(s.parameters);
+  std::string text = "accepted: ";
+  if (a.extent == BLV_NATURAL) text += features ? "1, " + inputs + " or " + parameters : "1 or " + parameters;
+  if (a.extent == BLV_PER_FEATURE) text += features ? inputs : "no bl::per_feature";
+  if (a.extent == BLV_PER_PARAMETER) text += parameters;
+  if (a.per_step) text += ", times steps = " + std::to_string(s.steps);
+  if (a.per_task) text += ", times tasks = " + std::to_string(s.tasks);
+  if (!a.per_step && !features) text += "; times steps with bl::per_step";
+  if (!a.per_task) text += "; times tasks with bl::per_task";
+  return text;
+}
+
 /// A leaf whose extent the number of elements tells: penalty, rate, momentum.
 template <class T>
 Leaf<T> sized(Leaf<T> l, const Array<T> &a, const Shape &s, bool features) {
@@ -67,6 +85,7 @@ Leaf<T> sized(Leaf<T> l, const Array<T> &a, const Shape &s, bool features) {
     l.slot.extent = BLV_SCALAR;
     return l;
   }
+  if (features && a.per_step) fail(BLV_INVALID, l.name, ": bl::per_step; accepted: the same penalty at every step");
   const std::int64_t steps = a.per_step ? s.steps : 1;
   const std::int64_t copies = (a.per_task ? s.tasks : 1) * steps;
   const auto fits = [&](std::int32_t extent, std::int64_t each) {
@@ -78,17 +97,8 @@ Leaf<T> sized(Leaf<T> l, const Array<T> &a, const Shape &s, bool features) {
   fits(BLV_SCALAR, 1);
   if (features) fits(BLV_PER_FEATURE, s.inputs);
   fits(BLV_PER_PARAMETER, s.parameters);
-  if (l.slot.extent == 0) {
-    fail(BLV_INVALID, l.name, ": an array of ", a.size, " elements",
-         a.extent == BLV_PER_FEATURE     ? " per feature"
-         : a.extent == BLV_PER_PARAMETER ? " per parameter"
-                                         : "",
-         "; accepted: 1", features ? ", inputs = " : "", features ? std::to_string(s.inputs) : "",
-         ", or parameters = ", s.parameters, a.per_step ? ", times steps = " : "",
-         a.per_step ? std::to_string(steps) : "",
-         a.per_task ? ", times tasks = " : " (bl::per_task for tasks times as many)",
-         a.per_task ? std::to_string(s.tasks) : "");
-  }
+  if (l.slot.extent == 0)
+    fail(BLV_INVALID, l.name, ": an array of ", a.size, " elements; ", accepted_sizes(a, s, features));
   return l;
 }
 

@@ -89,8 +89,7 @@ class Objective {
   template <class A>
   [[nodiscard]] Objective weights(A &&w) const {
     Objective o = *this;
-    o.weights_ = detail::array_of<T>(std::forward<A>(w));
-    if (o.weights_->number) detail::fail(BLV_INVALID, "weights: a number; accepted: an array with one value per row");
+    o.weights_ = detail::real_array_of<T>(std::forward<A>(w));
     return o;
   }
 
@@ -125,6 +124,7 @@ class Objective {
   [[nodiscard]] Objective on(const Tensor<T> &X, Y &&y) const {
     Objective o(X, detail::targets<T>(std::forward<Y>(y)), loss_, hidden_, activation_, outputs_);
     o.bias_ = bias_;
+    if (!o.outputs_given()) o.outputs_ = std::max(outputs(), o.outputs());
     return o;
   }
 

@@ -46,8 +46,7 @@ class Unroll {
   template <class A>
   [[nodiscard]] Unroll from(A &&theta0) const {
     Unroll u = *this;
-    u.theta0_ = detail::array_of<T>(std::forward<A>(theta0));
-    if (u.theta0_->number) detail::fail(BLV_INVALID, "from: a number; accepted: an array of P or tasks x P parameters");
+    u.theta0_ = detail::real_array_of<T>(std::forward<A>(theta0));
     return u;
   }
 
@@ -175,7 +174,7 @@ class BilevelPlan {
   /// directions times.
   template <class A>
   double check_gradient(const A &array, int directions = 1) {
-    return detail::directional_error(engine_with_outer(), detail::array_of<T>(array), directions);
+    return detail::directional_error(engine_with_outer(), detail::real_array_of<T>(array), directions);
   }
 
   /// Of the last call: theta_T (tasks x P), outer losses and outcome per task. Views, until the next call.

@@ -164,6 +164,13 @@ Array<T> array_of(A &&a) {
   }
 }
 
+/// The same, where a number makes no sense.
+template <class T, class A>
+Array<T> real_array_of(A &&a) {
+  static_assert(!std::is_arithmetic_v<std::remove_cvref_t<A>>, "expected an array here, not a number");
+  return array_of<T>(std::forward<A>(a));
+}
+
 template <class A>
 auto linked(A &&a, std::int32_t link) {
   if constexpr (TensorLike<A>) {
