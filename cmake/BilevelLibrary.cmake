@@ -8,18 +8,29 @@ file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cp
 if(NOT BILEVEL_HOST_SOURCES) # TEMPORARY
   set(BILEVEL_HOST_SOURCES ${PROJECT_BINARY_DIR}/none.cpp)
 endif()
-add_library(bilevel SHARED ${BILEVEL_HOST_SOURCES})
-add_library(bilevel::bilevel ALIAS bilevel)
-foreach(target IN LISTS BILEVEL_KERNEL_TARGETS)
-  target_sources(bilevel PRIVATE $<TARGET_OBJECTS:${target}>)
+add_library(bilevel_host OBJECT ${BILEVEL_HOST_SOURCES})
+bilevel_defaults(bilevel_host)
+target_compile_options(bilevel_host PRIVATE -fno-plt)
+set_target_properties(bilevel_host PROPERTIES POSITION_INDEPENDENT_CODE ON)
+
+set(BILEVEL_OBJECTS)
+foreach(target IN LISTS BILEVEL_KERNEL_TARGETS ITEMS bilevel_host)
+  list(APPEND BILEVEL_OBJECTS $<TARGET_OBJECTS:${target}>)
 endforeach()
+
+add_library(bilevel SHARED ${BILEVEL_OBJECTS})
+add_library(bilevel::bilevel ALIAS bilevel)
 bilevel_defaults(bilevel)
 target_link_libraries(bilevel PRIVATE Threads::Threads)
 target_include_directories(bilevel INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_compile_options(bilevel PRIVATE -fno-plt)
 
 set(export_map ${PROJECT_SOURCE_DIR}/capi/libbilevel.map)
 target_link_options(bilevel PRIVATE -Wl,--version-script=${export_map} -Wl,--no-undefined -Wl,-z,now)
 set_target_properties(bilevel PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${BILEVEL_ABI_MAJOR}
                                          LINK_DEPENDS ${export_map} LINKER_LANGUAGE CXX)
+
+# The same objects for tests of what the library hides.
+add_library(bilevel_internal STATIC EXCLUDE_FROM_ALL ${BILEVEL_OBJECTS})
+set_target_properties(bilevel_internal PROPERTIES LINKER_LANGUAGE CXX)
+target_link_libraries(bilevel_internal PUBLIC Threads::Threads)

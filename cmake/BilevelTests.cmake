@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# How a test becomes a ctest. Three kinds: through the library (bilevel_add_test), in plain C (bilevel_add_c_test), and of kernel
-# headers, compiled and run once per ISA level (bilevel_add_isa_test). Every test carries the label of its folder; a source whose
+# How a test becomes a ctest. Four kinds: through the library (bilevel_add_test), in plain C (bilevel_add_c_test), of what the
+# library hides (bilevel_add_internal_test), and of kernel headers, compiled and run once per ISA level (bilevel_add_isa_test). Every test carries the label of its folder; a source whose
 # name begins with `threads` also carries `threads`, the set that runs under ThreadSanitizer.
 
 include(CheckCXXSourceRuns)
@@ -33,7 +33,6 @@ function(_bilevel_labels source out)
   set(${out} "${labels}" PARENT_SCOPE)
 endfunction()
 
-# In a sanitized build a report ends the test; without ASLR tricks these defaults hold for every test.
 function(_bilevel_executable target source)
   add_executable(${target} ${source})
   bilevel_defaults(${target})
@@ -53,6 +52,14 @@ endfunction()
 function(bilevel_add_test name source)
   _bilevel_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE bilevel::bilevel GTest::gtest_main Threads::Threads ${ARGN})
+  _bilevel_labels(${source} labels)
+  _bilevel_discover(${name} ${name} "${labels}")
+endfunction()
+
+# A GoogleTest source that includes headers of csrc/: it links the library's objects, since the library hides what it tests.
+function(bilevel_add_internal_test name source)
+  _bilevel_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE bilevel_internal GTest::gtest_main Threads::Threads ${ARGN})
   _bilevel_labels(${source} labels)
   _bilevel_discover(${name} ${name} "${labels}")
 endfunction()

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The binary layout of the public header, as programs compiled against version 0.1 know it: offsets of members, sizes of structs,
+ * values of enumerators. An offset or a value never changes while the major number of the ABI stays; a struct that begins with
+ * `size` may grow at its end, and then its line here changes with it; blv_slot and blv_task_info may not.
+ */
+#include <bilevel/bilevel.h>
+#include <stddef.h>
+#include <stdio.h>
+
+struct fact {
+  const char *what;
+  long long now, baseline;
+};
+
+#define S(type, bytes) \
+  { "sizeof(" #type ")", (long long)sizeof(type), bytes }
+#define M(type, member, offset) \
+  { "offsetof(" #type ", " #member ")", (long long)offsetof(type, member), offset }
+#define E(name, value) \
+  { #name, name, value }
+
+static const struct fact facts[] = {
+    S(blv_context_options, 48),
+    M(blv_context_options, size, 0),
+    M(blv_context_options, device, 8),
+    M(blv_context_options, max_isa, 12),
+    M(blv_context_options, threads, 16),
+    M(blv_context_options, reserved, 20),
+    M(blv_context_options, stream, 24),
+    M(blv_context_options, user, 32),
+    M(blv_context_options, parallel_for, 40),
+    S(blv_objective, 48),
+    M(blv_objective, size, 0),
+    M(blv_objective, model, 8),
+    M(blv_objective, loss, 12),
+    M(blv_objective, activation, 16),
+    M(blv_objective, flags, 20),
+    M(blv_objective, rows, 24),
+    M(blv_objective, n_widths, 32),
+    M(blv_objective, widths, 40),
+    S(blv_method, 16),
+    M(blv_method, size, 0),
+    M(blv_method, kind, 8),
+    M(blv_method, reserved, 12),
+    S(blv_hvp, 24),
+    M(blv_hvp, head, 0),
+    M(blv_hvp, vectors, 16),
+    S(blv_unroll, 40),
+    M(blv_unroll, head, 0),
+    M(blv_unroll, optimiser, 16),
+    M(blv_unroll, store, 20),
+    M(blv_unroll, steps, 24),
+    M(blv_unroll, batch_rows, 32),
+    S(blv_slot, 48),
+    M(blv_slot, side, 0),
+    M(blv_slot, leaf, 4),
+    M(blv_slot, use, 8),
+    M(blv_slot, dtype, 12),
+    M(blv_slot, link, 16),
+    M(blv_slot, extent, 20),
+    M(blv_slot, task_stride, 24),
+    M(blv_slot, step_stride, 32),
+    M(blv_slot, row_stride, 40),
+    S(blv_spec, 80),
+    M(blv_spec, size, 0),
+    M(blv_spec, dtype, 8),
+    M(blv_spec, max_threads, 12),
+    M(blv_spec, tasks, 16),
+    M(blv_spec, inner, 24),
+    M(blv_spec, outer, 32),
+    M(blv_spec, method, 40),
+    M(blv_spec, n_slots, 48),
+    M(blv_spec, slots, 56),
+    M(blv_spec, workspace_limit, 64),
+    M(blv_spec, executor, 72),
+    M(blv_spec, flags, 76),
+    S(blv_sizes, 48),
+    M(blv_sizes, size, 0),
+    M(blv_sizes, workspace_bytes, 8),
+    M(blv_sizes, workspace_align, 16),
+    M(blv_sizes, state_bytes, 24),
+    M(blv_sizes, flops, 32),
+    M(blv_sizes, bytes, 40),
+    S(blv_task_info, 48),
+    M(blv_task_info, status, 0),
+    M(blv_task_info, side, 4),
+    M(blv_task_info, step, 8),
+    M(blv_task_info, row, 16),
+    M(blv_task_info, iterations, 24),
+    M(blv_task_info, loss, 32),
+    M(blv_task_info, gradient_norm, 40),
+    E(BLV_OK, 0),
+    E(BLV_INVALID, 1),
+    E(BLV_UNSUPPORTED, 2),
+    E(BLV_TOO_SMALL, 3),
+    E(BLV_NO_DEVICE, 4),
+    E(BLV_NO_MEMORY, 5),
+    E(BLV_VERSION_MISMATCH, 6),
+    E(BLV_CANCELLED, -1),
+    E(BLV_DEVICE_FAULT, -2),
+    E(BLV_INTERNAL, -3),
+    E(BLV_DEVICE_CPU, -1),
+    E(BLV_ISA_BEST, 0),
+    E(BLV_ISA_X86_64_V2, 2),
+    E(BLV_ISA_X86_64_V3, 3),
+    E(BLV_ISA_X86_64_V4, 4),
+    E(BLV_NETWORK, 1),
+    E(BLV_SQUARED, 1),
+    E(BLV_LOGISTIC, 2),
+    E(BLV_CROSS_ENTROPY, 3),
+    E(BLV_TANH, 1),
+    E(BLV_RELU, 2),
+    E(BLV_SIGMOID, 3),
+    E(BLV_SOFTPLUS, 4),
+    E(BLV_NO_BIAS, 1),
+    E(BLV_EVALUATE, 1),
+    E(BLV_HVP, 2),
+    E(BLV_UNROLL, 3),
+    E(BLV_SGD, 1),
+    E(BLV_HEAVY_BALL, 2),
+    E(BLV_STORE_AUTO, 0),
+    E(BLV_STORE_TAPE, 1),
+    E(BLV_STORE_THETA, 2),
+    E(BLV_STORE_CHECKPOINTS, 3),
+    E(BLV_INNER, 1),
+    E(BLV_OUTER, 2),
+    E(BLV_BOTH, 3),
+    E(BLV_METHOD, 4),
+    E(BLV_THETA0, 1),
+    E(BLV_THETA, 2),
+    E(BLV_X, 3),
+    E(BLV_Y, 4),
+    E(BLV_WEIGHT, 5),
+    E(BLV_PENALTY, 6),
+    E(BLV_ROWS, 7),
+    E(BLV_BATCH, 8),
+    E(BLV_RATE, 9),
+    E(BLV_MOMENTUM, 10),
+    E(BLV_VECTOR, 11),
+    E(BLV_LOSS, 12),
+    E(BLV_VALUE, 1),
+    E(BLV_GRADIENT, 2),
+    E(BLV_RESULT, 3),
+    E(BLV_F32, 1),
+    E(BLV_F64, 2),
+    E(BLV_I32, 3),
+    E(BLV_I64, 4),
+    E(BLV_NO_LINK, 0),
+    E(BLV_EXP, 1),
+    E(BLV_SOFTPLUS_LINK, 2),
+    E(BLV_SIGMOID_LINK, 3),
+    E(BLV_NATURAL, 0),
+    E(BLV_SCALAR, 1),
+    E(BLV_PER_FEATURE, 2),
+    E(BLV_PER_PARAMETER, 3),
+    E(BLV_EXECUTOR_AUTO, 0),
+    E(BLV_TASKS_IN_LANES, 1),
+    E(BLV_TASK_PER_CORE, 2),
+    E(BLV_ROWS_OVER_CORES, 3),
+    E(BLV_SKIP_FAILED, 1),
+    E(BLV_TASK_OK, 0),
+    E(BLV_TASK_NOT_FINITE, 1),
+    E(BLV_TASK_BAD_LABEL, 2),
+    E(BLV_TASK_BAD_INDEX, 3),
+    E(BLV_TASK_BAD_ROWS, 4),
+};
+
+int main(void) {
+  int failures = 0;
+  for (size_t i = 0; i < sizeof facts / sizeof facts[0]; ++i) {
+    if (facts[i].now == facts[i].baseline) continue;
+    printf("%s is %lld, was %lld\n", facts[i].what, facts[i].now, facts[i].baseline);
+    ++failures;
+  }
+  printf("%d of %d facts changed\n", failures, (int)(sizeof facts / sizeof facts[0]));
+  return failures != 0;
+}

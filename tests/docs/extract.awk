@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# extract.awk -v prefix=P FILE.md: writes every fenced block whose language is `c` or `cpp` to P_<number>.<language>, with #line, so that
+# the compiler's messages point into the text, and prints the names written.
+/^```/ {
+  if (inside) { inside = 0; if (out != "") close(out); out = ""; next }
+  inside = 1
+  language = substr($0, 4)
+  if (language == "c" || language == "cpp") {
+    out = prefix "_" ++number "." language
+    print out
+    printf "#line %d \"%s\"\n", FNR + 1, FILENAME > out
+  }
+  next
+}
+inside && out != "" { print > out }
