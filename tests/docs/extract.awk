@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # extract.awk -v prefix=P FILE.md: writes every fenced block whose language is `c` or `cpp` to P_<number>.<language>, with #line, so that
-# the compiler's messages point into the text, and prints the names written.
+# the compiler's messages point into the text, and prints the names written. A block of the language `output` goes to
+# P_<number>.output: lines that the program before it must print.
 /^```/ {
   if (inside) { inside = 0; if (out != "") close(out); out = ""; next }
   inside = 1
@@ -10,6 +11,8 @@
     out = prefix "_" ++number "." language
     print out
     printf "#line %d \"%s\"\n", FNR + 1, FILENAME > out
+  } else if (language == "output") {
+    out = prefix "_" number ".output"
   }
   next
 }
