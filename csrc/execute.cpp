@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Running a plan's kernel with the means of a context: threads, cancellation, progress.
+#include "csrc/execute.h"
+
+#include <algorithm>
+
+#include "csrc/context.h"
+#include "csrc/float_mode.h"
+#include "csrc/plan.h"
+
+namespace bilevel {
+namespace {
+
+void run_parallel(void *context, int64_t n, void (*fn)(void *arg, int64_t i), void *arg) {
+  static_cast<blv_context>(context)->parallel_for(n, fn, arg);
+}
+
+Call make_call(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
+  Call call;
+  call.tasks = arguments.tasks;
+  call.data = arguments.data;
+  call.workspace = static_cast<char *>(arguments.workspace);
+  call.info = arguments.info;
+  call.parallel_for = run_parallel;
+  call.parallel_self = context;
+  call.threads = std::min<int64_t>(plan.problem.threads, context->threads);
+  call.cancel = &context->cancel;
+  call.done = &context->done;
+  return call;
+}
+
+void start_progress(blv_context context, int64_t total) {
+  __atomic_store_n(&context->done, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&context->total, total, __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
+blv_status execute(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
+  check_execute(*context, plan, arguments);
+  start_progress(context, plan.kernel->progress_total(plan.problem, arguments.tasks));
+  if (consume_cancel(context)) return BLV_CANCELLED;
+  const DefaultFloatMode mode;
+  const blv_status status = plan.kernel->run(plan.problem, make_call(context, plan, arguments));
+  if (status == BLV_CANCELLED) consume_cancel(context);
+  return status;
+}
+
+}  // namespace bilevel

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which executor runs a problem: pure functions of sizes, so that a choice can be tested and explained.
+#pragma once
+#include <cstdint>
+
+#include "kernels/core/problem.h"
+
+namespace bilevel {
+
+// Bytes that one inner step of one task touches again and again: theta, its adjoint and momentum, the activations of
+// its rows, and the rows themselves unless all tasks share them.
+int64_t step_state_bytes(const Problem &problem);
+
+// Resolves BLV_EXECUTOR_AUTO; a named executor is returned as it is. `lanes`: scalars in a SIMD register.
+//
+// Tasks in lanes or lanes in a task is decided by problem and lanes alone, because the two give different bits. The two
+// executors with lanes in a task give the same bits, so that between them the number of threads may decide.
+int32_t choose_executor(const Problem &problem, int64_t lanes);
+
+}  // namespace bilevel

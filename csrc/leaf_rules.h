@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What bilevel.h says about each leaf, as a table: where it may stand, what it may be used for, its element type and
+// its shape.
+#pragma once
+#include <cstdint>
+
+namespace bilevel {
+
+enum class Elements { plan_dtype, targets, indices };
+enum class Shape { parameters, features, targets, rows, one, batch, by_extent };
+enum class Steps { none, per_step, per_vector };
+
+// Masks have the bit 1 << value set for each accepted value.
+struct LeafRule {
+  int32_t leaf;
+  unsigned methods, sides, uses, extents;
+  Elements elements;
+  Shape shape;
+  Steps steps;
+  bool linked;  // its VALUE may have a link
+};
+
+// nullptr if the method has no such leaf.
+const LeafRule *find_leaf_rule(int32_t leaf, int32_t method);
+
+}  // namespace bilevel
