@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One table over everything in a spec that can be wrong: each row spoils a good spec in one place and says which status and which
+// words the refusal must have. The plan handle is then NULL.
+#include "bad_call.h"
+
+namespace {
+
+using namespace harness;
+
+struct Row {
+  const char *name;
+  int base;  // BLV_EVALUATE, BLV_HVP, BLV_UNROLL; 0: an unroll with class indices and minibatches
+  void (*spoil)(Editable &);
+  blv_status status;
+  const char *words;
+};
+
+constexpr int kIndices = 0, kAny = BLV_UNROLL, kEvaluate = BLV_EVALUATE, kHvp = BLV_HVP;
+
+Case base_case(int base) {
+  if (base == BLV_EVALUATE) return evaluate_case(BLV_SQUARED, BLV_TANH);
+  if (base == BLV_HVP) return hvp_case(BLV_SQUARED, BLV_TANH, 2);
+  if (base == BLV_UNROLL) return unroll_case(BLV_SQUARED, BLV_TANH, BLV_HEAVY_BALL);
+  Case c = unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_SGD, BLV_F64, {.labels = BLV_I32}, {.labels = BLV_I64});
+  c.batch_rows = 3;
+  c.leaves.push_back({.side = BLV_INNER, .leaf = BLV_BATCH, .per_step = true});
+  return c;
+}
+
+const Row kTable[] = {
+    // The spec itself.
+    {"size 0", kAny, [](Editable &e) { e.spec.size = 0; }, BLV_VERSION_MISMATCH, "spec|size|0"},
+    {"size of an older struct", kAny, [](Editable &e) { e.spec.size -= 8; }, BLV_VERSION_MISMATCH, "spec|size"},
+    {"size of a newer struct", kAny, [](Editable &e) { e.spec.size += 8; }, BLV_VERSION_MISMATCH, "spec|size"},
+    {"dtype", kAny, [](Editable &e) { e.spec.dtype = BLV_I32; }, BLV_INVALID, "dtype|3"},
+    {"dtype 0", kAny, [](Editable &e) { e.spec.dtype = 0; }, BLV_INVALID, "dtype|0"},
+    {"max_threads", kAny, [](Editable &e) { e.spec.max_threads = -3; }, BLV_INVALID, "max_threads|-3"},
+    {"tasks", kAny, [](Editable &e) { e.spec.tasks = -1; }, BLV_INVALID, "tasks|-1"},
+    {"inner NULL", kAny, [](Editable &e) { e.spec.inner = nullptr; }, BLV_INVALID, "inner|NULL"},
+    {"outer NULL", kAny, [](Editable &e) { e.spec.outer = nullptr; }, BLV_INVALID, "outer"},
+    {"outer of an evaluate", kEvaluate, [](Editable &e) { e.spec.outer = &e.outer; }, BLV_INVALID, "outer"},
+    {"method NULL", kAny, [](Editable &e) { e.spec.method = nullptr; }, BLV_INVALID, "method|NULL"},
+    {"n_slots", kAny, [](Editable &e) { e.spec.n_slots = -2; }, BLV_INVALID, "n_slots|-2"},
+    {"slots NULL", kAny, [](Editable &e) { e.spec.slots = nullptr; }, BLV_INVALID, "slots|NULL"},
+    {"workspace_limit", kAny, [](Editable &e) { e.spec.workspace_limit = -5; }, BLV_INVALID, "workspace_limit|-5"},
+    {"workspace_limit of 1", kAny, [](Editable &e) { e.spec.workspace_limit = 1; }, BLV_TOO_SMALL, "workspace_limit|1"},
+    {"executor", kAny, [](Editable &e) { e.spec.executor = 4; }, BLV_INVALID, "executor|4"},
+    {"flags", kAny, [](Editable &e) { e.spec.flags = 8; }, BLV_INVALID, "flags|8"},
+    // Objectives.
+    {"objective size", kAny, [](Editable &e) { e.inner.size = 12; }, BLV_VERSION_MISMATCH, "inner|size|12"},
+    {"newer objective", kAny, [](Editable &e) { e.outer.size += 16; }, BLV_VERSION_MISMATCH, "outer|size"},
+    {"model", kAny, [](Editable &e) { e.inner.model = 2; }, BLV_INVALID, "inner|model|2"},
+    {"loss", kAny, [](Editable &e) { e.outer.loss = 99; }, BLV_INVALID, "outer|loss|99"},
+    {"activation", kAny, [](Editable &e) { e.inner.activation = 0; }, BLV_INVALID, "activation|0"},
+    {"objective flags", kAny, [](Editable &e) { e.inner.flags = 2; }, BLV_INVALID, "inner|flags|2"},
+    {"rows", kAny, [](Editable &e) { e.inner.rows = -7; }, BLV_INVALID, "rows|-7"},
+    {"n_widths", kAny, [](Editable &e) { e.inner.n_widths = 1; }, BLV_INVALID, "n_widths|1"},
+    {"widths NULL", kAny, [](Editable &e) { e.inner.widths = nullptr; }, BLV_INVALID, "widths|NULL"},
+    {"width 0", kAny, [](Editable &e) { e.widths[1] = 0; }, BLV_INVALID, "widths[1]|0"},
+    {"width", kAny, [](Editable &e) { e.widths[2] = -9; }, BLV_INVALID, "widths[2]|-9"},
+    {"enormous widths", kAny, [](Editable &e) { e.widths[0] = e.widths[1] = INT64_C(1) << 40; }, BLV_INVALID, "widths"},
+    {"overflowing width", kAny, [](Editable &e) { e.widths[0] = INT64_MAX; }, BLV_INVALID, "widths"},
+    {"outer widths", kAny, [](Editable &e) { e.outer_widths[1] = 5; }, BLV_INVALID, "outer|widths|5"},
+    {"outer n_widths", kAny, [](Editable &e) { e.outer.n_widths = 2; }, BLV_INVALID, "outer|n_widths|2"},
+    {"outer activation", kAny, [](Editable &e) { e.outer.activation = BLV_RELU; }, BLV_INVALID, "outer|activation"},
+    {"outer flags", kAny, [](Editable &e) { e.outer.flags = BLV_NO_BIAS; }, BLV_INVALID, "outer|flags"},
+    {"enormous rows", kAny, [](Editable &e) { e.inner.rows = INT64_MAX / 2; }, BLV_INVALID, "rows"},
+    {"enormous tasks", kAny, [](Editable &e) { e.spec.tasks = INT64_MAX / 2; }, BLV_INVALID, ""},
+    // Methods.
+    {"method size", kAny, [](Editable &e) { e.unroll.head.size = sizeof(blv_method); }, BLV_VERSION_MISMATCH, "method|size"},
+    {"newer method", kHvp, [](Editable &e) { e.hvp.head.size += 8; }, BLV_VERSION_MISMATCH, "method|size"},
+    {"kind", kEvaluate, [](Editable &e) { e.method.kind = 4; }, BLV_INVALID, "kind|4"},
+    {"reserved", kEvaluate, [](Editable &e) { e.method.reserved = 1; }, BLV_INVALID, "reserved|1"},
+    {"no vectors", kHvp, [](Editable &e) { e.hvp.vectors = 0; }, BLV_INVALID, "vectors|0"},
+    {"nine vectors", kHvp, [](Editable &e) { e.hvp.vectors = 9; }, BLV_INVALID, "vectors|9"},
+    {"optimiser", kAny, [](Editable &e) { e.unroll.optimiser = 3; }, BLV_INVALID, "optimiser|3"},
+    {"store", kAny, [](Editable &e) { e.unroll.store = -1; }, BLV_INVALID, "store|-1"},
+    {"steps", kAny, [](Editable &e) { e.unroll.steps = -1; }, BLV_INVALID, "steps|-1"},
+    {"batch_rows", kAny, [](Editable &e) { e.unroll.batch_rows = -1; }, BLV_INVALID, "batch_rows|-1"},
+    {"no batch slot", kAny, [](Editable &e) { e.unroll.batch_rows = 2; }, BLV_INVALID, "BATCH"},
+    {"batch slot without batch_rows", kIndices, [](Editable &e) { e.unroll.batch_rows = 0; }, BLV_INVALID, "BATCH"},
+    // One slot.
+    {"slot side", kAny, [](Editable &e) { e.slots[0].side = 9; }, BLV_INVALID, "slots[0]|side|9"},
+    {"slot leaf", kAny, [](Editable &e) { e.slots[1].leaf = 77; }, BLV_INVALID, "slots[1]|leaf|77"},
+    {"slot use", kAny, [](Editable &e) { e.slots[2].use = 4; }, BLV_INVALID, "slots[2]|use|4"},
+    {"slot dtype", kAny, [](Editable &e) { e.slots[0].dtype = BLV_F32; }, BLV_INVALID, "slots[0]|dtype"},
+    {"slot link", kAny, [](Editable &e) { e.slots[0].link = 4; }, BLV_INVALID, "slots[0]|link|4"},
+    {"link of a gradient", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X, BLV_GRADIENT).link = BLV_EXP; }, BLV_INVALID, "link"},
+    {"link of theta_0", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_THETA0).link = BLV_EXP; }, BLV_INVALID, "link"},
+    {"link of indices", kIndices, [](Editable &e) { e.slot(BLV_INNER, BLV_Y).link = BLV_EXP; }, BLV_INVALID, "link"},
+    {"no extent", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_PENALTY).extent = 0; }, BLV_INVALID, "extent|0"},
+    {"extent of a rate", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_RATE).extent = BLV_PER_FEATURE; }, BLV_INVALID, "extent"},
+    {"extent of x", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X).extent = BLV_SCALAR; }, BLV_INVALID, "extent"},
+    {"extents differ", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_PENALTY, BLV_GRADIENT).extent = BLV_SCALAR; }, BLV_INVALID, "extent"},
+    {"task_stride", kAny, [](Editable &e) { e.slots[0].task_stride = -1; }, BLV_INVALID, "slots[0]|task_stride|-1"},
+    {"step_stride", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_RATE).step_stride = -2; }, BLV_INVALID, "step_stride|-2"},
+    {"row_stride", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X).row_stride = -3; }, BLV_INVALID, "row_stride|-3"},
+    {"row_stride below d", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X, BLV_GRADIENT).row_stride = 2; }, BLV_INVALID, "row_stride|2"},
+    {"tasks overlap", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X, BLV_GRADIENT).task_stride = 14; }, BLV_INVALID, "task_stride|14"},
+    {"enormous stride", kAny, [](Editable &e) { e.slots[0].task_stride = INT64_MAX; }, BLV_INVALID, "slots[0]"},
+    {"shared result", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_LOSS, BLV_RESULT).task_stride = 0; }, BLV_INVALID, "task_stride|0"},
+    {"shared theta_T", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_THETA, BLV_RESULT).task_stride = 0; }, BLV_INVALID, "task_stride"},
+    {"side of x", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X).side = BLV_METHOD; }, BLV_INVALID, "side"},
+    {"side of a rate", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_RATE).side = BLV_INNER; }, BLV_INVALID, "side"},
+    {"outer side of an evaluate", kEvaluate, [](Editable &e) { e.slot(BLV_INNER, BLV_X).side = BLV_OUTER; }, BLV_INVALID, "side"},
+    {"outer batch", kIndices, [](Editable &e) { e.slot(BLV_INNER, BLV_BATCH).side = BLV_OUTER; }, BLV_INVALID, "side"},
+    {"gradient of indices", kIndices, [](Editable &e) {
+       blv_slot s = e.slot(BLV_INNER, BLV_Y);
+       s.use = BLV_GRADIENT;
+       e.add(s);
+     }, BLV_INVALID, "slots"},
+    {"gradient of a batch", kIndices, [](Editable &e) { e.slot(BLV_INNER, BLV_BATCH).use = BLV_GRADIENT; }, BLV_INVALID, "use"},
+    {"value of a loss", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_LOSS, BLV_RESULT).use = BLV_VALUE; }, BLV_INVALID, "use"},
+    {"floating batch", kIndices, [](Editable &e) { e.slot(BLV_INNER, BLV_BATCH).dtype = BLV_F64; }, BLV_INVALID, "dtype"},
+    {"indices of a squared loss", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_Y).dtype = BLV_I32; }, BLV_INVALID, "dtype"},
+    // Slots together.
+    {"a slot twice", kAny, [](Editable &e) { e.add(e.slots[0]); }, BLV_INVALID, "slots"},
+    {"inner and both", kAny, [](Editable &e) { e.slot(BLV_OUTER, BLV_WEIGHT).side = BLV_BOTH; }, BLV_INVALID, "slots"},
+    {"gradient without value", kAny, [](Editable &e) { e.remove(BLV_INNER, BLV_WEIGHT); }, BLV_INVALID, "slots"},
+    {"no x", kAny, [](Editable &e) { e.remove(BLV_INNER, BLV_X), e.remove(BLV_INNER, BLV_X, BLV_GRADIENT); }, BLV_INVALID, "X"},
+    {"no outer y", kAny, [](Editable &e) { e.remove(BLV_OUTER, BLV_Y), e.remove(BLV_OUTER, BLV_Y, BLV_GRADIENT); }, BLV_INVALID, "Y"},
+    {"no theta_0", kAny, [](Editable &e) { e.remove(BLV_METHOD, BLV_THETA0), e.remove(BLV_METHOD, BLV_THETA0, BLV_GRADIENT); },
+     BLV_INVALID, "THETA0"},
+    {"no theta", kEvaluate, [](Editable &e) { e.remove(BLV_METHOD, BLV_THETA), e.remove(BLV_METHOD, BLV_THETA, BLV_GRADIENT); },
+     BLV_INVALID, "THETA"},
+    {"no rate", kAny, [](Editable &e) { e.remove(BLV_METHOD, BLV_RATE), e.remove(BLV_METHOD, BLV_RATE, BLV_GRADIENT); }, BLV_INVALID,
+     "RATE"},
+    {"no momentum", kAny, [](Editable &e) { e.remove(BLV_METHOD, BLV_MOMENTUM), e.remove(BLV_METHOD, BLV_MOMENTUM, BLV_GRADIENT); },
+     BLV_INVALID, "MOMENTUM"},
+    {"no vectors slot", kHvp, [](Editable &e) { e.remove(BLV_METHOD, BLV_VECTOR); }, BLV_INVALID, "VECTOR"},
+    {"theta_0 of an evaluate", kEvaluate, [](Editable &e) { e.slot(BLV_METHOD, BLV_THETA).leaf = BLV_THETA0; }, BLV_INVALID, "leaf"},
+    {"both of different rows", kAny, [](Editable &e) {
+       for (int use : {BLV_VALUE, BLV_GRADIENT}) {
+         e.remove(BLV_OUTER, BLV_WEIGHT, use);
+         e.slot(BLV_INNER, BLV_WEIGHT, use).side = BLV_BOTH;
+       }
+     }, BLV_INVALID, "rows"},
+};
+
+TEST(BadSpec, Table) {
+  const Context context;
+  for (const Row &row : kTable) {
+    SCOPED_TRACE(row.name);
+    Editable e(base_case(row.base));
+    blv_plan plan = nullptr;
+    ASSERT_EQ(blv_plan_create(context.handle, &e.spec, &plan), BLV_OK) << "before it is spoilt: " << blv_context_error(context.handle);
+    blv_plan_destroy(plan);
+    row.spoil(e);
+    plan = reinterpret_cast<blv_plan>(&e);
+    EXPECT_EQ(blv_plan_create(context.handle, &e.spec, &plan), row.status) << blv_context_error(context.handle);
+    EXPECT_EQ(plan, nullptr);
+    expect_message(blv_context_error(context.handle), row.words);
+  }
+}
+
+// A refused spec leaves the context usable, and the message until the next call.
+TEST(BadSpec, ContextGoesOn) {
+  const Context context;
+  EXPECT_STREQ(blv_context_error(context.handle), "");
+  Editable e(base_case(kAny));
+  const int64_t tasks = e.spec.tasks;
+  e.spec.tasks = -1;
+  blv_plan plan = nullptr;
+  EXPECT_EQ(blv_plan_create(context.handle, &e.spec, &plan), BLV_INVALID);
+  e.spec.tasks = tasks;
+  EXPECT_EQ(blv_plan_create(context.handle, &e.spec, &plan), BLV_OK);
+  blv_plan_destroy(plan);
+}
+
+}  // namespace
