@@ -142,7 +142,7 @@ class Engine {
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       if (!reads(i, mask)) continue;
       inputs.push_back(i);
-      spec.add(leaves_[i].slot);
+      spec.slots.push_back(leaves_[i].slot);
     }
     const bool unroll = std::holds_alternative<blv_unroll>(spec.method);
     if ((mask & without_outer) != 0) spec.outer.reset();
@@ -152,7 +152,7 @@ class Engine {
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       if ((mask >> i & 1) == 0) continue;
       gradients.push_back(i);
-      spec.add(gradient(leaves_[i]));
+      spec.slots.push_back(gradient(leaves_[i]));
     }
     Plan plan(context(), spec);
     for (std::size_t i = 0; i < inputs.size(); ++i) check_extent(plan, i, leaves_[inputs[i]]);
@@ -163,14 +163,8 @@ class Engine {
     return cache_.emplace(mask, std::move(c)).first->second;
   }
 
-  blv_slot result(std::int32_t leaf, std::int64_t task_stride) const {
-    blv_slot s{};
-    s.side = BLV_METHOD;
-    s.leaf = leaf;
-    s.use = BLV_RESULT;
-    s.dtype = spec_.dtype;
-    s.task_stride = task_stride;
-    return s;
+  static Slot result(std::int32_t leaf, std::int64_t task_stride) {
+    return {.side = BLV_METHOD, .leaf = leaf, .use = BLV_RESULT, .task_stride = task_stride};
   }
 
   blv_slot gradient(const Leaf<T> &l) const {

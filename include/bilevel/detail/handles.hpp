@@ -148,6 +148,14 @@ inline Method unroll_method(std::int32_t optimiser, std::int64_t steps, std::int
   return blv_unroll{{sizeof(blv_unroll), BLV_UNROLL, 0}, optimiser, store, steps, batch_rows};
 }
 
+/// A blv_slot with defaults, for example Slot{.side = BLV_METHOD, .leaf = BLV_THETA0}.
+struct Slot {
+  std::int32_t side = 0, leaf = 0, use = BLV_VALUE;
+  std::int32_t dtype = 0;  ///< 0: that of the Spec when the slot is added
+  std::int32_t link = BLV_NO_LINK, extent = BLV_NATURAL;
+  std::int64_t task_stride = 0, step_stride = 0, row_stride = 0;
+};
+
 /// A blv_spec that owns what it points to. Fill it, then make a Plan.
 struct Spec {
   std::int32_t dtype = BLV_F32;
@@ -162,8 +170,9 @@ struct Spec {
   std::int32_t flags = 0;
 
   /// Appends a slot and returns its index, the place of its pointer in Plan::execute.
-  std::size_t add(const blv_slot &slot) {
-    slots.push_back(slot);
+  std::size_t add(const Slot &s) {
+    slots.push_back({s.side, s.leaf, s.use, s.dtype == 0 ? dtype : s.dtype, s.link, s.extent, s.task_stride,
+                     s.step_stride, s.row_stride});
     return slots.size() - 1;
   }
 };

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plans in several threads, one plan under two contexts, cancellation and progress.
+#include <thread>
+
+#include "problems.h"
+
+namespace bl = bilevel;
+using problems::labels;
+using problems::random;
+
+namespace {
+
+struct Problem {
+  static constexpr std::int64_t n = 60, d = 10, c = 4;
+  std::vector<float> x = random<float>(n * d, 1), phi = random<float>(n, 2);
+  std::vector<std::int32_t> y = labels(n, c);
+
+  auto unroll(std::int64_t steps) const {
+    return bl::unroll(bl::softmax(bl::Matrix(x, n, d), y).weights(bl::sigmoid(phi)), bl::sgd(0.1), steps);
+  }
+  auto outer() const { return bl::softmax(bl::Matrix(x, n, d), y); }
+};
+
+}  // namespace
+
+TEST(Threads, TwoPlansInTwoThreads) {
+  const Problem p;
+  bl::Context one({.threads = 1}), two({.threads = 2});
+  auto a = p.unroll(30).with(one) | bl::reverse(p.outer()), b = p.unroll(30).with(two) | bl::reverse(p.outer());
+  const auto expected = (p.unroll(30) | bl::reverse(p.outer())).hypergradient(p.phi).gradient;
+  std::vector<std::vector<float>> from_a, from_b;
+  const auto work = [&](auto &plan, auto &results) {
+    for (int i = 0; i < 20; ++i) results.push_back(plan.hypergradient(p.phi).gradient);
+  };
+  std::thread other([&] { work(b, from_b); });
+  work(a, from_a);
+  other.join();
+  for (const auto &g : from_a) EXPECT_EQ(g, expected);  // the same bits, on any number of threads
+  for (const auto &g : from_b) EXPECT_EQ(g, expected);
+}
+
+TEST(Threads, OneCPlanUnderTwoContexts) {
+  const std::vector<double> x = random(24, 1), y = random(8, 2), theta = random(4, 3);
+  bl::Spec spec;
+  spec.dtype = BLV_F64;
+  spec.inner = {.loss = BLV_SQUARED, .widths = {3, 1}, .rows = 8};
+  spec.max_threads = 1;
+  spec.add({.side = BLV_INNER, .leaf = BLV_X});
+  spec.add({.side = BLV_INNER, .leaf = BLV_Y});
+  spec.add({.side = BLV_METHOD, .leaf = BLV_THETA});
+  spec.add({.side = BLV_METHOD, .leaf = BLV_THETA, .use = BLV_GRADIENT});
+  const bl::Context one, two;
+  const bl::Plan plan(one, spec);
+  std::vector<double> g1(4), g2(4);
+  const auto run = [&](const bl::Context &context, std::vector<double> &g) {
+    const bl::Workspace workspace(plan.sizes());
+    const auto in = [](const std::vector<double> &a) { return const_cast<double *>(a.data()); };
+    void *const data[] = {in(x), in(y), in(theta), g.data()};
+    for (int i = 0; i < 200; ++i) plan.execute(context, 1, data, workspace);
+  };
+  std::thread other([&] { run(two, g2); });
+  run(one, g1);
+  other.join();
+  EXPECT_EQ(g1, g2);
+  EXPECT_EQ(g1, bl::value_and_gradient(bl::least_squares(bl::Matrix(x, 8, 3), y), theta).gradient);
+}
+
+TEST(Threads, CancelThrowsAndThePlanGoesOn) {
+  const Problem p;
+  auto plan = p.unroll(50) | bl::reverse(p.outer());
+  const auto expected = plan.hypergradient(p.phi).gradient;
+  EXPECT_EQ(plan.context().progress().done, plan.context().progress().total);
+  plan.context().cancel();  // the next execute takes it
+  expect_error(BLV_CANCELLED, {}, [&] { plan.hypergradient(p.phi); });
+  EXPECT_EQ(plan.hypergradient(p.phi).gradient, expected);
+}
+
+TEST(Threads, CancelOfARunningPlan) {
+  const Problem p;
+  auto plan = p.unroll(20'000'000).store(bl::Store::checkpoints) |
+              bl::reverse(p.outer());  // far more than a test would wait for
+  plan.context();
+  std::thread other([&] {
+    while (plan.context().progress().done == 0) std::this_thread::yield();
+    plan.context().cancel();
+  });
+  expect_error(BLV_CANCELLED, {}, [&] { plan.train(); });
+  other.join();
+  EXPECT_LT(plan.context().progress().done, plan.context().progress().total);
+}
