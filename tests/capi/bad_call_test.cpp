@@ -84,7 +84,8 @@ TEST(BadCall, Sizes) {
 
 TEST(BadCall, Extent) {
   const Context context;
-  Case c = unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, BLV_F64, {.labels = BLV_I32, .pad = 2}, {.shared = true, .sum = true});
+  Case c = unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, BLV_F64, {.labels = BLV_I32, .pad = 2},
+                       {.shared = true, .sum = true});
   Problem p(c);
   const Plan plan(context.handle, p.spec());
   int64_t elements = -7;
@@ -154,22 +155,29 @@ const Row kExecute[] = {
     {"workspace", [](Call &c) { c.workspace = nullptr; }, BLV_INVALID, "workspace|NULL"},
     {"workspace_bytes", [](Call &c) { c.bytes -= 1; }, BLV_TOO_SMALL, "workspace_bytes"},
     {"negative workspace_bytes", [](Call &c) { c.bytes = -1; }, BLV_TOO_SMALL, "workspace_bytes|-1"},
-    {"workspace alignment", [](Call &c) { c.workspace = static_cast<char *>(c.workspace) + 8, c.bytes += 8; }, BLV_INVALID, "workspace"},
+    {"workspace alignment", [](Call &c) { c.workspace = static_cast<char *>(c.workspace) + 8, c.bytes += 8; },
+     BLV_INVALID, "workspace"},
     {"state", [](Call &c) { c.state = c.workspace; }, BLV_INVALID, "state"},
     {"array alignment", [](Call &c) { c.data[0] = static_cast<char *>(c.data[0]) + 4; }, BLV_INVALID, "data[0]|align"},
-    {"output is an input", [](Call &c) { c.data[c.at(BLV_INNER, BLV_X, BLV_GRADIENT)] = c.data[c.at(BLV_INNER, BLV_X, BLV_VALUE)]; },
+    {"output is an input",
+     [](Call &c) { c.data[c.at(BLV_INNER, BLV_X, BLV_GRADIENT)] = c.data[c.at(BLV_INNER, BLV_X, BLV_VALUE)]; },
      BLV_INVALID, "overlap"},
-    {"outputs are one", [](Call &c) { c.data[c.at(BLV_INNER, BLV_X, BLV_GRADIENT)] = c.data[c.at(BLV_OUTER, BLV_X, BLV_GRADIENT)]; },
+    {"outputs are one",
+     [](Call &c) { c.data[c.at(BLV_INNER, BLV_X, BLV_GRADIENT)] = c.data[c.at(BLV_OUTER, BLV_X, BLV_GRADIENT)]; },
      BLV_INVALID, "overlap"},
-    {"last element overlaps", [](Call &c) {
+    {"last element overlaps",
+     [](Call &c) {
        const Array &x = *c.p->find(BLV_INNER, BLV_X, BLV_VALUE);
        c.data[c.at(BLV_METHOD, BLV_LOSS, BLV_RESULT)] = static_cast<double *>(x.memory->data()) + x.extent() - 1;
-     }, BLV_INVALID, "overlap"},
-    {"output in the workspace", [](Call &c) { c.data[c.at(BLV_METHOD, BLV_LOSS, BLV_RESULT)] = c.workspace; }, BLV_INVALID, "workspace|overlap"},
-    {"input in the workspace", [](Call &c) { c.data[c.at(BLV_METHOD, BLV_RATE, BLV_VALUE)] = c.workspace; }, BLV_INVALID, "workspace|overlap"},
-    {"info in an output", [](Call &c) {
-       c.info = static_cast<blv_task_info *>(c.data[c.at(BLV_INNER, BLV_X, BLV_GRADIENT)]);
-     }, BLV_INVALID, "info|overlap"},
+     },
+     BLV_INVALID, "overlap"},
+    {"output in the workspace", [](Call &c) { c.data[c.at(BLV_METHOD, BLV_LOSS, BLV_RESULT)] = c.workspace; },
+     BLV_INVALID, "workspace|overlap"},
+    {"input in the workspace", [](Call &c) { c.data[c.at(BLV_METHOD, BLV_RATE, BLV_VALUE)] = c.workspace; },
+     BLV_INVALID, "workspace|overlap"},
+    {"info in an output",
+     [](Call &c) { c.info = static_cast<blv_task_info *>(c.data[c.at(BLV_INNER, BLV_X, BLV_GRADIENT)]); }, BLV_INVALID,
+     "info|overlap"},
 };
 
 TEST(BadCall, Execute) {
@@ -182,11 +190,20 @@ TEST(BadCall, Execute) {
   Guarded info(int64_t(sizeof(blv_task_info)) * p.c.tasks, 8, Side::kHigh);
   for (const Row &row : kExecute) {
     SCOPED_TRACE(row.name);
-    Call call{context.handle, plan.handle, p.c.tasks, p.pointers(), nullptr, workspace.data(), sizes.workspace_bytes, nullptr,
-              static_cast<blv_task_info *>(info.data()), &p};
+    Call call{context.handle,
+              plan.handle,
+              p.c.tasks,
+              p.pointers(),
+              nullptr,
+              workspace.data(),
+              sizes.workspace_bytes,
+              nullptr,
+              static_cast<blv_task_info *>(info.data()),
+              &p};
     call.data_pointer = call.data.data();
     row.spoil(call);
-    EXPECT_EQ(blv_execute(call.context, call.plan, call.tasks, call.data_pointer, call.workspace, call.bytes, call.state, call.info),
+    EXPECT_EQ(blv_execute(call.context, call.plan, call.tasks, call.data_pointer, call.workspace, call.bytes,
+                          call.state, call.info),
               row.status);
     expect_message(blv_context_error(call.context), row.words);
     EXPECT_TRUE(info.all_poison()) << "info was touched";
@@ -196,7 +213,8 @@ TEST(BadCall, Execute) {
     }
   }
   const std::vector<void *> data = p.pointers();  // and the good call is good, also without info
-  EXPECT_EQ(blv_execute(context.handle, plan.handle, p.c.tasks, data.data(), workspace.data(), sizes.workspace_bytes, nullptr, nullptr),
+  EXPECT_EQ(blv_execute(context.handle, plan.handle, p.c.tasks, data.data(), workspace.data(), sizes.workspace_bytes,
+                        nullptr, nullptr),
             BLV_OK);
 }
 
@@ -207,11 +225,14 @@ TEST(BadCall, InputsMayAlias) {
   const Plan plan(context.handle, p.spec());
   std::vector<void *> data = p.pointers();
   for (size_t i = 0; i < data.size(); i++) {
-    if (p.arrays[i].slot.side == BLV_OUTER && !p.arrays[i].written()) data[i] = p.find(BLV_INNER, p.arrays[i].leaf.leaf, BLV_VALUE)->memory->data();
+    if (p.arrays[i].slot.side == BLV_OUTER && !p.arrays[i].written())
+      data[i] = p.find(BLV_INNER, p.arrays[i].leaf.leaf, BLV_VALUE)->memory->data();
   }
   const blv_sizes sizes = plan.sizes();
   Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, Side::kLow);
-  EXPECT_EQ(blv_execute(context.handle, plan.handle, 3, data.data(), workspace.data(), sizes.workspace_bytes, nullptr, nullptr), BLV_OK)
+  EXPECT_EQ(blv_execute(context.handle, plan.handle, 3, data.data(), workspace.data(), sizes.workspace_bytes, nullptr,
+                        nullptr),
+            BLV_OK)
       << blv_context_error(context.handle);
 }
 
@@ -238,11 +259,18 @@ TEST(BadCall, ParameterCount) {
 }
 
 TEST(BadCall, StatusNamesAndVersion) {
-  const std::pair<blv_status, const char *> names[] = {
-      {BLV_OK, "BLV_OK"},           {BLV_INVALID, "BLV_INVALID"},     {BLV_UNSUPPORTED, "BLV_UNSUPPORTED"},
-      {BLV_TOO_SMALL, "BLV_TOO_SMALL"}, {BLV_NO_DEVICE, "BLV_NO_DEVICE"}, {BLV_NO_MEMORY, "BLV_NO_MEMORY"},
-      {BLV_VERSION_MISMATCH, "BLV_VERSION_MISMATCH"}, {BLV_CANCELLED, "BLV_CANCELLED"}, {BLV_DEVICE_FAULT, "BLV_DEVICE_FAULT"},
-      {BLV_INTERNAL, "BLV_INTERNAL"}, {99, "unknown status"}, {-77, "unknown status"}};
+  const std::pair<blv_status, const char *> names[] = {{BLV_OK, "BLV_OK"},
+                                                       {BLV_INVALID, "BLV_INVALID"},
+                                                       {BLV_UNSUPPORTED, "BLV_UNSUPPORTED"},
+                                                       {BLV_TOO_SMALL, "BLV_TOO_SMALL"},
+                                                       {BLV_NO_DEVICE, "BLV_NO_DEVICE"},
+                                                       {BLV_NO_MEMORY, "BLV_NO_MEMORY"},
+                                                       {BLV_VERSION_MISMATCH, "BLV_VERSION_MISMATCH"},
+                                                       {BLV_CANCELLED, "BLV_CANCELLED"},
+                                                       {BLV_DEVICE_FAULT, "BLV_DEVICE_FAULT"},
+                                                       {BLV_INTERNAL, "BLV_INTERNAL"},
+                                                       {99, "unknown status"},
+                                                       {-77, "unknown status"}};
   for (const auto &[status, name] : names) {
     EXPECT_STREQ(blv_status_name(status), name);
     EXPECT_GT(std::strlen(blv_status_text(status)), 5u);

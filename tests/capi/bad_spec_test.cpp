@@ -144,7 +144,8 @@ TEST(BadSpec, Table) {
     SCOPED_TRACE(row.name);
     Editable e(base_case(row.base));
     blv_plan plan = nullptr;
-    ASSERT_EQ(blv_plan_create(context.handle, &e.spec, &plan), BLV_OK) << "before it is spoilt: " << blv_context_error(context.handle);
+    ASSERT_EQ(blv_plan_create(context.handle, &e.spec, &plan), BLV_OK)
+        << "before it is spoilt: " << blv_context_error(context.handle);
     blv_plan_destroy(plan);
     row.spoil(e);
     plan = reinterpret_cast<blv_plan>(&e);

@@ -27,7 +27,8 @@ void set(Problem &p, int side, int leaf, int64_t task, int64_t step, int64_t row
 }
 
 Case classes(int kind, int labels) {
-  Case c = kind == BLV_UNROLL ? unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, BLV_F64, {.labels = labels}, {.labels = labels})
+  Case c = kind == BLV_UNROLL ? unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, BLV_F64, {.labels = labels},
+                                            {.labels = labels})
            : kind == BLV_HVP  ? hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 2, BLV_F64, {.labels = labels})
                               : evaluate_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_F64, {.labels = labels});
   c.tasks = 21;
@@ -121,9 +122,11 @@ void expect_unharmed(const Problem &p, const Outcome &clean, const Outcome &out,
     if (!a.written() || !a.task_stride) continue;
     for (size_t j = 0; j < out.values[i].size(); j++) {
       if (int64_t(j) / per_task == bad) {
-        ASSERT_TRUE(std::isnan(out.values[i][j])) << "slot " << i << " leaf " << a.leaf.leaf << " element " << j << ": " << out.values[i][j];
+        ASSERT_TRUE(std::isnan(out.values[i][j]))
+            << "slot " << i << " leaf " << a.leaf.leaf << " element " << j << ": " << out.values[i][j];
       } else {
-        ASSERT_TRUE(same(out.values[i][j], clean.values[i][j])) << "slot " << i << " leaf " << a.leaf.leaf << " element " << j;
+        ASSERT_TRUE(same(out.values[i][j], clean.values[i][j]))
+            << "slot " << i << " leaf " << a.leaf.leaf << " element " << j;
       }
     }
   }
@@ -174,7 +177,8 @@ TEST(BadData, SharedGradients) {
         std::vector<std::vector<double>> want = without.values, got = out.values;
         for (size_t i = 0; i < p.arrays.size(); i++) {
           if (p.arrays[i].slot.use != BLV_GRADIENT) want[i].clear(), got[i].clear();
-          for (double v : got[i]) ASSERT_TRUE(flags || std::isnan(v)) << "slot " << i << " leaf " << p.arrays[i].leaf.leaf << ": " << v;
+          for (double v : got[i])
+            ASSERT_TRUE(flags || std::isnan(v)) << "slot " << i << " leaf " << p.arrays[i].leaf.leaf << ": " << v;
         }
         ASSERT_EQ(flags ? difference(p, got, want) : "", "");
       }

@@ -19,7 +19,12 @@ TEST_P(Batches, IndexLists) {
           Case c = unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, optimiser, dtype);
           c.batch_rows = 4;  // of 5 rows with replacement: duplicates are certain over the seeds
           c.tasks = 5;
-          c.leaves.push_back({.side = BLV_INNER, .leaf = BLV_BATCH, .shared = shared, .per_step = per_step, .pad = pad, .dtype = index});
+          c.leaves.push_back({.side = BLV_INNER,
+                              .leaf = BLV_BATCH,
+                              .shared = shared,
+                              .per_step = per_step,
+                              .pad = pad,
+                              .dtype = index});
           check_everywhere(c);
         }
       }
@@ -102,6 +107,7 @@ TEST_P(Batches, TheWholeSet) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Batches, testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
+INSTANTIATE_TEST_SUITE_P(All, Batches,
+                         testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
 
 }  // namespace

@@ -17,7 +17,8 @@ struct DataLeaves {  // the leaves of one loss
 };
 
 inline void add_data(Case &c, const DataLeaves &d) {
-  const Leaf base{.side = d.side, .gradient = d.gradient, .link = d.link, .shared = d.shared, .sum = d.sum, .pad = d.pad};
+  const Leaf base{
+      .side = d.side, .gradient = d.gradient, .link = d.link, .shared = d.shared, .sum = d.sum, .pad = d.pad};
   for (int leaf : {BLV_X, BLV_Y, BLV_WEIGHT, BLV_PENALTY}) {
     Leaf one = base;
     one.leaf = leaf;
@@ -46,8 +47,14 @@ inline Case hvp_case(int loss, int activation, int64_t vectors, int dtype = BLV_
 }
 
 // theta_T, outer loss and the hypergradient of everything; the rate is one number, the momentum one per step and parameter.
-inline Case unroll_case(int loss, int activation, int optimiser, int dtype = BLV_F64, DataLeaves inner = {}, DataLeaves outer = {}) {
-  Case c{.loss = loss, .outer_loss = loss, .activation = activation, .dtype = dtype, .kind = BLV_UNROLL, .optimiser = optimiser};
+inline Case unroll_case(int loss, int activation, int optimiser, int dtype = BLV_F64, DataLeaves inner = {},
+                        DataLeaves outer = {}) {
+  Case c{.loss = loss,
+         .outer_loss = loss,
+         .activation = activation,
+         .dtype = dtype,
+         .kind = BLV_UNROLL,
+         .optimiser = optimiser};
   c.theta_result = true;
   outer.side = BLV_OUTER;
   add_data(c, inner);
@@ -75,8 +82,9 @@ inline Leaf &leaf_in(Case &c, int side, int leaf) {
 }
 
 inline void remove_leaf(Case &c, int side, int leaf) {
-  c.leaves.erase(std::remove_if(c.leaves.begin(), c.leaves.end(), [&](const Leaf &l) { return l.side == side && l.leaf == leaf; }),
-                 c.leaves.end());
+  c.leaves.erase(
+      std::remove_if(c.leaves.begin(), c.leaves.end(), [&](const Leaf &l) { return l.side == side && l.leaf == leaf; }),
+      c.leaves.end());
 }
 
 }  // namespace harness

@@ -43,7 +43,8 @@ std::vector<Case> cases() {
 void expect_same(const Problem &p, const Outcome &a, const Outcome &b) {
   ASSERT_EQ(a.status, BLV_OK) << a.error;
   ASSERT_EQ(b.status, BLV_OK) << b.error;
-  for (size_t i = 0; i < p.arrays.size(); i++) ASSERT_TRUE(same(a.values[i], b.values[i])) << "slot " << i << " leaf " << p.arrays[i].leaf.leaf;
+  for (size_t i = 0; i < p.arrays.size(); i++)
+    ASSERT_TRUE(same(a.values[i], b.values[i])) << "slot " << i << " leaf " << p.arrays[i].leaf.leaf;
   ASSERT_EQ(a.info.size(), b.info.size());
   for (size_t t = 0; t < a.info.size(); t++) {
     ASSERT_EQ(a.info[t].status, b.info[t].status);
@@ -60,7 +61,8 @@ TEST(Determinism, NumberOfThreads) {
         p.c.executor = executor;
         SCOPED_TRACE(name_of(p.c, {.isa = isa}));
         const Outcome one = run(p, {.isa = isa, .threads = 1});
-        for (int threads : {2, 7}) ASSERT_NO_FATAL_FAILURE(expect_same(p, one, run(p, {.isa = isa, .threads = threads})));
+        for (int threads : {2, 7})
+          ASSERT_NO_FATAL_FAILURE(expect_same(p, one, run(p, {.isa = isa, .threads = threads})));
       }
     }
   }
@@ -99,7 +101,8 @@ TEST(Determinism, UserHook) {
       const Outcome own = run(p, {.threads = 1});
       int64_t calls = 0;
       ASSERT_NO_FATAL_FAILURE(expect_same(p, own, run(p, {.threads = 3, .parallel_for = backwards})));
-      ASSERT_NO_FATAL_FAILURE(expect_same(p, own, run(p, {.threads = 3, .parallel_for = one_thread_each, .user = &calls})));
+      ASSERT_NO_FATAL_FAILURE(
+          expect_same(p, own, run(p, {.threads = 3, .parallel_for = one_thread_each, .user = &calls})));
       EXPECT_GT(calls, 0) << "the hook was not used";
     }
   }
@@ -120,7 +123,8 @@ void move_task(const Problem &from, int64_t task, Problem &to, int64_t place) {
   for (size_t i = 0; i < from.arrays.size(); i++) {
     const Array &a = from.arrays[i];
     if (a.written()) continue;
-    for (int64_t j = 0; j < a.task_stride; j++) to.arrays[i].set(place * a.task_stride + j, a.get(task * a.task_stride + j));
+    for (int64_t j = 0; j < a.task_stride; j++)
+      to.arrays[i].set(place * a.task_stride + j, a.get(task * a.task_stride + j));
   }
 }
 
@@ -131,7 +135,8 @@ void expect_same_task(const Problem &p, const Outcome &a, int64_t task, const Ou
     const int64_t per_task = p.arrays[i].steps * p.arrays[i].rows * p.arrays[i].columns;
     for (int64_t j = 0; p.arrays[i].written() && p.arrays[i].task_stride && j < per_task; j++) {
       ASSERT_TRUE(same(a.values[i][task * per_task + j], b.values[i][place * per_task + j]))
-          << "slot " << i << " leaf " << p.arrays[i].leaf.leaf << " task " << task << " at " << place << " element " << j;
+          << "slot " << i << " leaf " << p.arrays[i].leaf.leaf << " task " << task << " at " << place << " element "
+          << j;
     }
   }
   ASSERT_TRUE(same(a.info[task].loss, b.info[place].loss));

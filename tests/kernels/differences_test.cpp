@@ -49,8 +49,8 @@ void expect_differences(const Case &c, int64_t stride) {
             value.set(at, middle);
             const double difference = (above - below) / (2 * h);
             ASSERT_TRUE(std::fabs(got[index] - difference) <= 2e-8)
-                << "side " << gradient.slot.side << " leaf " << gradient.slot.leaf << " element " << index << ": " << got[index]
-                << " but differences give " << difference;
+                << "side " << gradient.slot.side << " leaf " << gradient.slot.leaf << " element " << index << ": "
+                << got[index] << " but differences give " << difference;
           }
         }
       }
@@ -89,7 +89,8 @@ TEST_P(Differences, SharedBatchesBoth) {
   c.batch_rows = 3;
   c.executor = executor;
   c.leaves.push_back({.side = BLV_INNER, .leaf = BLV_BATCH, .per_step = true, .dtype = BLV_I64});
-  for (int leaf : {BLV_THETA0, BLV_RATE, BLV_MOMENTUM}) leaf_in(c, BLV_METHOD, leaf).shared = leaf_in(c, BLV_METHOD, leaf).sum = true;
+  for (int leaf : {BLV_THETA0, BLV_RATE, BLV_MOMENTUM})
+    leaf_in(c, BLV_METHOD, leaf).shared = leaf_in(c, BLV_METHOD, leaf).sum = true;
   expect_differences(c, 2);
 }
 
@@ -106,7 +107,8 @@ TEST_P(Differences, Hvp) {
   remove_leaf(c, BLV_METHOD, BLV_VECTOR);
   Problem evaluate(c);
   for (Array &a : evaluate.arrays) {  // the same numbers
-    if (!a.written()) std::memcpy(a.memory->data(), hvp.find(a.slot.side, a.slot.leaf, BLV_VALUE)->memory->data(), a.memory->bytes());
+    if (!a.written())
+      std::memcpy(a.memory->data(), hvp.find(a.slot.side, a.slot.leaf, BLV_VALUE)->memory->data(), a.memory->bytes());
   }
   Array &theta = *evaluate.find(BLV_METHOD, BLV_THETA, BLV_VALUE);
   const Array &v = *hvp.find(BLV_METHOD, BLV_VECTOR, BLV_VALUE);
@@ -114,7 +116,8 @@ TEST_P(Differences, Hvp) {
   for (int64_t k = 0; k < 2; k++) {
     std::vector<double> middle = one_task(theta, 0);
     const auto moved = [&](double by) {
-      for (size_t j = 0; j < middle.size(); j++) theta.set(int64_t(j), middle[j] + by * v.get(v.offset(0, k, 0, int64_t(j))));
+      for (size_t j = 0; j < middle.size(); j++)
+        theta.set(int64_t(j), middle[j] + by * v.get(v.offset(0, k, 0, int64_t(j))));
       const Outcome out = run(evaluate);
       EXPECT_EQ(out.status, BLV_OK) << out.error;
       return out;
@@ -128,8 +131,8 @@ TEST_P(Differences, Hvp) {
       for (size_t i = 0; i < n; i++) {
         const double difference = (above.values[at][i] - below.values[at][i]) / (2 * h);
         ASSERT_TRUE(std::fabs(products.values[from][k * n + i] - difference) <= 2e-8)
-            << "leaf " << a.slot.leaf << " vector " << k << " element " << i << ": " << products.values[from][k * n + i] << " but "
-            << difference;
+            << "leaf " << a.slot.leaf << " vector " << k << " element " << i << ": " << products.values[from][k * n + i]
+            << " but " << difference;
       }
     }
   }

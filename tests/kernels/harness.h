@@ -85,10 +85,14 @@ struct Array {
   }
   double get(int64_t offset) const {
     switch (slot.dtype) {
-      case BLV_F32: return load<float>(offset);
-      case BLV_F64: return load<double>(offset);
-      case BLV_I32: return load<int32_t>(offset);
-      default: return static_cast<double>(load<int64_t>(offset));
+      case BLV_F32:
+        return load<float>(offset);
+      case BLV_F64:
+        return load<double>(offset);
+      case BLV_I32:
+        return load<int32_t>(offset);
+      default:
+        return static_cast<double>(load<int64_t>(offset));
     }
   }
   void set(int64_t offset, double v) {
@@ -96,8 +100,10 @@ struct Array {
     const bool whole = slot.dtype == BLV_I32 || slot.dtype == BLV_I64;
     const int32_t i = whole ? static_cast<int32_t>(v) : 0;
     const int64_t l = i;
-    const void *from = slot.dtype == BLV_F32 ? (const void *)&f : slot.dtype == BLV_F64 ? (const void *)&v
-                       : slot.dtype == BLV_I32 ? (const void *)&i : (const void *)&l;
+    const void *from = slot.dtype == BLV_F32   ? (const void *)&f
+                       : slot.dtype == BLV_F64 ? (const void *)&v
+                       : slot.dtype == BLV_I32 ? (const void *)&i
+                                               : (const void *)&l;
     std::memcpy(at(offset), from, size_of(slot.dtype));
   }
 };

@@ -9,20 +9,39 @@ namespace harness {
 
 inline void Problem::shape(Array &a) const {
   const int side = a.leaf.side;
-  const int64_t per_extent = a.leaf.extent == BLV_SCALAR ? 1 : a.leaf.extent == BLV_PER_FEATURE ? c.inputs() : c.parameters();
+  const int64_t per_extent = a.leaf.extent == BLV_SCALAR        ? 1
+                             : a.leaf.extent == BLV_PER_FEATURE ? c.inputs()
+                                                                : c.parameters();
   const bool gradient = a.slot.use == BLV_GRADIENT;
   switch (a.leaf.leaf) {
-    case BLV_X: a.rows = c.rows_of(side), a.columns = c.inputs(); break;
-    case BLV_Y: a.rows = c.rows_of(side), a.columns = a.leaf.dtype ? 1 : c.outputs(); break;
-    case BLV_WEIGHT: a.rows = c.rows_of(side); break;
-    case BLV_PENALTY: a.columns = per_extent; break;
+    case BLV_X:
+      a.rows = c.rows_of(side), a.columns = c.inputs();
+      break;
+    case BLV_Y:
+      a.rows = c.rows_of(side), a.columns = a.leaf.dtype ? 1 : c.outputs();
+      break;
+    case BLV_WEIGHT:
+      a.rows = c.rows_of(side);
+      break;
+    case BLV_PENALTY:
+      a.columns = per_extent;
+      break;
     case BLV_RATE:
-    case BLV_MOMENTUM: a.columns = per_extent, a.steps = a.leaf.per_step ? c.steps : 1; break;
-    case BLV_BATCH: a.columns = c.batch_rows, a.steps = a.leaf.per_step ? c.steps : 1; break;
-    case BLV_VECTOR: a.columns = c.parameters(), a.steps = c.vectors; break;
+    case BLV_MOMENTUM:
+      a.columns = per_extent, a.steps = a.leaf.per_step ? c.steps : 1;
+      break;
+    case BLV_BATCH:
+      a.columns = c.batch_rows, a.steps = a.leaf.per_step ? c.steps : 1;
+      break;
+    case BLV_VECTOR:
+      a.columns = c.parameters(), a.steps = c.vectors;
+      break;
     case BLV_THETA0:
-    case BLV_THETA: a.columns = c.parameters(); break;
-    default: break;
+    case BLV_THETA:
+      a.columns = c.parameters();
+      break;
+    default:
+      break;
   }
   if (c.kind == BLV_HVP && gradient) a.steps = c.vectors;
   const bool by_rows = a.leaf.leaf == BLV_X || a.leaf.leaf == BLV_Y || a.leaf.leaf == BLV_WEIGHT;
@@ -59,28 +78,38 @@ inline void Problem::add(Leaf leaf, int use) {
 }
 
 inline double Problem::draw(const Array &a, int64_t task, std::mt19937_64 &random) const {
-  const auto uniform = [&](double low, double high) { return std::uniform_real_distribution<double>(low, high)(random); };
+  const auto uniform = [&](double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(random);
+  };
   const int side = a.leaf.side;
   const bool linked = a.leaf.link != BLV_NO_LINK;
   switch (a.leaf.leaf) {
-    case BLV_X: return uniform(-1, 1);
+    case BLV_X:
+      return uniform(-1, 1);
     case BLV_Y:
       if (a.leaf.dtype) return static_cast<double>(random() % static_cast<uint64_t>(c.outputs()));
       if (c.loss_of(side) != BLV_LOGISTIC) return uniform(-0.5, 1);
       if (linked) return uniform(-2, -0.1);  // softplus(-0.1) < 1
       return random() % 3 == 0 ? static_cast<double>(random() % 2) : uniform(0, 1);
-    case BLV_WEIGHT: return linked ? uniform(-1, 0.5) : uniform(0.1, 1.5);
-    case BLV_PENALTY: return linked ? uniform(-3, -1) : uniform(0, 0.3);
-    case BLV_RATE: return linked ? uniform(-3, -1) : uniform(0.05, 0.3);
-    case BLV_MOMENTUM: return linked ? uniform(-2, -0.3) : uniform(0.2, 0.9);
-    case BLV_ROWS: return static_cast<double>(c.count_of(side, task));
+    case BLV_WEIGHT:
+      return linked ? uniform(-1, 0.5) : uniform(0.1, 1.5);
+    case BLV_PENALTY:
+      return linked ? uniform(-3, -1) : uniform(0, 0.3);
+    case BLV_RATE:
+      return linked ? uniform(-3, -1) : uniform(0.05, 0.3);
+    case BLV_MOMENTUM:
+      return linked ? uniform(-2, -0.3) : uniform(0.2, 0.9);
+    case BLV_ROWS:
+      return static_cast<double>(c.count_of(side, task));
     case BLV_BATCH: {
       int64_t n = c.count_of(BLV_INNER, task);
       for (int64_t t = 0; t < c.tasks && a.leaf.shared; t++) n = std::min(n, c.count_of(BLV_INNER, t));
       return static_cast<double>(random() % static_cast<uint64_t>(n));
     }
-    case BLV_VECTOR: return uniform(-1, 1);
-    default: return uniform(-0.7, 0.7);
+    case BLV_VECTOR:
+      return uniform(-1, 1);
+    default:
+      return uniform(-0.7, 0.7);
   }
 }
 
@@ -102,7 +131,8 @@ inline void Problem::fill(Array &a, std::mt19937_64 &random) const {
     }
     for (int64_t step = 0; step < a.steps; step++) {
       for (int64_t row = 0; row < last; row++) {
-        for (int64_t column = 0; column < a.columns; column++) a.set(a.offset(task, step, row, column), draw(a, task, random));
+        for (int64_t column = 0; column < a.columns; column++)
+          a.set(a.offset(task, step, row, column), draw(a, task, random));
       }
     }
   }

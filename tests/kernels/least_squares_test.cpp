@@ -100,7 +100,8 @@ void expect_close(const std::vector<long double> &want, const std::vector<double
 
 void expect_closed_form(LeastSquares &s, const Outcome &out, int64_t task) {
   const auto part = [&](int leaf, int use, int64_t per_task) {
-    const size_t at = static_cast<size_t>(s.p.find(leaf == BLV_Y ? BLV_INNER : BLV_METHOD, leaf, use) - s.p.arrays.data());
+    const size_t at =
+        static_cast<size_t>(s.p.find(leaf == BLV_Y ? BLV_INNER : BLV_METHOD, leaf, use) - s.p.arrays.data());
     const auto first = out.values[at].begin() + task * per_task;
     return std::vector<double>(first, first + per_task);
   };

@@ -41,7 +41,8 @@ TEST_P(Leaves, ExtentsAndSteps) {
   for (int extent : {BLV_SCALAR, BLV_PER_FEATURE, BLV_PER_PARAMETER}) {
     for (const std::vector<int64_t> &widths : {std::vector<int64_t>{3, 2}, std::vector<int64_t>{3, 4, 2}}) {
       for (int flags : {0, int(BLV_NO_BIAS)}) {
-        Case c = unroll_case(BLV_SQUARED, BLV_TANH, optimiser, dtype, {.penalty_extent = extent}, {.penalty_extent = extent});
+        Case c = unroll_case(BLV_SQUARED, BLV_TANH, optimiser, dtype, {.penalty_extent = extent},
+                             {.penalty_extent = extent});
         c.widths = widths;
         c.flags = flags;
         check_everywhere(c);
@@ -69,8 +70,8 @@ TEST_P(Leaves, SharedAndSummed) {
   for (bool shared : {false, true}) {
     for (bool sum : {false, true}) {
       if (!shared && !sum) continue;
-      for (Case c : {unroll_case(BLV_LOGISTIC, BLV_TANH, optimiser, dtype), evaluate_case(BLV_LOGISTIC, BLV_TANH, dtype),
-                     hvp_case(BLV_LOGISTIC, BLV_TANH, 2, dtype)}) {
+      for (Case c : {unroll_case(BLV_LOGISTIC, BLV_TANH, optimiser, dtype),
+                     evaluate_case(BLV_LOGISTIC, BLV_TANH, dtype), hvp_case(BLV_LOGISTIC, BLV_TANH, 2, dtype)}) {
         c.tasks = 19;  // more than one group of tasks in lanes, and a group that is not full
         for (Leaf &leaf : c.leaves) leaf.shared = shared, leaf.sum = sum;
         check_everywhere(c);
@@ -110,9 +111,10 @@ TEST_P(Leaves, SomeArraysForBothLosses) {
 TEST_P(Leaves, PaddedStrides) {
   const auto [dtype, optimiser] = GetParam();
   for (int64_t pad : {1, 3}) {
-    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, optimiser, dtype), evaluate_case(BLV_SQUARED, BLV_TANH, dtype),
-                   hvp_case(BLV_SQUARED, BLV_TANH, 3, dtype),
-                   unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, optimiser, dtype, {.labels = BLV_I64}, {.labels = BLV_I32})}) {
+    for (Case c :
+         {unroll_case(BLV_SQUARED, BLV_TANH, optimiser, dtype), evaluate_case(BLV_SQUARED, BLV_TANH, dtype),
+          hvp_case(BLV_SQUARED, BLV_TANH, 3, dtype),
+          unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, optimiser, dtype, {.labels = BLV_I64}, {.labels = BLV_I32})}) {
       for (Leaf &leaf : c.leaves) leaf.pad = pad;
       if (c.kind == BLV_UNROLL) leaf_in(c, BLV_METHOD, BLV_RATE).per_step = true;
       check_everywhere(c);
@@ -120,7 +122,8 @@ TEST_P(Leaves, PaddedStrides) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Leaves, testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
+INSTANTIATE_TEST_SUITE_P(All, Leaves,
+                         testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
 
 // Without row weights and penalty there is less to compute, and other code.
 TEST(LeavesAbsent, NoWeightNoPenalty) {

@@ -13,7 +13,8 @@ class Vectors : public testing::TestWithParam<std::tuple<int, int64_t>> {};  // 
 TEST_P(Vectors, HvpAndCrossProducts) {
   const auto [dtype, vectors] = GetParam();
   for (int loss : {BLV_SQUARED, BLV_LOGISTIC, BLV_CROSS_ENTROPY}) {
-    for (const std::vector<int64_t> &widths : {std::vector<int64_t>{5, 1}, std::vector<int64_t>{9, 3}, std::vector<int64_t>{3, 5, 2}}) {
+    for (const std::vector<int64_t> &widths :
+         {std::vector<int64_t>{5, 1}, std::vector<int64_t>{9, 3}, std::vector<int64_t>{3, 5, 2}}) {
       Case c = hvp_case(loss, BLV_TANH, vectors, dtype);
       c.widths = widths;
       c.rows = 37;
@@ -27,7 +28,8 @@ TEST_P(Vectors, HvpAndCrossProducts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Vectors, testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(1, 2, 3, 4, 5, 7, 8)));
+INSTANTIATE_TEST_SUITE_P(All, Vectors,
+                         testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(1, 2, 3, 4, 5, 7, 8)));
 
 // The Hessian is symmetric: u . H v = v . H u.
 TEST(Hvp, Symmetric) {
@@ -109,17 +111,19 @@ TEST_P(Stores, WorkspaceLimit) {
     p.c.store = BLV_STORE_AUTO;
     p.c.workspace_limit = 64;
     EXPECT_EQ(Plan(context.handle, p.spec()).status, BLV_TOO_SMALL);
-    EXPECT_NE(std::string(blv_context_error(context.handle)).find("64"), std::string::npos) << blv_context_error(context.handle);
+    EXPECT_NE(std::string(blv_context_error(context.handle)).find("64"), std::string::npos)
+        << blv_context_error(context.handle);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Stores, testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
+INSTANTIATE_TEST_SUITE_P(All, Stores,
+                         testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
 
 // The workspace is exactly as announced: it works with an inaccessible page right behind it and right before it, and
 // its content on entry does not matter (the harness fills it with a pattern).
 TEST(Workspace, BothEnds) {
-  for (Case c : {long_unroll(BLV_F32, BLV_HEAVY_BALL, 5), long_unroll(BLV_F64, BLV_SGD, 5), evaluate_case(BLV_LOGISTIC, BLV_TANH),
-                 hvp_case(BLV_SQUARED, BLV_TANH, 3)}) {
+  for (Case c : {long_unroll(BLV_F32, BLV_HEAVY_BALL, 5), long_unroll(BLV_F64, BLV_SGD, 5),
+                 evaluate_case(BLV_LOGISTIC, BLV_TANH), hvp_case(BLV_SQUARED, BLV_TANH, 3)}) {
     Problem p(c);
     const Expected want = reference(p);
     for (int executor : executors()) {

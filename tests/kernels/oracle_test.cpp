@@ -14,9 +14,11 @@ double total(const oracle::Task &t, int k) {
   if (t.kind != BLV_HVP) return oracle::solve(t).loss;
   oracle::tape().clear();
   const oracle::Inputs in = oracle::open_inputs(t);
-  const auto g = oracle::gradient(t.net, oracle::leaves_of(t, in, BLV_INNER), oracle::leaf_of(in, BLV_METHOD, BLV_THETA));
+  const auto g =
+      oracle::gradient(t.net, oracle::leaves_of(t, in, BLV_INNER), oracle::leaf_of(in, BLV_METHOD, BLV_THETA));
   double sum = 0;
-  for (size_t j = 0; j < g.size(); j++) sum += g[j].value * t.arrays.at({BLV_METHOD, BLV_VECTOR}).value[k * g.size() + j];
+  for (size_t j = 0; j < g.size(); j++)
+    sum += g[j].value * t.arrays.at({BLV_METHOD, BLV_VECTOR}).value[k * g.size() + j];
   return sum;
 }
 
@@ -74,9 +76,11 @@ TEST(Oracle, UnrollAgainstDifferences) {
         c.leaves = data_leaves(BLV_INNER, link);
         for (const Leaf &leaf : data_leaves(BLV_OUTER, BLV_NO_LINK)) c.leaves.push_back(leaf);
         c.leaves.push_back({.leaf = BLV_THETA0, .gradient = true});
-        c.leaves.push_back({.leaf = BLV_RATE, .gradient = true, .link = link, .extent = extent, .per_step = extent == BLV_SCALAR});
+        c.leaves.push_back(
+            {.leaf = BLV_RATE, .gradient = true, .link = link, .extent = extent, .per_step = extent == BLV_SCALAR});
         if (optimiser == BLV_HEAVY_BALL) {
-          c.leaves.push_back({.leaf = BLV_MOMENTUM, .gradient = true, .link = link, .extent = extent, .per_step = link > 1});
+          c.leaves.push_back(
+              {.leaf = BLV_MOMENTUM, .gradient = true, .link = link, .extent = extent, .per_step = link > 1});
         }
         SCOPED_TRACE(name_of(c, {}));
         ASSERT_NO_FATAL_FAILURE(expect_derivatives(c));

@@ -41,7 +41,8 @@ inline oracle::Task oracle_task(const Problem &p, int64_t task) {
     const std::vector<double> value = one_task(a, task);
     if (a.leaf.leaf == BLV_BATCH) {
       for (int64_t s = 0; s < c.steps; s++) {
-        for (int64_t i = 0; i < c.batch_rows; i++) t.batch.push_back(int64_t(value[(a.leaf.per_step ? s * c.batch_rows : 0) + i]));
+        for (int64_t i = 0; i < c.batch_rows; i++)
+          t.batch.push_back(int64_t(value[(a.leaf.per_step ? s * c.batch_rows : 0) + i]));
       }
     } else if (a.leaf.leaf == BLV_Y && a.leaf.dtype) {
       if (a.leaf.side & BLV_INNER) t.inner.label = integers(value);
@@ -58,7 +59,9 @@ struct Expected {
   std::vector<std::vector<double>> values;  // as Outcome::values
 };
 
-inline void append(std::vector<double> &to, const std::vector<double> &from) { to.insert(to.end(), from.begin(), from.end()); }
+inline void append(std::vector<double> &to, const std::vector<double> &from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
 
 inline Expected reference(const Problem &p, int64_t tasks = -1) {
   Expected e;
@@ -66,7 +69,8 @@ inline Expected reference(const Problem &p, int64_t tasks = -1) {
   for (int64_t t = 0; t < tasks; t++) e.tasks.push_back(oracle::solve(oracle_task(p, t)));
   for (const Array &a : p.arrays) {
     std::vector<double> all;
-    if (a.written() && a.task_stride == 0 && a.slot.use == BLV_GRADIENT) all.assign(static_cast<size_t>(a.logical()), 0.0);
+    if (a.written() && a.task_stride == 0 && a.slot.use == BLV_GRADIENT)
+      all.assign(static_cast<size_t>(a.logical()), 0.0);
     for (const oracle::Answer &answer : e.tasks) {
       if (!a.written()) continue;
       std::vector<double> one;
@@ -110,21 +114,21 @@ inline double term(const Problem &p, const Array &a) {
 // First difference above the tolerance, in words; empty if there is none.
 inline std::string difference(const Problem &p, const std::vector<std::vector<double>> &got,
                               const std::vector<std::vector<double>> &want, double factor = 1) {
-  static const char *const leaves[] = {"?", "THETA0", "THETA", "X", "Y", "WEIGHT", "PENALTY", "ROWS", "BATCH", "RATE", "MOMENTUM",
-                                       "VECTOR", "LOSS"};
+  static const char *const leaves[] = {"?",    "THETA0", "THETA", "X",        "Y",      "WEIGHT", "PENALTY",
+                                       "ROWS", "BATCH",  "RATE",  "MOMENTUM", "VECTOR", "LOSS"};
   for (size_t i = 0; i < p.arrays.size(); i++) {
     const Array &a = p.arrays[i];
     const double scale = std::fmax(largest(want[i]), term(p, a));
     const double tolerance = factor * epsilon_of(p.c) * growth(p.c) * scale;
-    const std::string name = "slot " + std::to_string(i) + " (side " + std::to_string(a.slot.side) + " " + leaves[a.slot.leaf] +
-                             " use " + std::to_string(a.slot.use) + ")";
+    const std::string name = "slot " + std::to_string(i) + " (side " + std::to_string(a.slot.side) + " " +
+                             leaves[a.slot.leaf] + " use " + std::to_string(a.slot.use) + ")";
     if (got[i].size() != want[i].size()) return name + ": sizes differ";
     for (size_t j = 0; j < want[i].size(); j++) {
       const double error = std::fabs(got[i][j] - want[i][j]);
       if (!(error <= tolerance)) {
         char text[200];
-        std::snprintf(text, sizeof text, " element %zu of %zu: got %.17g, want %.17g, error %.2g > %.2g", j, want[i].size(),
-                      got[i][j], want[i][j], error, tolerance);
+        std::snprintf(text, sizeof text, " element %zu of %zu: got %.17g, want %.17g, error %.2g > %.2g", j,
+                      want[i].size(), got[i][j], want[i][j], error, tolerance);
         return name + text;
       }
     }
@@ -133,13 +137,14 @@ inline std::string difference(const Problem &p, const std::vector<std::vector<do
 }
 
 inline std::string name_of(const Case &c, const Means &m) {
-  std::string s = "kind " + std::to_string(c.kind) + " loss " + std::to_string(c.loss) + "/" + std::to_string(c.outer_loss) +
-                  " activation " + std::to_string(c.activation) + " optimiser " + std::to_string(c.optimiser) + " store " +
-                  std::to_string(c.store) + " T " + std::to_string(c.steps) + " batch " + std::to_string(c.batch_rows) + " dtype " +
-                  std::to_string(c.dtype) + " executor " + std::to_string(c.executor) + " isa v" + std::to_string(m.isa) +
-                  " threads " + std::to_string(m.threads) + " rows " + std::to_string(c.rows) + "," + std::to_string(c.outer_rows) +
-                  " tasks " + std::to_string(c.tasks) + " flags " + std::to_string(c.flags) + " seed " + std::to_string(c.seed) +
-                  " widths";
+  std::string s = "kind " + std::to_string(c.kind) + " loss " + std::to_string(c.loss) + "/" +
+                  std::to_string(c.outer_loss) + " activation " + std::to_string(c.activation) + " optimiser " +
+                  std::to_string(c.optimiser) + " store " + std::to_string(c.store) + " T " + std::to_string(c.steps) +
+                  " batch " + std::to_string(c.batch_rows) + " dtype " + std::to_string(c.dtype) + " executor " +
+                  std::to_string(c.executor) + " isa v" + std::to_string(m.isa) + " threads " +
+                  std::to_string(m.threads) + " rows " + std::to_string(c.rows) + "," + std::to_string(c.outer_rows) +
+                  " tasks " + std::to_string(c.tasks) + " flags " + std::to_string(c.flags) + " seed " +
+                  std::to_string(c.seed) + " widths";
   for (int64_t w : c.widths) s += " " + std::to_string(w);
   return s;
 }
@@ -158,7 +163,8 @@ inline void check_info(const Problem &p, const Outcome &out, const Expected &wan
       ASSERT_LE(std::fabs(info.loss - a.loss), tolerance * std::fmax(1, std::fabs(a.loss))) << "task " << t;
     }
     if (std::isfinite(info.gradient_norm) && p.c.kind != BLV_HVP) {
-      ASSERT_LE(std::fabs(info.gradient_norm - a.gradient_norm), tolerance * std::fmax(1, a.gradient_norm)) << "task " << t;
+      ASSERT_LE(std::fabs(info.gradient_norm - a.gradient_norm), tolerance * std::fmax(1, a.gradient_norm))
+          << "task " << t;
     }
   }
 }

@@ -111,8 +111,8 @@ inline Outcome execute(blv_context context, const Plan &plan, Problem &p, int64_
     inputs.push_back(a.written() ? std::vector<char>() : std::vector<char>(bytes, bytes + a.memory->bytes()));
   }
   const std::vector<void *> data = p.pointers();
-  out.status = blv_execute(context, plan.handle, tasks, data.data(), workspace.data(), out.sizes.workspace_bytes, nullptr,
-                           out.info.data());
+  out.status = blv_execute(context, plan.handle, tasks, data.data(), workspace.data(), out.sizes.workspace_bytes,
+                           nullptr, out.info.data());
   out.error = blv_context_error(context);
   EXPECT_TRUE(workspace.margins_intact()) << "the workspace was left";
   for (size_t i = 0; i < p.arrays.size(); i++) {
@@ -168,7 +168,8 @@ inline const std::vector<int> &executors() {
 // Bit for bit, any NaN like any other.
 inline bool same(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0 || (std::isnan(a) && std::isnan(b)); }
 inline bool same(const std::vector<double> &a, const std::vector<double> &b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](double x, double y) { return same(x, y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](double x, double y) { return same(x, y); });
 }
 
 }  // namespace harness

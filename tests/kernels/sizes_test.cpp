@@ -11,8 +11,9 @@ class Sizes : public testing::TestWithParam<int> {};  // dtype
 
 TEST_P(Sizes, TasksStraddleLanes) {
   for (int64_t tasks : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33}) {
-    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()), evaluate_case(BLV_LOGISTIC, BLV_RELU, GetParam()),
-                   hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 1, GetParam())}) {
+    for (Case c :
+         {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()), evaluate_case(BLV_LOGISTIC, BLV_RELU, GetParam()),
+          hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 1, GetParam())}) {
       c.tasks = tasks;
       c.steps = 2;
       check_everywhere(c);
@@ -22,7 +23,8 @@ TEST_P(Sizes, TasksStraddleLanes) {
 
 TEST_P(Sizes, InputsStraddleLanes) {
   for (int64_t width : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33}) {
-    for (Case c : {unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_SGD, GetParam()), hvp_case(BLV_SQUARED, BLV_TANH, 2, GetParam())}) {
+    for (Case c : {unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_SGD, GetParam()),
+                   hvp_case(BLV_SQUARED, BLV_TANH, 2, GetParam())}) {
       c.tasks = 2;
       c.steps = 2;
       c.widths = {width, 3};
@@ -33,7 +35,8 @@ TEST_P(Sizes, InputsStraddleLanes) {
 
 TEST_P(Sizes, HiddenWidthsStraddleLanes) {
   for (int64_t width : {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33}) {
-    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_HEAVY_BALL, GetParam()), hvp_case(BLV_SQUARED, BLV_SIGMOID, 1, GetParam())}) {
+    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_HEAVY_BALL, GetParam()),
+                   hvp_case(BLV_SQUARED, BLV_SIGMOID, 1, GetParam())}) {
       c.tasks = 2;
       c.steps = 2;
       c.rows = 3;
@@ -61,7 +64,8 @@ TEST_P(Sizes, OutputsStraddleLanes) {
 
 TEST_P(Sizes, RowsStraddleBlocks) {
   for (int64_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65}) {
-    for (Case c : {unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_SGD, GetParam()), hvp_case(BLV_SQUARED, BLV_TANH, 2, GetParam())}) {
+    for (Case c : {unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_SGD, GetParam()),
+                   hvp_case(BLV_SQUARED, BLV_TANH, 2, GetParam())}) {
       c.tasks = 2;
       c.steps = 2;
       c.rows = rows;
@@ -73,7 +77,8 @@ TEST_P(Sizes, RowsStraddleBlocks) {
 
 TEST_P(Sizes, ManyRows) {
   for (int64_t rows : {127, 128, 129, 255, 256, 257, 511, 513, 600}) {
-    for (Case c : {unroll_case(BLV_LOGISTIC, BLV_TANH, BLV_SGD, GetParam()), evaluate_case(BLV_CROSS_ENTROPY, BLV_TANH, GetParam())}) {
+    for (Case c : {unroll_case(BLV_LOGISTIC, BLV_TANH, BLV_SGD, GetParam()),
+                   evaluate_case(BLV_CROSS_ENTROPY, BLV_TANH, GetParam())}) {
       c.widths = rows % 2 ? std::vector<int64_t>{3, 2} : std::vector<int64_t>{2, 4, 2};
       c.tasks = 1;
       c.steps = 2;
@@ -86,7 +91,8 @@ TEST_P(Sizes, ManyRows) {
 
 TEST_P(Sizes, DeepNetworks) {
   for (size_t hidden : {1u, 3u, 6u}) {
-    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()), hvp_case(BLV_SQUARED, BLV_SOFTPLUS, 1, GetParam())}) {
+    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()),
+                   hvp_case(BLV_SQUARED, BLV_SOFTPLUS, 1, GetParam())}) {
       c.widths.assign(hidden + 2, 4);
       c.widths[1] = 5;
       check_everywhere(c);
@@ -97,8 +103,9 @@ TEST_P(Sizes, DeepNetworks) {
 // No rows: the data term is 0 and only the penalty acts; gradients of rows have no elements.
 TEST_P(Sizes, NoRows) {
   for (const auto &[rows, outer_rows] : {std::pair<int64_t, int64_t>{0, 3}, {3, 0}, {0, 0}}) {
-    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_HEAVY_BALL, GetParam()), evaluate_case(BLV_LOGISTIC, BLV_TANH, GetParam()),
-                   hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 2, GetParam())}) {
+    for (Case c :
+         {unroll_case(BLV_SQUARED, BLV_TANH, BLV_HEAVY_BALL, GetParam()),
+          evaluate_case(BLV_LOGISTIC, BLV_TANH, GetParam()), hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 2, GetParam())}) {
       c.rows = rows;
       c.outer_rows = outer_rows;
       check_everywhere(c);
@@ -128,8 +135,9 @@ TEST_P(Sizes, OneStep) {
 // An execute of no tasks, and a plan for none: sums over tasks become 0, nothing else is touched.
 TEST_P(Sizes, NoTasks) {
   for (int64_t planned : {0, 5}) {
-    for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()), evaluate_case(BLV_LOGISTIC, BLV_TANH, GetParam()),
-                   hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 2, GetParam())}) {
+    for (Case c :
+         {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()), evaluate_case(BLV_LOGISTIC, BLV_TANH, GetParam()),
+          hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 2, GetParam())}) {
       c.tasks = planned;
       for (size_t i = 0; i < c.leaves.size(); i++) c.leaves[i].sum = i % 2;
       for (int executor : executors()) {
@@ -164,9 +172,11 @@ TEST_P(Sizes, SomeOfTheTasks) {
 TEST_P(Sizes, RaggedTasks) {
   for (int labels : {BLV_I32, BLV_I64}) {
     for (bool shared : {false, true}) {
-      for (Case c : {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()),
-                     unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, GetParam(), {.labels = labels}, {.labels = labels}),
-                     evaluate_case(BLV_LOGISTIC, BLV_TANH, GetParam()), hvp_case(BLV_SQUARED, BLV_TANH, 2, GetParam())}) {
+      for (Case c :
+           {unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam()),
+            unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, GetParam(), {.labels = labels},
+                        {.labels = labels}),
+            evaluate_case(BLV_LOGISTIC, BLV_TANH, GetParam()), hvp_case(BLV_SQUARED, BLV_TANH, 2, GetParam())}) {
         c.tasks = 19;
         c.rows = 9;
         c.outer_rows = 7;

@@ -132,8 +132,16 @@ class Unroll {
     double rate = 0.1;
     theta.resize(kFeatures);
     gradient.resize(kFeatures);
-    void *const arrays[] = {data.train_x.data(), data.train_y.data(), data.validation_x.data(), data.validation_y.data(), &rate,
-                            theta0.data(),       penalty.data(),      theta.data(),             &loss,                    gradient.data()};
+    void *const arrays[] = {data.train_x.data(),
+                            data.train_y.data(),
+                            data.validation_x.data(),
+                            data.validation_y.data(),
+                            &rate,
+                            theta0.data(),
+                            penalty.data(),
+                            theta.data(),
+                            &loss,
+                            gradient.data()};
     ASSERT_EQ(blv_execute(context_, plan_, 1, arrays, workspace_->data(), bytes_, nullptr, nullptr), BLV_OK)
         << blv_context_error(context_);
   }
@@ -159,7 +167,8 @@ TEST(Trace, LogisticPerParameterPenalty) {
     int step;
     double loss;
   };
-  const std::vector<Published> published = {{0, .574399}, {10, .533768}, {20, .361522}, {30, .322504}, {50, .294467}, {100, .285354}};
+  const std::vector<Published> published = {{0, .574399},  {10, .533768}, {20, .361522},
+                                            {30, .322504}, {50, .294467}, {100, .285354}};
   Data data = make_data();
   for (int executor : harness::executors()) {
     const harness::Context context;

@@ -43,31 +43,39 @@ struct Network {
 template <class S>
 struct Leaves {
   int loss = BLV_SQUARED;
-  std::vector<S> x;              // [n][inputs]
-  std::vector<S> y;              // [n][outputs], or empty
-  std::vector<int64_t> label;    // [n] class indices, or empty
-  std::vector<S> weight;         // [n], or empty: all 1
-  std::vector<S> penalty;        // [P], or empty: all 0
+  std::vector<S> x;            // [n][inputs]
+  std::vector<S> y;            // [n][outputs], or empty
+  std::vector<int64_t> label;  // [n] class indices, or empty
+  std::vector<S> weight;       // [n], or empty: all 1
+  std::vector<S> penalty;      // [P], or empty: all 0
   std::vector<int64_t> rows;
 };
 
 template <class S>
 S activate(int activation, S z) {
   switch (activation) {
-    case BLV_TANH: return tanh_of(z);
-    case BLV_RELU: return value_of(z) > 0 ? z : S(0);
-    case BLV_SIGMOID: return sigmoid_of(z);
-    default: return softplus_of(z);
+    case BLV_TANH:
+      return tanh_of(z);
+    case BLV_RELU:
+      return value_of(z) > 0 ? z : S(0);
+    case BLV_SIGMOID:
+      return sigmoid_of(z);
+    default:
+      return softplus_of(z);
   }
 }
 
 template <class S>
 S activate_derivative(int activation, S z) {
   switch (activation) {
-    case BLV_TANH: return S(1) - tanh_of(z) * tanh_of(z);
-    case BLV_RELU: return S(value_of(z) > 0 ? 1 : 0);
-    case BLV_SIGMOID: return sigmoid_of(z) * (S(1) - sigmoid_of(z));
-    default: return sigmoid_of(z);
+    case BLV_TANH:
+      return S(1) - tanh_of(z) * tanh_of(z);
+    case BLV_RELU:
+      return S(value_of(z) > 0 ? 1 : 0);
+    case BLV_SIGMOID:
+      return sigmoid_of(z) * (S(1) - sigmoid_of(z));
+    default:
+      return sigmoid_of(z);
   }
 }
 
@@ -175,7 +183,8 @@ std::vector<S> gradient(const Network &net, const Leaves<S> &leaves, const std::
         }
       }
       if (l > 0) {
-        for (int64_t i = 0; i < net.widths[l]; i++) below[i] = below[i] * activate_derivative(net.activation, a.z[l][i]);
+        for (int64_t i = 0; i < net.widths[l]; i++)
+          below[i] = below[i] * activate_derivative(net.activation, a.z[l][i]);
       }
       delta = below;
     }

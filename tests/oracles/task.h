@@ -39,16 +39,20 @@ struct Task {
 
 struct Answer {
   double loss = NAN, gradient_norm = NAN;
-  std::vector<double> theta;                                // unroll: theta_T
+  std::vector<double> theta;                                 // unroll: theta_T
   std::map<Key, std::vector<std::vector<double>>> gradient;  // K arrays for hvp, else one
 };
 
 inline Var apply_link(int link, Var a) {
   switch (link) {
-    case BLV_EXP: return exp_of(a);
-    case BLV_SOFTPLUS_LINK: return softplus_of(a);
-    case BLV_SIGMOID_LINK: return sigmoid_of(a);
-    default: return a;
+    case BLV_EXP:
+      return exp_of(a);
+    case BLV_SOFTPLUS_LINK:
+      return softplus_of(a);
+    case BLV_SIGMOID_LINK:
+      return sigmoid_of(a);
+    default:
+      return a;
   }
 }
 
