@@ -48,9 +48,8 @@ Range slot_range(const blv_plan_s &plan, const ExecuteArguments &arguments, int6
 Range workspace_range(const blv_plan_s &plan, const ExecuteArguments &arguments) {
   const int64_t needed = plan.measure.workspace_bytes;
   if (arguments.workspace_bytes < needed)
-    refuse(arguments.workspace_bytes < 0 ? BLV_INVALID : BLV_TOO_SMALL,
-           format("workspace_bytes is %lld; accepted: >= %lld", static_cast<long long>(arguments.workspace_bytes),
-                  static_cast<long long>(needed)));
+    refuse(BLV_TOO_SMALL, format("workspace_bytes is %lld; accepted: >= %lld",
+                                 static_cast<long long>(arguments.workspace_bytes), static_cast<long long>(needed)));
   return make_range("workspace", arguments.workspace, needed, workspace_align, true);
 }
 

@@ -39,12 +39,16 @@ blv_context_options read_options(const blv_context_options *given) {
   return options;
 }
 
+// A level by name is what the caller gets or nothing: a lower one would give other bits.
 int32_t usable_isa(int32_t max_isa) {
   const int32_t machine = isa_level(read_cpu_facts());
   if (machine == 0)
     refuse(BLV_UNSUPPORTED, format("this machine lacks the instruction set x86-64-v2, the least that the library has "
                                    "kernels for"));
-  return max_isa == BLV_ISA_BEST ? machine : std::min(machine, max_isa);
+  if (max_isa > machine)
+    refuse(BLV_UNSUPPORTED, format("options.max_isa is %s (%d); accepted on this machine: at most %s (%d)",
+                                   name_of(isa_names, max_isa), max_isa, name_of(isa_names, machine), machine));
+  return max_isa == BLV_ISA_BEST ? machine : max_isa;
 }
 
 int32_t thread_count(int32_t wanted) { return wanted > 0 ? wanted : std::min(available_cores(), most_threads); }

@@ -49,4 +49,11 @@ const LeafRule *find_leaf_rule(int32_t leaf, int32_t method_kind) {
   return nullptr;
 }
 
+unsigned leaves_of_method(int32_t method_kind) {
+  unsigned leaves = 0;
+  for (const LeafRule &rule : rules)
+    if (rule.methods >> method_kind & 1u) leaves |= 1u << rule.leaf;
+  return leaves;
+}
+
 }  // namespace bilevel

@@ -24,4 +24,7 @@ struct LeafRule {
 // nullptr if the method has no such leaf.
 const LeafRule *find_leaf_rule(int32_t leaf, int32_t method);
 
+// The leaves that a method has, as a mask.
+unsigned leaves_of_method(int32_t method);
+
 }  // namespace bilevel

@@ -63,8 +63,11 @@ void check_gradients_have_values(const SlotTable &table) {
     const Slot *value = table.find(given.side, given.leaf, BLV_VALUE);
     const auto i = static_cast<long long>(slot.index);
     if (value == nullptr)
-      refuse(BLV_INVALID, format("spec.slots[%lld] is the BLV_GRADIENT of (%s, %s), which has no BLV_VALUE slot", i,
-                                 name_of(side_names, given.side), name_of(leaf_names, given.leaf)));
+      refuse(
+          BLV_INVALID,
+          format(
+              "spec.slots[%lld] is (%s, %s, BLV_GRADIENT); accepted only with a BLV_VALUE slot of this side and leaf",
+              i, name_of(side_names, given.side), name_of(leaf_names, given.leaf)));
     if (value->extent != slot.extent)
       refuse_value(
           format("spec.slots[%lld].extent", i).c_str(), slot.extent,
@@ -102,8 +105,8 @@ void check_both(const SlotTable &table, const Problem &problem) {
 
 void require(const SlotTable &table, int32_t side, int32_t leaf, const char *reason) {
   if (table.find_either(side, leaf, BLV_VALUE) != nullptr) return;
-  refuse(BLV_INVALID, format("spec.slots has no (%s, %s, BLV_VALUE); %s requires it", name_of(side_names, side),
-                             name_of(leaf_names, leaf), reason));
+  refuse(BLV_INVALID, format("spec.slots has no (%s, %s, BLV_VALUE); accepted with %s: one such slot",
+                             name_of(side_names, side), name_of(leaf_names, leaf), reason));
 }
 
 void forbid(const SlotTable &table, int32_t side, int32_t leaf, const char *reason) {

@@ -36,11 +36,10 @@ void check_enums(const Subject &subject) {
 
 const LeafRule *rule_of(const Subject &subject) {
   const int32_t method = subject.problem.kind;
-  const LeafRule *rule = find_leaf_rule(subject.slot.leaf, method);
-  if (rule == nullptr)
-    refuse(BLV_INVALID, format("%s.leaf is %s (%d), which method %s does not have", subject.path.c_str(),
-                               subject.leaf(), subject.slot.leaf, name_of(method_names, method)));
-  return rule;
+  const Text context = format("in method %s", name_of(method_names, method));
+  check_choice(subject.member("leaf").c_str(), subject.slot.leaf, leaf_names, leaves_of_method(method),
+               context.c_str());
+  return find_leaf_rule(subject.slot.leaf, method);
 }
 
 void check_side(const Subject &subject) {
@@ -69,8 +68,7 @@ void check_dtype(const Subject &subject) {
   }
   if (subject.rule->elements == Elements::targets) {
     if (may_be_indices(subject)) accepted |= index_dtypes;
-    reason = subject.slot.use == BLV_VALUE ? " in a plan of this dtype with this loss"
-                                           : ", since class indices have no gradient,";
+    reason = subject.slot.use == BLV_VALUE ? " in a plan of this dtype with this loss" : " that has a gradient";
   }
   const Text context = format("for leaf %s%s", subject.leaf(), reason);
   check_choice(subject.member("dtype").c_str(), subject.slot.dtype, dtype_names, accepted, context.c_str());
@@ -137,7 +135,8 @@ Dimension rows_of(const Subject &subject, int64_t columns) {
 
 [[noreturn]] void refuse_overflow(const Subject &subject) {
   refuse(BLV_INVALID,
-         format("%s spans more than 2^63 - 1 bytes (task_stride %lld, step_stride %lld, row_stride %lld)",
+         format("%s spans more than 2^63 - 1 bytes (task_stride %lld, step_stride %lld, row_stride %lld); accepted: "
+                "smaller strides",
                 subject.path.c_str(), static_cast<long long>(subject.slot.task_stride),
                 static_cast<long long>(subject.slot.step_stride), static_cast<long long>(subject.slot.row_stride)));
 }
