@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Elementary functions on packs: exp, expm1, log, log1p, tanh, sigmoid, softplus, for float and double, without branches. Each is
-// within 2 ulp of the exact value over all arguments (docs/accuracy.md has the measured maxima), down to denormal results; a NaN
-// gives NaN, exp overflows to infinity, tanh ends at exactly -1 and 1, and odd functions keep the sign of a zero.
+// Elementary functions on packs: exp, expm1, log, log1p, tanh, sigmoid, softplus, for float and double, without
+// branches. Each is within 2 ulp of the exact value over all arguments (docs/accuracy.md has the measured maxima), down
+// to denormal results; a NaN gives NaN, exp overflows to infinity, tanh ends at exactly -1 and 1, and odd functions
+// keep the sign of a zero.
 //
-// They need -fno-math-errno -fno-trapping-math -ffp-contract=fast, not -ffast-math: the additions below are in the order that
-// makes them accurate. With FMA (v3, v4) a product and its sum round once; without (v2) the products that have to be exact are,
-// since their factors are short.
+// They need -fno-math-errno -fno-trapping-math -ffp-contract=fast, not -ffast-math: the additions below are in the
+// order that makes them accurate. With FMA (v3, v4) a product and its sum round once; without (v2) the products that
+// have to be exact are, since their factors are short.
 //
-// Notation: n = round(x log2(e)), r = x - n ln(2), t = n + magic (n in its low mantissa bits), u, m, f, s, z as in log_parts.
+// Notation: n = round(x log2(e)), r = x - n ln(2), t = n + magic (n in its low mantissa bits), u, m, f, s, z as in
+// log_parts.
 #pragma once
-#include "core/math_coefficients.h"
-#include "core/pack.h"
+#include "kernels/core/math_coefficients.h"
+#include "kernels/core/pack.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -38,6 +40,7 @@ struct MathOf<float> {
   static constexpr int32_t below_half_root = 0x3f800000 - 0x3f3504f3;  // bits of 1 minus bits of sqrt(1/2)
   static constexpr auto &exponential = exponential_float;
   static constexpr auto &logarithm = logarithm_float;
+  static constexpr auto &tanh_small = tanh_small_float;
 };
 
 template <>
@@ -59,6 +62,7 @@ struct MathOf<double> {
   static constexpr int64_t below_half_root = 0x3ff0000000000000 - 0x3fe6a09e667f3bcd;
   static constexpr auto &exponential = exponential_double;
   static constexpr auto &logarithm = logarithm_double;
+  static constexpr auto &tanh_small = tanh_small_double;
 };
 
 // c[0] + c[1] x + ... by Horner's rule.
@@ -70,11 +74,11 @@ BLV_INLINE P polynomial(P x, const Lane<P> (&c)[N]) {
   return y;
 }
 
-// ---- Exponentials ------------------------------------------------------------------------------------------------------------
+// ---- Exponentials ---------------------------------------------------------------------------------------------------
 
 template <class P>
 struct ExponentParts {
-  P t, n, r;
+  P t, n, r, lost;  // lost: what rounding r lost
 };
 
 template <class P>
@@ -82,14 +86,14 @@ BLV_INLINE ExponentParts<P> exponent_parts(P x) {
   using M = MathOf<Lane<P>>;
   const P t = x * M::log2_e + M::magic;
   const P n = t - M::magic;
-  const P r = (x - n * M::ln2_high) - n * M::ln2_low;
-  return {t, n, r};
+  const P high = x - n * M::ln2_high, r = high - n * M::ln2_low;
+  return {t, n, r, (high - r) - n * M::ln2_low};
 }
 
-// expm1(r) for |r| <= ln(2) / 2.
+// expm1(r) - r for |r| <= ln(2) / 2.
 template <class P>
-BLV_INLINE P expm1_reduced(P r) {
-  return r + (r * r) * polynomial(r, MathOf<Lane<P>>::exponential);
+BLV_INLINE P expm1_rest(P r) {
+  return (r * r) * polynomial(r, MathOf<Lane<P>>::exponential);
 }
 
 // 2^(n + offset), where that is a normal number.
@@ -121,7 +125,7 @@ BLV_INLINE P scale(P p, ExponentParts<P> parts) {
 template <class P>
 BLV_INLINE P exp_clamped(P x) {
   const ExponentParts<P> parts = exponent_parts(x);
-  return scale(1 + expm1_reduced(parts.r), parts);
+  return scale(1 + (parts.r + expm1_rest(parts.r)), parts);
 }
 
 template <class P>
@@ -141,28 +145,33 @@ BLV_INLINE P expm1(P x) {
   using M = MathOf<Lane<P>>;
   const P clamped = min(broadcast(M::exp_highest), max(broadcast(M::expm1_lowest), x));
   const ExponentParts<P> parts = exponent_parts(clamped);
-  const P half = power_of_two(parts.t, -1);  // 2^n itself may overflow where expm1 does not
-  const P y = half * expm1_reduced(parts.r) + (half - Lane<P>(0.5));
+  const P half = power_of_two(parts.t, -1);                  // 2^n itself may overflow where expm1 does not
+  const P leading = half * parts.r + (half - Lane<P>(0.5));  // exact for n = 0
+  const P y = leading + half * (expm1_rest(parts.r) + parts.lost);
   return select(abs(x) < M::tiny, x, y + y);
 }
 
-// ---- tanh --------------------------------------------------------------------------------------------------------------------
+// ---- tanh -----------------------------------------------------------------------------------------------------------
 
-// tanh |x| = -t / (2 + t), t = expm1(-2 |x|): no cancellation at either end.
+// 1 - 2 e / (1 + e), e = exp(-2 |x|), where that is above 1/2, so that the quotient's roundings count little; a
+// polynomial below.
 template <class P>
-BLV_INLINE P tanh_by_expm1(P x) {
+BLV_INLINE P tanh_by_exp(P x) {
   using M = MathOf<Lane<P>>;
-  const ExponentParts<P> parts = exponent_parts(-2 * min(broadcast(M::tanh_highest), abs(x)));
+  const P a = min(broadcast(M::tanh_highest), abs(x)), z = a * a;
+  const P small = a + (a * z) * polynomial(z, M::tanh_small);
+  const ExponentParts<P> parts = exponent_parts(-2 * a);
   const P power = power_of_two(parts.t);
-  const P t = power * expm1_reduced(parts.r) + (power - 1);
-  return copysign(t / (2 + t), x);
+  const P e = power * (parts.r + expm1_rest(parts.r)) + power;
+  return copysign(select(a < Lane<P>(0.55), small, 1 - 2 * e / (1 + e)), x);
 }
 
 #if BLV_PACK_BYTES == 64
 BLV_INLINE Pack<float> entry_of_32(const float (&table)[32], Integers<float> index) {
   return (Pack<float>)_mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)index, _mm512_load_ps(table + 16));
 }
-// 32 pieces of degree 4, whose coefficients two-register permutes fetch: no division and half the arithmetic of expm1.
+// 32 pieces of degree 4, whose coefficients two-register permutes fetch: no division and half the arithmetic of
+// tanh_by_exp.
 BLV_INLINE Pack<float> tanh_by_pieces(Pack<float> x) {
   const Pack<float> a = min(broadcast(tanh_limit), abs(x));
   const Integers<float> piece = bits_of(a * tanh_scale + tanh_start) >> 20;  // permutes read the low five bits
@@ -181,10 +190,10 @@ BLV_INLINE P tanh(P x) {
 #if BLV_PACK_BYTES == 64
   if constexpr (sizeof(Lane<P>) == 4) return tanh_by_pieces(x);
 #endif
-  return tanh_by_expm1(x);
+  return tanh_by_exp(x);
 }
 
-// ---- Logarithms --------------------------------------------------------------------------------------------------------------
+// ---- Logarithms -----------------------------------------------------------------------------------------------------
 
 // log(2^k0 u + c 2^k0) for normal u > 0 and |c| at most half an ulp of u; quotient = c / u, whose NaN stays.
 // u = 2^k m, sqrt(1/2) <= m < sqrt(2), f = m - 1, s = f / (2 + f), z = s^2:
@@ -224,20 +233,28 @@ BLV_INLINE P log1p(P x) {
   return copysign(log_special(u, log_parts(u, P{}, c / u)), x);
 }
 
-// ---- Logistic functions ------------------------------------------------------------------------------------------------------
+// ---- Logistic functions ---------------------------------------------------------------------------------------------
 
-// 1 / (1 + exp(-x)), with the relative accuracy of its small values too.
+// 1 / (1 + exp(-x)), with the relative accuracy of its small values too. What rounding 1 + e lost goes into the
+// quotient.
 template <class P>
 BLV_INLINE P sigmoid(P x) {
-  const P e = exp_minus_abs(x);
-  return select(x < 0, e, broadcast(Lane<P>(1))) / (1 + e);
+  const P e = exp_minus_abs(x), u = 1 + e, lost = e - (u - 1);
+  const P y = select(x < 0, e, broadcast(Lane<P>(1))) / u;
+  return y - y * lost;
 }
 
-// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).
+// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). The polynomial needs FMA: without it its roundings add up to more
+// than 2 ulp.
 template <class P>
 BLV_INLINE P softplus(P x) {
-  const P e = exp_minus_abs(x), u = 1 + e;
-  return max(P{}, x) + log_parts(u, P{}, (e - (u - 1)) / u);
+  const P e = exp_minus_abs(x);
+  if constexpr (sizeof(Lane<P>) == 4 && BLV_PACK_BYTES > 16) {
+    return max(P{}, x) + (e - e * e * polynomial(e, logarithm_of_one_plus_float));
+  } else {
+    const P u = 1 + e;
+    return max(P{}, x) + log_parts(u, P{}, (e - (u - 1)) / u);
+  }
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Written by scripts/fit-polynomials; change that, not this. Coefficients c_k of x^k, lowest first. "fit" is the error of the
-// polynomial with these rounded coefficients, relative to the function it serves, in units of 2^-24 (float) or 2^-53 (double).
+// Written by scripts/fit-polynomials; change that, not this. Coefficients c_k of x^k, lowest first. "fit" is the error
+// of the polynomial with these rounded coefficients, relative to the function it serves, in units of 2^-24 (float) or
+// 2^-53 (double).
 #pragma once
 
 namespace bilevel {
@@ -30,6 +31,29 @@ alignas(64) constexpr double exponential_double[10] = {
     0x1.af705d0f4dcf5p-26,
 };
 
+// tanh(x) = x + x z q(z), z = x^2, |x| <= 0.55; fit 0.059
+alignas(64) constexpr float tanh_small_float[5] = {
+    -0x1.55554cp-2f,
+    0x1.110d88p-3f,
+    -0x1.b9366p-5f,
+    0x1.59a3f2p-6f,
+    -0x1.9d4622p-8f,
+};
+
+// tanh(x) = x + x z q(z), z = x^2, |x| <= 0.55; fit 0.209
+alignas(64) constexpr double tanh_small_double[10] = {
+    -0x1.55555555554fep-2,
+    0x1.1111111107c8ep-3,
+    -0x1.ba1ba1b0b5f4ep-5,
+    0x1.664f464823a22p-6,
+    -0x1.226de98bfd837p-7,
+    0x1.d6c77fb01831cp-9,
+    -0x1.7d00284cbf67fp-10,
+    0x1.2fe638fdfe3a1p-11,
+    -0x1.baa3d5698087bp-13,
+    0x1.b0245da32612cp-15,
+};
+
 // log((1 + s) / (1 - s)) = 2 s + s z l(z), z = s^2, |s| <= (sqrt(2) - 1)^2; fit 0.015
 alignas(64) constexpr float logarithm_float[3] = {
     0x1.55557ap-1f,
@@ -48,8 +72,22 @@ alignas(64) constexpr double logarithm_double[7] = {
     0x1.2f076436a80e7p-3,
 };
 
+// log1p(e) = e - e^2 q(e) on 0 <= e <= 1; fit 0.080
+alignas(64) constexpr float logarithm_of_one_plus_float[10] = {
+    0x1.fffffcp-2f,
+    -0x1.55543p-2f,
+    0x1.ffd11p-3f,
+    -0x1.97d13cp-3f,
+    0x1.4b69b4p-3f,
+    -0x1.01aba8p-3f,
+    0x1.5a9646p-4f,
+    -0x1.6240fep-5f,
+    0x1.d184d6p-7f,
+    -0x1.1e5a1cp-9f,
+};
+
 #if BLV_PACK_BYTES == 64
-// tanh in 32 pieces, entry = bits 20 to 24 of u = |x| tanh_scale + tanh_start (|x| capped at tanh_limit):
+// tanh in 32 pieces, entry = bits 20 to 24 of u = tanh_scale |x| + tanh_start, |x| <= tanh_limit:
 // tanh(centre + d) = c0 + d (c1 + d (c2 + d (c3 + d c4))); fit 0.487
 constexpr float tanh_limit = 0x1.24p+3f;
 constexpr float tanh_scale = 0x1.a38188p-1f;

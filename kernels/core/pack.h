@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SIMD packs: Pack<T> is one native vector register of T (float or double), written with GCC's vector extensions, so that +, -,
-// *, / and the comparisons are the language's own. The translation unit is compiled once per ISA level with BLV_ISA_NAMESPACE
-// (v2, v3, v4) and BLV_PACK_BYTES (16, 32, 64) defined and the matching -march; everything here lives in that level's namespace
-// and uses no std template, since the linker could keep one level's copy of such a member for all of them.
+// SIMD packs: Pack<T> is one native vector register of T (float or double), written with GCC's vector extensions, so
+// that +, -, *, / and the comparisons are the language's own. The translation unit is compiled once per ISA level with
+// BLV_ISA_NAMESPACE (v2, v3, v4) and BLV_PACK_BYTES (16, 32, 64) defined and the matching -march; everything here lives
+// in that level's namespace and uses no std template, since the linker could keep one level's copy of such a member for
+// all of them.
 //
 // Notation: L = lanes<T>, x[l] is lane l. A mask has all bits of a lane set (true) or clear (false).
 //
-// NaN: select, abs, copysign and the sums are lane-exact and pass NaN on. max(a, b) and min(a, b) are the machine's: they return b
-// where either is NaN, so max(x, zero) drops a NaN and max(zero, x) keeps the NaN of x. The horizontal max(x) promises nothing
-// about NaN; test is_not_finite_bits(x) first where it matters.
+// NaN: select, abs, copysign and the sums are lane-exact and pass NaN on. max(a, b) and min(a, b) are the machine's:
+// they return b where either is NaN, so max(x, zero) drops a NaN and max(zero, x) keeps the NaN of x. The horizontal
+// max(x) promises nothing about NaN; test is_not_finite_bits(x) first where it matters.
 #pragma once
 #include <immintrin.h>
 
@@ -32,7 +33,7 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// ---- Types -----------------------------------------------------------------------------------------------------------------
+// ---- Types ----------------------------------------------------------------------------------------------------------
 
 template <class T>
 struct PackOf;
@@ -88,7 +89,7 @@ struct CountTo<0, I...> {
 template <class T>
 using LaneIndices = typename CountTo<lanes<T>>::type;  // Indices<0, 1, ..., L - 1>
 
-// ---- Making packs ------------------------------------------------------------------------------------------------------------
+// ---- Making packs ---------------------------------------------------------------------------------------------------
 
 template <class T>
 BLV_INLINE Pack<T> broadcast(T value) {
@@ -132,16 +133,16 @@ BLV_INLINE Mask<T> first_lanes(long count) {
   return iota_integers<T>(LaneIndices<T>{}) < broadcast_integer<T>(limit);
 }
 
-// ---- Memory ------------------------------------------------------------------------------------------------------------------
+// ---- Memory ---------------------------------------------------------------------------------------------------------
 
 template <class T>
-BLV_INLINE Pack<T> load_unaligned(const T* source) {
-  return *reinterpret_cast<const typename PackOf<T>::unaligned*>(source);
+BLV_INLINE Pack<T> load_unaligned(const T *source) {
+  return *reinterpret_cast<const typename PackOf<T>::unaligned *>(source);
 }
 
 template <class T>
-BLV_INLINE void store_unaligned(T* target, Pack<T> x) {
-  *reinterpret_cast<typename PackOf<T>::unaligned*>(target) = x;
+BLV_INLINE void store_unaligned(T *target, Pack<T> x) {
+  *reinterpret_cast<typename PackOf<T>::unaligned *>(target) = x;
 }
 
 #if BLV_PACK_BYTES == 64
@@ -151,36 +152,36 @@ BLV_INLINE unsigned first_bits(long count) {
   const long limit = count < 0 ? 0 : count < lanes<T> ? count : lanes<T>;
   return _bzhi_u32(0xFFFFu, static_cast<unsigned>(limit));
 }
-BLV_INLINE Pack<float> load_first(const float* p, long count) {
+BLV_INLINE Pack<float> load_first(const float *p, long count) {
   return (Pack<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>(first_bits<float>(count)), p);
 }
-BLV_INLINE Pack<double> load_first(const double* p, long count) {
+BLV_INLINE Pack<double> load_first(const double *p, long count) {
   return (Pack<double>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(first_bits<double>(count)), p);
 }
-BLV_INLINE void store_first(float* p, long count, Pack<float> x) {
+BLV_INLINE void store_first(float *p, long count, Pack<float> x) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>(first_bits<float>(count)), (__m512)x);
 }
-BLV_INLINE void store_first(double* p, long count, Pack<double> x) {
+BLV_INLINE void store_first(double *p, long count, Pack<double> x) {
   _mm512_mask_storeu_pd(p, static_cast<__mmask8>(first_bits<double>(count)), (__m512d)x);
 }
 #elif BLV_PACK_BYTES == 32
-BLV_INLINE Pack<float> load_first(const float* p, long count) {
+BLV_INLINE Pack<float> load_first(const float *p, long count) {
   return (Pack<float>)_mm256_maskload_ps(p, (__m256i)first_lanes<float>(count));
 }
-BLV_INLINE Pack<double> load_first(const double* p, long count) {
+BLV_INLINE Pack<double> load_first(const double *p, long count) {
   return (Pack<double>)_mm256_maskload_pd(p, (__m256i)first_lanes<double>(count));
 }
-BLV_INLINE void store_first(float* p, long count, Pack<float> x) {
+BLV_INLINE void store_first(float *p, long count, Pack<float> x) {
   _mm256_maskstore_ps(p, (__m256i)first_lanes<float>(count), (__m256)x);
 }
-BLV_INLINE void store_first(double* p, long count, Pack<double> x) {
+BLV_INLINE void store_first(double *p, long count, Pack<double> x) {
   _mm256_maskstore_pd(p, (__m256i)first_lanes<double>(count), (__m256d)x);
 }
 #endif
 
 // x[l] = source[l] for l < count and 0 in the other lanes, whose memory is not touched.
 template <class T>
-BLV_INLINE Pack<T> load_partial(const T* source, long count) {
+BLV_INLINE Pack<T> load_partial(const T *source, long count) {
 #if BLV_PACK_BYTES == 16
   Pack<T> x = {};
   for (int l = 0; l < lanes<T>; ++l) {
@@ -194,7 +195,7 @@ BLV_INLINE Pack<T> load_partial(const T* source, long count) {
 
 // target[l] = x[l] for l < count; no other memory is touched.
 template <class T>
-BLV_INLINE void store_partial(T* target, Pack<T> x, long count) {
+BLV_INLINE void store_partial(T *target, Pack<T> x, long count) {
 #if BLV_PACK_BYTES == 16
   for (int l = 0; l < lanes<T>; ++l) {
     if (l < count) target[l] = x[l];
@@ -204,7 +205,7 @@ BLV_INLINE void store_partial(T* target, Pack<T> x, long count) {
 #endif
 }
 
-// ---- Lane by lane ------------------------------------------------------------------------------------------------------------
+// ---- Lane by lane ---------------------------------------------------------------------------------------------------
 
 // mask ? a : b. Both sides are computed; a NaN of the side not taken doesn't leak.
 template <class P>
@@ -226,7 +227,8 @@ BLV_INLINE P copysign(P magnitude, P sign) {
   return from_bits<Lane<P>>((bits_of(magnitude) & ~m) | (bits_of(sign) & m));
 }
 
-// Non-zero in exactly those lanes that hold NaN or an infinity. OR the lanes of many packs together, then ask any() once.
+// Non-zero in exactly those lanes that hold NaN or an infinity. OR the lanes of many packs together, then ask any()
+// once.
 template <class P>
 BLV_INLINE Integers<Lane<P>> is_not_finite_bits(P x) {
   return bits_of(x - x);
@@ -274,7 +276,7 @@ BLV_INLINE Pack<double> max(Pack<double> a, Pack<double> b) { return (Pack<doubl
 BLV_INLINE Pack<double> min(Pack<double> a, Pack<double> b) { return (Pack<double>)_mm_min_pd((__m128d)a, (__m128d)b); }
 #endif
 
-// ---- Across lanes ------------------------------------------------------------------------------------------------------------
+// ---- Across lanes ---------------------------------------------------------------------------------------------------
 
 template <int S, class P, int... I>
 BLV_INLINE P exchange(P x, Indices<I...>) {
@@ -332,7 +334,8 @@ BLV_INLINE Lane<P> max(P x) {
 template <class T>
 inline constexpr int sums_at_once = lanes<T> < 4 ? lanes<T> : 4;
 
-// Lane q = sum(x[q]) for q < N, with the very bits of sum(); the lanes from N on repeat these. Costs two shuffles a pack.
+// Lane q = sum(x[q]) for q < N, with the very bits of sum(); the lanes from N on repeat these. Costs two shuffles a
+// pack.
 template <class T, int N = sums_at_once<T>>
 BLV_INLINE Pack<T> transposed_sums(const Pack<T> (&x)[N]) {
   static_assert(N == sums_at_once<T>, "four packs, or two when a pack has two lanes");
