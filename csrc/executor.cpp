@@ -13,6 +13,9 @@ namespace {
 // What a group of tasks may keep in the cache: three quarters of an L2 of 1 MiB.
 constexpr int64_t cache_bytes = 3 * (int64_t{1} << 20) / 4;
 
+// Rows that pass through the caches together, at most; matrices of a layer and plane that a block keeps.
+constexpr int64_t block_rows = 64, matrices_of_a_layer = 4;
+
 int64_t units_of_a_row(const Network &network) {
   int64_t units = 0;
   for (int64_t l = 0; l < network.n_layers; ++l) units = saturating_add(units, network.layers[l].outputs);
@@ -22,16 +25,18 @@ int64_t units_of_a_row(const Network &network) {
 }  // namespace
 
 int64_t step_state_bytes(const Problem &problem) {
-  const int64_t scalar = problem.dtype == BLV_F64 ? 8 : 4;
+  const Network &network = problem.network;
   const int64_t rows = problem.batch_rows > 0 ? problem.batch_rows : problem.inner.rows;
+  const int64_t tangents = problem.kind == BLV_UNROLL ? problem.reverse : problem.vectors;
   const int64_t vectors =
-      1 + std::max<int64_t>(problem.vectors, 1);  // theta, and a gradient or adjoint or the right-hand sides
-  const int64_t parameters =
-      saturating_multiply(problem.network.parameters, vectors + (problem.optimiser == BLV_HEAVY_BALL));
-  const int64_t activations = saturating_multiply(rows, saturating_multiply(units_of_a_row(problem.network), vectors));
-  const bool own_rows = problem.inner.x.value.task_stride != 0 || problem.batch_rows > 0;
-  const int64_t inputs = own_rows ? saturating_multiply(rows, problem.network.layers[0].inputs) : 0;
-  return saturating_multiply(scalar, saturating_add(parameters, saturating_add(activations, inputs)));
+      2 * (1 + tangents) + (problem.optimiser == BLV_HEAVY_BALL);  // theta and gradient, each with tangents
+  const int64_t parameters = saturating_multiply(network.parameters, vectors);
+  const int64_t block = std::min(rows, block_rows) * matrices_of_a_layer * (1 + tangents);
+  const int64_t activations = saturating_multiply(units_of_a_row(network), block);
+  const int64_t data =
+      saturating_multiply(rows, network.layers[0].inputs + network.layers[network.n_layers - 1].outputs);
+  const int64_t scalars = saturating_add(parameters, saturating_add(activations, data));
+  return saturating_multiply(scalars, problem.dtype == BLV_F64 ? 8 : 4);
 }
 
 int32_t choose_executor(const Problem &problem, int64_t lanes) {

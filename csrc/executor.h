@@ -8,8 +8,9 @@
 
 namespace bilevel {
 
-// Bytes that one inner step of one task touches again and again: theta, its adjoint and momentum, the activations of
-// its rows, and the rows themselves unless all tasks share them.
+// Bytes that one inner step of one task touches again and again where tasks are in lanes: theta, the gradient and their
+// tangents, the activations of a block of rows, and the rows, of which each lane has its own copy. The trajectory is not
+// among them: it streams through the caches.
 int64_t step_state_bytes(const Problem &problem);
 
 // Resolves BLV_EXECUTOR_AUTO; a named executor is returned as it is. `lanes`: scalars in a SIMD register.

@@ -3,6 +3,7 @@
 // How much of the forward sweep an unroll keeps for the reverse one.
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "csrc/cost.h"
 #include "csrc/plan.h"
@@ -53,6 +54,7 @@ Measure plan_storage(const Kernel &kernel, int32_t store, int64_t limit, int64_t
     if (!countable(*problem, lanes)) continue;
     Measure measure;
     kernel.measure(*problem, &measure);
+    if (measure.workspace_bytes < 0) throw std::bad_alloc();  // the kernel's word for it
     if (limit == 0 || measure.workspace_bytes <= limit) return measure;
     least = least == 0 ? measure.workspace_bytes : std::min(least, measure.workspace_bytes);
   }
