@@ -7,7 +7,7 @@
 //     auto inner = bl::softmax(X, y).weights(bl::sigmoid(phi)).l2(1e-3);   // row weights sigmoid(phi), penalty 1e-3
 //     auto outer = bl::softmax(Xval, yval);
 //     auto plan  = bl::unroll(inner, bl::sgd(0.1), 200) | bl::reverse(outer);
-//     auto [loss, grad] = plan.hypergradient(phi);                         // outer loss after 200 steps, d loss / d phi
+//     auto [loss, grad] = plan.hypergradient(phi);                         // outer loss at the end, d loss / d phi
 //
 // Expressions hold views: the arrays must outlive them and keep place and size; their values are read anew at each
 // call, so a loop may update phi in place. float and double both work and cannot be mixed. What fails throws

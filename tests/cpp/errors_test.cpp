@@ -48,6 +48,11 @@ TEST(Errors, SizesOfArrays) {
   expect_error(BLV_INVALID, {"theta", "5 elements", "8"}, [&] { bl::value_and_gradient(p.loss, five); });
   expect_error(BLV_INVALID, {"minibatches", "5 elements"},
                [&] { bl::unroll(p.loss, bl::sgd(0.1), 4).minibatches(y5, 3) | bl::reverse(p.loss); });
+  expect_error(BLV_INVALID, {"widths", "{3, 0, 2}"}, [&] {
+    auto net = bl::network(p.X, p.y, {0}, bl::Activation::tanh, bl::Loss::cross_entropy);
+    bl::unroll(net, bl::sgd(0.1), 4).from(five).train();
+  });
+  expect_error(BLV_INVALID, {"tasks", "-2"}, [&] { bl::unroll(p.loss, bl::sgd(0.1), 4).tasks(-2).train(); });
   expect_error(BLV_INVALID, {"steps", "-1"}, [&] { bl::unroll(p.loss, bl::sgd(0.1), -1); });
   expect_error(BLV_INVALID, {"vectors", "5 elements", "8"}, [&] { bl::hvp(p.loss, random(8, 1), five); });
 }

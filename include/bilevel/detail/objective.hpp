@@ -140,7 +140,15 @@ class Objective {
   bool outputs_given() const { return outputs_ != 0 || !std::holds_alternative<detail::Indices>(y_.value); }
   void set_outputs(std::int64_t outputs) { outputs_ = outputs; }
   /// Number of parameters P, in PyTorch's order: per layer the weight (outputs x inputs, row-major), then the bias.
-  std::int64_t parameters() const { return spec().parameters(); }
+  /// Throws Error (BLV_INVALID) if a width is none.
+  std::int64_t parameters() const {
+    const ObjectiveSpec s = spec();
+    const std::int64_t count = s.parameters();
+    if (count >= 0) return count;
+    std::string widths;
+    for (const std::int64_t width : s.widths) widths += (widths.empty() ? "" : ", ") + std::to_string(width);
+    detail::fail(BLV_INVALID, "network of widths {", widths, "}; accepted: widths of 1 or more");
+  }
 
   ObjectiveSpec spec() const {
     std::vector<std::int64_t> widths{X_.columns()};

@@ -63,6 +63,7 @@ class Unroll {
 
   /// Number of tasks, where no Tensor tells it.
   [[nodiscard]] Unroll tasks(std::int64_t tasks) const {
+    if (tasks < 0) detail::fail(BLV_INVALID, "tasks is ", tasks, "; accepted: 0 or more");
     Unroll u = *this;
     u.tasks_ = tasks;
     return u;
@@ -112,7 +113,8 @@ class Unroll {
   std::int64_t steps_;
   std::optional<Array<T>> theta0_;
   std::optional<detail::Indices> batches_;
-  std::int64_t batch_rows_ = 0, tasks_ = 0, limit_ = 0;
+  std::optional<std::int64_t> tasks_;
+  std::int64_t batch_rows_ = 0, limit_ = 0;
   Store store_ = Store::automatic;
   std::int32_t executor_ = BLV_EXECUTOR_AUTO, flags_ = 0;
   Context *context_ = nullptr;
@@ -213,8 +215,8 @@ class BilevelPlan {
 
   static detail::Shape shape_of(const Unroll<T> &u, const std::optional<Objective<T>> &outer) {
     detail::Shape s;
-    s.tasks = u.tasks_ != 0 ? u.tasks_ : detail::tasks_of(u.inner_);
-    if (u.tasks_ == 0 && s.tasks == 1 && outer) s.tasks = detail::tasks_of(*outer);
+    s.tasks = u.tasks_ ? *u.tasks_ : detail::tasks_of(u.inner_);
+    if (!u.tasks_ && s.tasks == 1 && outer) s.tasks = detail::tasks_of(*outer);
     s.rows = u.inner_.X().rows();
     s.inputs = u.inner_.X().columns();
     s.outputs = u.inner_.outputs();
