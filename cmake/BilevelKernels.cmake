@@ -7,7 +7,8 @@
 # value, unlike -ffast-math. -ffp-contract=fast allows FMA within one level. Kernels neither throw nor ask for a type at run time,
 # which also keeps vague-linkage code of the standard library out of them (see tests/abi).
 
-set(BILEVEL_KERNEL_SOURCES kernels/evaluate/launch_cpu.cpp kernels/unroll/launch_cpu.cpp)
+set(BILEVEL_KERNEL_SOURCES ${PROJECT_SOURCE_DIR}/kernels/evaluate/launch_cpu.cpp
+                           ${PROJECT_SOURCE_DIR}/kernels/unroll/launch_cpu.cpp)
 set(BILEVEL_KERNEL_LAYOUTS tasks rows)
 set(BILEVEL_KERNEL_DTYPES f32 f64)
 set(BILEVEL_ISA_LEVELS v2 v3 v4)
@@ -34,22 +35,12 @@ foreach(level IN LISTS BILEVEL_ISA_LEVELS)
   foreach(dtype IN LISTS BILEVEL_KERNEL_DTYPES)
     foreach(layout IN LISTS BILEVEL_KERNEL_LAYOUTS)
       set(target bilevel_kernels_${level}_${dtype}_${layout})
-      add_library(${target} OBJECT)
-      foreach(source IN LISTS BILEVEL_KERNEL_SOURCES)
-        if(EXISTS ${PROJECT_SOURCE_DIR}/${source}) # TEMPORARY
-          target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/${source})
-        endif()
-      endforeach()
-      get_target_property(sources ${target} SOURCES) # TEMPORARY
-      if(NOT sources)
-        file(WRITE ${PROJECT_BINARY_DIR}/none.cpp "") # TEMPORARY
-        target_sources(${target} PRIVATE ${PROJECT_BINARY_DIR}/none.cpp)
-      endif()
+      add_library(${target} OBJECT ${BILEVEL_KERNEL_SOURCES})
       bilevel_defaults(${target})
       bilevel_isa_level(${target} ${level})
       target_compile_options(${target} PRIVATE -fno-plt -fno-exceptions -fno-rtti)
-      target_compile_definitions(${target} PRIVATE BLV_SCALAR=${BILEVEL_SCALAR_${dtype}} BLV_DTYPE=${dtype}
-                                                   BLV_LAYOUT=${layout})
+      target_compile_definitions(${target} PRIVATE BLV_KERNEL_SCALAR=${BILEVEL_SCALAR_${dtype}} BLV_KERNEL_DTYPE=${dtype}
+                                                   BLV_KERNEL_LAYOUT=${layout})
       set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
       list(APPEND BILEVEL_KERNEL_TARGETS ${target})
     endforeach()

@@ -5,9 +5,6 @@
 
 file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cpp ${PROJECT_SOURCE_DIR}/csrc/*.cpp)
 
-if(NOT BILEVEL_HOST_SOURCES) # TEMPORARY
-  set(BILEVEL_HOST_SOURCES ${PROJECT_BINARY_DIR}/none.cpp)
-endif()
 add_library(bilevel_host OBJECT ${BILEVEL_HOST_SOURCES})
 bilevel_defaults(bilevel_host)
 target_compile_options(bilevel_host PRIVATE -fno-plt)

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Carves a workspace. One function lays a structure out; run on an arena without memory it measures, run on the caller's
+// workspace it assigns, so what is announced and what is used cannot differ.
+#pragma once
+#include "kernels/core/pack.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+struct Arena {
+  static constexpr long align = 64;
+  char *base = nullptr;  // null: measure only
+  long used = 0;
+
+  template <class E>
+  E *take(long count) {
+    E *p = reinterpret_cast<E *>(base + used);
+    used += (count * long(sizeof(E)) + align - 1) / align * align;
+    return p;
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Matrices with planes: a value plane and K tangent planes, each row-major with leading dimension ld. A missing plane is a null
+// pointer: as an operand it means a constant (tangent zero), as a result it means that nobody wants it.
+// An element is a pack of the same entry of several tasks (tasks in lanes) or one scalar (lanes within a task).
+#pragma once
+#include "kernels/core/pack.h"
+
+// Before a loop with a constant number of turns over arrays that must stay in registers.
+#define BLV_UNROLLED _Pragma("GCC unroll 32")
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+template <class Element>
+struct Matrix {
+  Element *v = nullptr, *d = nullptr;
+  long plane = 0;  // elements between tangent planes
+  long ld = 0;     // elements between rows
+
+  BLV_INLINE Element *tangent(long k) const { return d + k * plane; }
+  // The matrix that begins `offset` elements further on, rows ld apart.
+  BLV_INLINE Matrix at(long offset, long new_ld) const {
+    return {v ? v + offset : nullptr, d ? d + offset : nullptr, plane, new_ld};
+  }
+  BLV_INLINE Matrix row_block(long row) const { return at(row * ld, ld); }
+  explicit BLV_INLINE operator bool() const { return v || d; }
+};
+
+// VALUE: values. JET: values and tangents. TAPED: tangents; the values of products are on the tape, those of maps are recomputed.
+enum class Mode { VALUE, JET, TAPED };
+
+// The length of the next tile when `left` are left: as even as tiles of at most `most` allow.
+BLV_INLINE long next_tile(long left, long most) {
+  const long tiles = (left + most - 1) / most;
+  return (left + tiles - 1) / tiles;
+}
+
+template <bool Condition, class A, class B>
+struct Choose {
+  using type = A;
+};
+template <class A, class B>
+struct Choose<false, A, B> {
+  using type = B;
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

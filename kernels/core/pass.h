@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One pass of the gradient program over the rows of a loss. Rows are independent but for sums, so they go by in blocks that stay
+// in the caches, and (lanes within a task) in chunks whose sums are added in order of the chunk. Blocks and chunks are cut by
+// the problem alone: whoever runs the chunks, and on how many threads, the bits are the same.
+#pragma once
+#include "kernels/core/parameters.h"
+#include "kernels/core/side_data.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// Rows of a block and of a chunk; a chunk is a whole number of blocks.
+struct RowPartition {
+  long block = 0, chunk = 0;
+  long chunks(long n) const { return n ? (n + chunk - 1) / chunk : 1; }
+};
+
+// Fewest and most bytes of a row's matrices decide the block: 24 KiB (tasks in lanes) keep a block of packs in L1; 128 KiB keep
+// a block of rows in L2, where a product reads it from at no loss.
+template <class T, Lanes L>
+RowPartition partition_rows(const Network &network, long rows, long planes) {
+  long columns = network.layers[0].inputs;
+  for (long l = 0; l + 1 < network.n_layers; l++) columns += network.layers[l].outputs * 3 * (1 + planes);
+  const long bytes = columns * long(L == Lanes::TASKS ? sizeof(Pack<T>) : sizeof(T)), room = L == Lanes::TASKS ? 24 << 10 : 128 << 10;
+  RowPartition partition;
+  partition.block = 16;
+  while (partition.block < 64 && partition.block * 2 * bytes <= room) partition.block *= 2;
+  partition.chunk = 256;
+  if (L == Lanes::TASKS) {
+    partition.chunk = rows > 0 ? (rows + partition.block - 1) / partition.block * partition.block : partition.block;
+  } else {
+    while (partition.chunks(rows) > 128) partition.chunk *= 2;
+  }
+  return partition;
+}
+
+// Matrices of a block of rows, for one thread.
+template <class T, Lanes L>
+struct BlockScratch {
+  using Element = typename Transfer<T, L>::Element;
+  LayerState<Element> *room = nullptr;   // this thread's own matrices
+  LayerState<Element> *state = nullptr;  // the same, with values on the tape where there is one
+  Element *x = nullptr;                  // rows of the caller, padded
+  Line<T> *lines = nullptr;
+
+  void layout(Arena &arena, const NetworkView &net, long block, long planes, bool copies_x) {
+    room = arena.take<LayerState<Element>>(net.n_layers);
+    state = arena.take<LayerState<Element>>(net.n_layers);
+    long most = block, z_size = 0;
+    for (long l = 0; l < net.n_layers; l++) {
+      if (net.layers[l].outputs > most) most = net.layers[l].outputs;
+      if (l + 1 < net.n_layers && net.layers[l].output_ld * block > z_size) z_size = net.layers[l].output_ld * block;
+    }
+    const Matrix<Element> z = matrix(arena, z_size, 0, planes);
+    for (long l = 0; l < net.n_layers; l++) {
+      const LayerView &layer = net.layers[l];
+      const bool last = l + 1 == net.n_layers;
+      LayerState<Element> s;
+      const long size = layer.output_ld * block;
+      s.z = last ? matrix(arena, size, layer.output_ld, planes) : Matrix<Element>{z.v, z.d, z.plane, layer.output_ld};
+      s.e = matrix(arena, size, layer.output_ld, planes);
+      if (!last) s.h = matrix(arena, size, layer.output_ld, planes), s.c = matrix(arena, size, layer.output_ld, planes);
+      if (arena.base) room[l] = s;
+    }
+    if (L == Lanes::COLUMNS) lines = arena.take<Line<T>>(most * (1 + planes));
+    if (copies_x) x = arena.take<Element>(block * net.layers[0].ld);
+  }
+
+ private:
+  static Matrix<Element> matrix(Arena &arena, long size, long ld, long planes) {
+    Matrix<Element> m{arena.take<Element>(size), nullptr, size, ld};
+    if (planes) m.d = arena.take<Element>(size * planes);
+    return m;
+  }
+};
+
+// The threads that may share the rows of one task. `run` NULL: the caller's thread alone.
+struct Team {
+  void (*run)(void *self, int64_t n, void (*fn)(void *arg, int64_t i), void *arg) = nullptr;
+  void *self = nullptr;
+  int64_t threads = 1;
+};
+
+// Elements of one step's tape for `rows` rows (padded).
+inline long tape_size(const NetworkView &net, long rows) {
+  long columns = 0;
+  for (long l = 0; l < net.n_layers; l++) columns += net.layers[l].output_ld * (l + 1 < net.n_layers ? 2 : 1);
+  return columns * rows;
+}
+
+// The rows that a pass runs over: all rows of a side, or a minibatch of them.
+template <class Element, class P>
+struct RowView {
+  int loss = 0;
+  bool index_targets = false;
+  long n = 0, rows = 0;  // at hand; capacity, padded to whole packs
+  Matrix<Element> x, y, weight;
+  bool x_padded = true;
+  P inverse_n = {};
+  Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
+};
+
+template <class T, Lanes L>
+struct Pass {
+  using Element = typename Transfer<T, L>::Element;
+  using Mat = Matrix<Element>;
+  using P = Pack<T>;
+  using View = RowView<Element, P>;
+  template <Mode M>
+  using Executor = typename Choose<L == Lanes::TASKS, TasksExecutor<T, M>, RowsExecutor<T, M>>::type;
+
+  const NetworkView *net = nullptr;
+  RowPartition partition;
+  BlockScratch<T, L> *scratch = nullptr;  // one per thread of the team
+  Team team;
+  Element *partials = nullptr;  // chunks x planes x size (team) or 1 x planes x size
+  P *totals = nullptr;          // one per chunk
+  long planes = 1;
+
+  // What one run computes. Null planes of theta_gradient and a null total are not wanted.
+  struct Arguments {
+    Pass *pass;
+    const View *view;
+    Mat theta, theta_gradient;
+    P *total = nullptr;
+    Element *tape = nullptr;   // of this step
+    bool leaf_gradients = false;
+    int64_t chunks = 0, next_chunk = 0;
+  };
+
+  void layout(Arena &arena, const NetworkView &network, long most_rows, long tangent_planes, bool parallel) {
+    net = &network, planes = tangent_planes > 0 ? tangent_planes : 1;
+    const long chunks = partition.chunks(most_rows);
+    partials = chunks > 1 ? arena.take<Element>((parallel ? chunks : 1) * planes * network.size) : nullptr;
+    totals = arena.take<P>(chunks);
+  }
+
+  // theta_gradient (and *total) are overwritten; leaf gradients are added to the view's accumulators.
+  template <Mode M>
+  void run(const View &view, const Mat &theta, const Mat &theta_gradient, P *total, Element *tape, bool leaf_gradients) {
+    const long chunks = partition.chunks(view.n);
+    Arguments a{this, &view, theta, theta_gradient, total, tape, leaf_gradients, chunks};
+    for (long c = 0; c < chunks; c++) totals[c] = P{};
+    if (chunks == 1) {
+      run_chunk<M>(a, 0, view.n, theta_gradient, total ? &totals[0] : nullptr, scratch[0]);
+    } else if (team.run) {
+      team.run(team.self, team.threads, &worker<M>, &a);
+      sum_partials<M>(a);
+    } else {
+      run_chunk<M>(a, 0, partition.chunk, theta_gradient, total ? &totals[0] : nullptr, scratch[0]);
+      for (long c = 1; c < chunks; c++) {
+        run_chunk<M>(a, c * partition.chunk, chunk_end(a, c), partial<M>(a, 0), total ? &totals[c] : nullptr, scratch[0]);
+        add_partial<M>(a, 0, 0, planes * net->size);
+      }
+    }
+    if (!total) return;
+    *total = P{};
+    for (long c = 0; c < chunks; c++) *total += L == Lanes::TASKS ? totals[c] : broadcast<T>(sum(totals[c]));
+  }
+
+ private:
+  static long chunk_end(const Arguments &a, long c) {
+    const long end = (c + 1) * a.pass->partition.chunk;
+    return end < a.view->n ? end : a.view->n;
+  }
+
+  template <Mode M>
+  static void worker(void *arg, int64_t thread) {
+    Arguments &a = *static_cast<Arguments *>(arg);
+    Pass &pass = *a.pass;
+    for (;;) {
+      const long c = __atomic_fetch_add(&a.next_chunk, 1, __ATOMIC_RELAXED);
+      if (c >= a.chunks) return;
+      pass.template run_chunk<M>(a, c * pass.partition.chunk, chunk_end(a, c), pass.template partial<M>(a, c),
+                                 a.total ? &pass.totals[c] : nullptr, pass.scratch[thread]);
+    }
+  }
+
+  // A gradient has a value plane (VALUE) or tangent planes, never both.
+  template <Mode M>
+  Mat partial(const Arguments &a, long c) const {
+    if (!a.theta_gradient) return {};
+    Element *at = partials + c * planes * net->size;
+    return M == Mode::VALUE ? Mat{at, nullptr, net->size, 0} : Mat{nullptr, at, net->size, 0};
+  }
+
+  template <Mode M>
+  void add_partial(const Arguments &a, long c, long begin, long end) const {
+    if (!a.theta_gradient) return;
+    const P *from = reinterpret_cast<const P *>(partials + c * planes * net->size);
+    P *to = reinterpret_cast<P *>(M == Mode::VALUE ? a.theta_gradient.v : a.theta_gradient.d);
+    const long per_pack = L == Lanes::TASKS ? 1 : lanes<T>;
+    for (long i = begin / per_pack; i < end / per_pack; i++) to[i] += from[i];
+  }
+
+  // theta_gradient = the sum of all partials in the order of the chunks; long vectors are split over the team.
+  template <Mode M>
+  void sum_partials(Arguments &a) {
+    if (!a.theta_gradient) return;
+    const long size = (M == Mode::VALUE ? 1 : planes) * net->size;
+    if (size * a.chunks < (1 << 16)) return sum_range<M>(a, 0, size);
+    team.run(team.self, team.threads, &sum_worker<M>, &a);
+  }
+  template <Mode M>
+  static void sum_worker(void *arg, int64_t thread) {
+    Arguments &a = *static_cast<Arguments *>(arg);
+    const long align = 16, size = (M == Mode::VALUE ? 1 : a.pass->planes) * a.pass->net->size;
+    const long share = (size / a.pass->team.threads + align) / align * align;
+    const long begin = thread * share, end = begin + share < size ? begin + share : size;
+    if (begin < end) a.pass->template sum_range<M>(a, begin, end);
+  }
+  template <Mode M>
+  void sum_range(const Arguments &a, long begin, long end) const {
+    const long step = 1024;  // so that the result stays in L1 over the chunks
+    Element *to = M == Mode::VALUE ? a.theta_gradient.v : a.theta_gradient.d;
+    for (long from = begin; from < end; from += step) {
+      const long until = from + step < end ? from + step : end;
+      for (long i = from; i < until; i++) to[i] = Element{};
+      for (long c = 0; c < a.chunks; c++) add_partial<M>(a, c, from, until);
+    }
+  }
+
+  template <Mode M>
+  void run_chunk(const Arguments &a, long begin, long end, const Mat &theta_gradient, P *total, BlockScratch<T, L> &block) {
+    NetworkBlock<Element, P> b;
+    b.theta = a.theta;
+    b.theta_gradient = theta_gradient;
+    b.state = block.state;
+    b.loss.loss = a.view->loss;
+    b.loss.index_targets = a.view->index_targets;
+    b.loss.inverse_n = a.view->inverse_n;
+    b.loss.total = total;
+    if (begin == end) clear<M>(theta_gradient);
+    for (long row = begin; row < end; row += partition.block) {
+      b.loss.n = end - row < partition.block ? end - row : partition.block;
+      b.accumulate = row > begin;
+      bind_rows<M>(a, row, block, b);
+      bind_tape(a, row, block);
+      if constexpr (L == Lanes::TASKS) {
+        Executor<M> executor(M == Mode::VALUE ? 0 : planes);
+        network_gradient(executor, *net, b);
+      } else {
+        Executor<M> executor(M == Mode::VALUE ? 0 : planes, block.lines);
+        network_gradient(executor, *net, b);
+      }
+    }
+  }
+
+  template <Mode M>
+  void clear(const Mat &gradient) const {
+    Element *to = M == Mode::VALUE ? gradient.v : gradient.d;
+    for (long i = 0; to && i < (M == Mode::VALUE ? 1 : planes) * net->size; i++) to[i] = Element{};
+  }
+
+  template <Mode M>
+  void bind_rows(const Arguments &a, long row, BlockScratch<T, L> &block, NetworkBlock<Element, P> &b) const {
+    const View &view = *a.view;
+    b.x = view.x.row_block(row);
+    if constexpr (L == Lanes::COLUMNS) {
+      if (!view.x_padded) copy_rows(b, block);
+    }
+    b.loss.y = view.y.row_block(row);
+    b.loss.weight = view.weight.row_block(row);
+    if (!a.leaf_gradients) return;
+    b.x_gradient = accumulators<M>(view.x_gradient, row);
+    b.loss.y_gradient = accumulators<M>(view.y_gradient, row);
+    b.loss.weight_gradient = accumulators<M>(view.weight_gradient, row);
+  }
+  template <Mode M>
+  static Mat accumulators(const Mat &m, long row) {
+    const Mat at = m.row_block(row);
+    return M == Mode::VALUE ? at : Mat{nullptr, at.v, m.plane, m.ld};
+  }
+  void copy_rows(NetworkBlock<Element, P> &b, BlockScratch<T, L> &block) const {
+    const long inputs = net->layers[0].inputs, ld = net->layers[0].ld;
+    for (long i = 0; i < b.loss.n; i++) {
+      const T *from = b.x.v + i * b.x.ld;
+      T *to = block.x + i * ld;
+      long j = 0;
+      for (; j + lanes<T> <= inputs; j += lanes<T>) store_unaligned(to + j, load_unaligned(from + j));
+      if (j < inputs) store_unaligned(to + j, load_partial(from + j, inputs - j));
+    }
+    b.x = {block.x, nullptr, 0, ld};
+  }
+
+  // Points the values of h, c and the last z at the tape, or at the thread's own room.
+  void bind_tape(const Arguments &a, long row, BlockScratch<T, L> &block) const {
+    Element *at = a.tape;
+    for (long l = 0; l < net->n_layers; l++) {
+      LayerState<Element> &s = block.state[l];
+      s = block.room[l];
+      if (!a.tape) continue;
+      const long ld = net->layers[l].output_ld;
+      if (l + 1 == net->n_layers) {
+        s.z.v = at + row * ld;
+      } else {
+        s.h.v = at + row * ld, at += a.view->rows * ld;
+        s.c.v = at + row * ld, at += a.view->rows * ld;
+      }
+    }
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

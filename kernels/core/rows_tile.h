@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Micro-kernels for lanes within a task: lanes run along the inputs of a layer, whose rows are padded to whole packs with zeros.
+//   dot:       c_j[i] (+)= sum_k a[i][k] b_j[k]        lanes along k, a tile of rows i and columns j, summed across lanes at the end
+//   broadcast: c_m[j] (+)= sum_k a_m[k] b[k][j]        lanes along j, a_m[k] is one scalar
+// The left (dot: right) operands come as lists of pointers, so that the value plane and the tangent planes of one product, which
+// share the other operand, pass through the registers together.
+#pragma once
+#include "kernels/core/matrix.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// One line of a product: where its operand lies and where its result goes.
+template <class T>
+struct Line {
+  const T *operand;
+  T *result;
+};
+
+template <class T>
+struct DotArguments {
+  const T *a;
+  long lda;            // scalars between rows of a
+  long packs;          // of k
+  const Line<T> *line;  // columns
+  long result_row;     // scalars between rows of a result
+  bool accumulate;
+};
+
+// Sums of MR * NR accumulators, sums_at_once at a time: one transposition serves several sums.
+template <class T, int MR, int NR>
+BLV_INLINE void store_lane_sums(const Pack<T> (&sum)[MR * NR], const DotArguments<T> &p, long row) {
+  constexpr int group = sums_at_once<T>;
+  BLV_UNROLLED for (int first = 0; first < MR * NR; first += group) {
+    Pack<T> x[group];
+    BLV_UNROLLED for (int q = 0; q < group; q++) x[q] = first + q < MR * NR ? sum[first + q] : Pack<T>{};
+    const Pack<T> totals = transposed_sums<T>(x);
+    BLV_UNROLLED for (int q = 0; q < group; q++) {
+      if (first + q < MR * NR) {
+        T *c = p.line[(first + q) % NR].result + (row + (first + q) / NR) * p.result_row;
+        *c = p.accumulate ? *c + totals[q] : totals[q];
+      }
+    }
+  }
+}
+
+template <class T, int MR, int NR>
+__attribute__((noinline)) void dot_tile(const DotArguments<T> &p, long row) {
+  using P = Pack<T>;
+  P sum[MR * NR] = {};
+  const T *a[MR], *b[NR];
+  BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = p.a + (row + i) * p.lda;
+  BLV_UNROLLED for (int j = 0; j < NR; j++) b[j] = p.line[j].operand;
+  for (long k = 0, end = p.packs * lanes<T>; k < end; k += lanes<T>) {
+    P left[MR];
+    BLV_UNROLLED for (int i = 0; i < MR; i++) left[i] = load_unaligned(a[i] + k);
+    BLV_UNROLLED for (int j = 0; j < NR; j++) {
+      const P right = load_unaligned(b[j] + k);
+      BLV_UNROLLED for (int i = 0; i < MR; i++) sum[i * NR + j] += left[i] * right;
+    }
+  }
+  store_lane_sums<T, MR, NR>(sum, p, row);
+}
+
+template <class T>
+struct BroadcastArguments {
+  const T *b;
+  long ldb;            // scalars between rows of b
+  long depth;          // k
+  long operand_step;   // scalars between a_m[k] and a_m[k + 1]
+  const Line<T> *line;  // m
+  bool accumulate;
+};
+
+template <class T, int MR, int NR>
+__attribute__((noinline)) void broadcast_tile(const BroadcastArguments<T> &p, long column) {
+  using P = Pack<T>;
+  P sum[MR][NR];
+  const T *a[MR];
+  BLV_UNROLLED for (int m = 0; m < MR; m++) {
+    a[m] = p.line[m].operand;
+    BLV_UNROLLED for (int n = 0; n < NR; n++) {
+      sum[m][n] = p.accumulate ? load_unaligned(p.line[m].result + column + n * lanes<T>) : P{};
+    }
+  }
+  const T *b = p.b + column;
+  for (long k = 0, step = 0; k < p.depth; k++, step += p.operand_step, b += p.ldb) {
+    P right[NR];
+    BLV_UNROLLED for (int n = 0; n < NR; n++) right[n] = load_unaligned(b + n * lanes<T>);
+    BLV_UNROLLED for (int m = 0; m < MR; m++) {
+      const P left = broadcast<T>(a[m][step]);
+      BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] += left * right[n];
+    }
+  }
+  BLV_UNROLLED for (int m = 0; m < MR; m++) BLV_UNROLLED for (int n = 0; n < NR; n++) {
+    store_unaligned(p.line[m].result + column + n * lanes<T>, sum[m][n]);
+  }
+}
+
+// Largest tiles: accumulators and operands fill the register file (32 at v4, else 16).
+constexpr bool wide_registers = BLV_ISA_LEVEL >= 4;
+constexpr int dot_rows = wide_registers ? 4 : 3, dot_columns = wide_registers ? 6 : 4;
+constexpr int broadcast_rows = wide_registers ? 6 : 3, broadcast_packs = wide_registers ? 4 : 4;
+
+template <class T>
+using DotTile = void (*)(const DotArguments<T> &, long);
+template <class T>
+using BroadcastTile = void (*)(const BroadcastArguments<T> &, long);
+
+template <class T, int MR, int NR>
+BLV_INLINE DotTile<T> find_dot_column(long columns) {
+  if constexpr (NR == 1) return dot_tile<T, MR, 1>;
+  else return columns == NR ? dot_tile<T, MR, NR> : find_dot_column<T, MR, NR - 1>(columns);
+}
+template <class T, int MR = dot_rows>
+BLV_INLINE DotTile<T> find_dot_tile(long rows, long columns) {
+  if constexpr (MR == 1) return find_dot_column<T, 1, dot_columns>(columns);
+  else return rows == MR ? find_dot_column<T, MR, dot_columns>(columns) : find_dot_tile<T, MR - 1>(rows, columns);
+}
+template <class T, int MR, int NR>
+BLV_INLINE BroadcastTile<T> find_broadcast_packs(long packs) {
+  if constexpr (NR == 1) return broadcast_tile<T, MR, 1>;
+  else return packs == NR ? broadcast_tile<T, MR, NR> : find_broadcast_packs<T, MR, NR - 1>(packs);
+}
+template <class T, int MR = broadcast_rows>
+BLV_INLINE BroadcastTile<T> find_broadcast_tile(long rows, long packs) {
+  if constexpr (MR == 1) return find_broadcast_packs<T, 1, broadcast_packs>(packs);
+  else return rows == MR ? find_broadcast_packs<T, MR, broadcast_packs>(packs) : find_broadcast_tile<T, MR - 1>(rows, packs);
+}
+
+// c_j[i] (+)= sum_k a[i][k] b_j[k] for rows i in [0, rows) and all lines j.
+template <class T>
+__attribute__((noinline)) void dot_product(long rows, long lines, DotArguments<T> p) {
+  for (long j = 0, columns; j < lines; j += columns, p.line += columns) {
+    columns = next_tile(lines - j, dot_columns);
+    for (long i = 0, height; i < rows; i += height) {
+      height = next_tile(rows - i, dot_rows);
+      find_dot_tile<T>(height, columns)(p, i);
+    }
+  }
+}
+
+// c_m[j] (+)= sum_k a_m[k] b[k][j] for all lines m and j in [0, packs * lanes).
+template <class T>
+__attribute__((noinline)) void broadcast_product(long lines, long packs, BroadcastArguments<T> p) {
+  const Line<T> *first = p.line;
+  for (long j = 0, width; j < packs; j += width) {
+    width = next_tile(packs - j, broadcast_packs);
+    p.line = first;
+    for (long m = 0, height; m < lines; m += height, p.line += height) {
+      height = next_tile(lines - m, broadcast_rows);
+      find_broadcast_tile<T>(height, width)(p, j * lanes<T>);
+    }
+  }
+}
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel
