@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the planner decides, as pure functions: executor, storage, costs.
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <string>
+
+#include "csrc/cost.h"
+#include "csrc/executor.h"
+#include "csrc/plan.h"
+#include "csrc/refusal.h"
+#include "csrc/validate.h"
+#include "tests/csrc/spec_builder.h"
+
+namespace bilevel {
+namespace {
+
+constexpr int64_t most = std::numeric_limits<int64_t>::max();
+
+// ---- Executor -------------------------------------------------------------------------------------------------------
+
+TEST(Executor, ANamedOneIsKept) {
+  SpecBuilder builder(BLV_EVALUATE);
+  for (const int32_t executor : {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES}) {
+    builder.spec.executor = executor;
+    EXPECT_EQ(choose_executor(validate(builder.get(), 1).problem, 16), executor);
+  }
+}
+
+TEST(Executor, ManySmallTasksGoInLanes) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.add_outer();
+  builder.spec.tasks = 256;
+  EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 16), BLV_TASKS_IN_LANES);
+  builder.spec.tasks = 1;
+  EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 4), BLV_ROWS_OVER_CORES);
+  builder.spec.tasks = 3;
+  EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 16), BLV_TASK_PER_CORE) << "lanes mostly empty";
+}
+
+TEST(Executor, LargeTasksKeepTheirLanes) {
+  SpecBuilder builder(BLV_EVALUATE);
+  builder.spec.tasks = 256;
+  builder.widths = {784, 10};
+  builder.inner.rows = 5000;
+  EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 16), BLV_TASK_PER_CORE);
+  builder.spec.tasks = 2;
+  EXPECT_EQ(choose_executor(validate(builder.get(), 4).problem, 16), BLV_ROWS_OVER_CORES);
+}
+
+// The number of threads must not move a task into or out of the lanes: that would change its bits.
+TEST(Executor, ThreadsDoNotDecideTheLanes) {
+  for (const int64_t rows : {1, 10, 100, 1000, 100000})
+    for (const int64_t tasks : {1, 2, 8, 16, 1000})
+      for (const int64_t lanes : {4, 8, 16}) {
+        SpecBuilder builder(BLV_EVALUATE);
+        builder.inner.rows = rows, builder.spec.tasks = tasks;
+        const bool in_lanes = choose_executor(validate(builder.get(), 1).problem, lanes) == BLV_TASKS_IN_LANES;
+        for (const int32_t threads : {2, 7, 64, 4096})
+          EXPECT_EQ(choose_executor(validate(builder.get(), threads).problem, lanes) == BLV_TASKS_IN_LANES, in_lanes);
+      }
+}
+
+// ---- Storage --------------------------------------------------------------------------------------------------------
+
+// A kernel whose workspace is easily counted: per kept step 100 bytes with the tape, 10 without, and 10 per segment.
+void measure(const Problem &problem, Measure *result) {
+  const int64_t kept = problem.storage.segment_steps;
+  const int64_t segments = (problem.steps + kept - 1) / kept;
+  result->workspace_bytes = kept * (problem.storage.tape ? 100 : 10) + (segments > 1 ? segments * 10 : 0);
+}
+constexpr Kernel counted_kernel = {measure, nullptr, nullptr};
+
+struct Stored {
+  std::string name;
+  int64_t segment = 0, bytes = 0;
+  int32_t tape = 0;
+};
+
+Stored store(int32_t wanted, int64_t steps, int64_t limit) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.add_outer();
+  builder.method.steps = steps;
+  Problem problem;
+  const ValidSpec valid = validate(builder.get(), 1);
+  problem = valid.problem;
+  const Measure result = plan_storage(counted_kernel, wanted, limit, 16, &problem);
+  return {store_of(problem), problem.storage.segment_steps, result.workspace_bytes, problem.storage.tape};
+}
+
+TEST(Storage, TheFastestThatFits) {
+  const Stored tape = store(BLV_STORE_AUTO, 1000, 0);
+  EXPECT_EQ(tape.name, "tape");
+  EXPECT_EQ(tape.bytes, 100000);
+  EXPECT_EQ(store(BLV_STORE_AUTO, 1000, 100000).name, "tape");
+  const Stored theta = store(BLV_STORE_AUTO, 1000, 99999);
+  EXPECT_EQ(theta.name, "theta");
+  EXPECT_EQ(theta.segment, 1000);
+  EXPECT_EQ(theta.bytes, 10000);
+  const Stored checkpoints = store(BLV_STORE_AUTO, 1000, 9999);
+  EXPECT_EQ(checkpoints.name, "checkpoints");
+  EXPECT_EQ(checkpoints.segment, 32);
+  EXPECT_TRUE(checkpoints.tape);
+  EXPECT_EQ(checkpoints.bytes, 3200 + 320);
+  const Stored least = store(BLV_STORE_AUTO, 1000, 3519);
+  EXPECT_EQ(least.name, "checkpoints");
+  EXPECT_FALSE(least.tape);
+  EXPECT_EQ(least.bytes, 320 + 320);
+}
+
+TEST(Storage, NamedOnesAreKept) {
+  EXPECT_EQ(store(BLV_STORE_THETA, 100, 0).name, "theta");
+  EXPECT_EQ(store(BLV_STORE_CHECKPOINTS, 100, 0).segment, 10);
+  EXPECT_EQ(store(BLV_STORE_CHECKPOINTS, 101, 0).segment, 11);
+  EXPECT_THROW(store(BLV_STORE_TAPE, 1000, 99999), Refusal);
+}
+
+TEST(Storage, NothingFits) {
+  try {
+    store(BLV_STORE_AUTO, 1000, 639);
+    FAIL() << "accepted";
+  } catch (const Refusal &refusal) {
+    EXPECT_EQ(refusal.status, BLV_TOO_SMALL);
+    EXPECT_STREQ(refusal.text.c_str(),
+                 "spec.workspace_limit is 639 bytes; accepted: 0, or >= 640, the least that this plan needs");
+  }
+}
+
+TEST(Storage, FewSteps) {
+  for (const int64_t steps : {0, 1, 2, 3, 4}) {
+    EXPECT_GE(store(BLV_STORE_TAPE, steps, 0).segment, 1);
+    EXPECT_GE(store(BLV_STORE_CHECKPOINTS, steps, 0).segment, 1);
+  }
+}
+
+// A trajectory that no counter can hold is passed over; checkpoints of it may be countable.
+TEST(Storage, AbsurdlyManySteps) {
+  const Stored stored = store(BLV_STORE_AUTO, int64_t{1} << 40, int64_t{1} << 40);
+  EXPECT_EQ(stored.name, "checkpoints");
+  EXPECT_EQ(stored.segment, int64_t{1} << 20);
+}
+
+// ---- Costs ----------------------------------------------------------------------------------------------------------
+
+int64_t flops(SpecBuilder *builder, bool tape = true, int64_t segment = 1 << 20) {
+  const ValidSpec valid = validate(builder->get(), 1);
+  Problem problem = valid.problem;
+  problem.storage = {tape, segment};
+  return count_flops(problem);
+}
+
+// The 3-4-2 network: products of 2 * 6 * 12 and 2 * 6 * 8 flops for 6 rows.
+constexpr int64_t first = 144, second = 96, tasks = 7;
+
+TEST(Cost, FlopsOfAnEvaluate) {
+  SpecBuilder builder(BLV_EVALUATE);
+  EXPECT_EQ(flops(&builder), tasks * (first + second)) << "the loss alone";
+  builder.add(BLV_METHOD, BLV_THETA, BLV_GRADIENT);
+  EXPECT_EQ(flops(&builder), tasks * (2 * first + 3 * second)) << "and back, but not to the inputs";
+  builder.add(BLV_INNER, BLV_X, BLV_GRADIENT);
+  EXPECT_EQ(flops(&builder), tasks * (3 * first + 3 * second));
+}
+
+TEST(Cost, FlopsOfALinearHvp) {
+  SpecBuilder builder(BLV_HVP);
+  builder.widths = {3, 2};
+  builder.hvp.vectors = 4;
+  builder.add(BLV_METHOD, BLV_THETA, BLV_GRADIENT);
+  const int64_t product = 2 * 6 * 3 * 2;
+  EXPECT_EQ(flops(&builder), tasks * (product + 4 * 2 * product)) << "X theta, X v and X^T s";
+}
+
+TEST(Cost, FlopsOfAnUnroll) {
+  SpecBuilder builder(BLV_UNROLL);
+  const int64_t step = 2 * first + 3 * second, outer = 5 * step / 6;
+  EXPECT_EQ(flops(&builder), tasks * 5 * step);
+  builder.add_outer();
+  const int64_t back = 2 * first + 6 * second;
+  EXPECT_EQ(flops(&builder), tasks * (5 * (step + back) + outer));
+  const int64_t again = first + second + second;  // forward, and back to the hidden layer
+  EXPECT_EQ(flops(&builder, false), tasks * (5 * (step + back + again) + outer));
+  EXPECT_EQ(flops(&builder, true, 3), tasks * (5 * (2 * step + back) + outer)) << "the steps are run twice";
+}
+
+TEST(Cost, Bytes) {
+  SpecBuilder builder(BLV_EVALUATE);
+  const ValidSpec valid = validate(builder.get(), 1);
+  EXPECT_EQ(count_bytes(valid.problem, valid.slots, valid.spans), 4 * (parameters_of_builder + 7 * (18 + 12)));
+}
+
+TEST(Cost, Saturates) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.method.steps = int64_t{1} << 40;
+  builder.spec.tasks = int64_t{1} << 40;
+  builder.slots[1].task_stride = builder.slots[2].task_stride = 0;
+  EXPECT_EQ(flops(&builder, true, int64_t{1} << 40), most);
+}
+
+}  // namespace
+}  // namespace bilevel

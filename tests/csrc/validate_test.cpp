@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a good spec becomes: resolved strides, places in the problem, extents; and what the messages of bad ones say, word for word.
+#include "csrc/validate.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "csrc/refusal.h"
+#include "tests/csrc/spec_builder.h"
+
+namespace bilevel {
+namespace {
+
+constexpr int64_t P = parameters_of_builder;
+
+std::string message_of(SpecBuilder *builder) {
+  try {
+    validate(builder->get(), 2);
+    return "accepted";
+  } catch (const Refusal &refusal) {
+    return refusal.text.c_str();
+  }
+}
+
+int64_t elements_of(const ValidSpec &valid, int64_t slot) {
+  int64_t elements = -1;
+  EXPECT_TRUE(span_elements(valid.spans[static_cast<size_t>(slot)], valid.problem.tasks, &elements));
+  return elements;
+}
+
+TEST(Validate, Evaluate) {
+  SpecBuilder builder(BLV_EVALUATE);
+  builder.add(BLV_INNER, BLV_WEIGHT);
+  builder.add(BLV_INNER, BLV_X, BLV_GRADIENT).row_stride = 10;
+  const ValidSpec valid = validate(builder.get(), 3);
+  const Problem &problem = valid.problem;
+  EXPECT_EQ(problem.kind, BLV_EVALUATE);
+  EXPECT_EQ(problem.threads, 3);
+  EXPECT_EQ(problem.tasks, 7);
+  EXPECT_EQ(problem.network.parameters, P);
+  ASSERT_EQ(problem.network.n_layers, 2);
+  EXPECT_EQ(problem.network.layers[0].inputs, 3);
+  EXPECT_EQ(problem.network.layers[1].inputs, 4);
+  EXPECT_EQ(problem.network.layers[1].outputs, 2);
+  EXPECT_EQ(problem.network.bias, 1);
+  EXPECT_EQ(problem.inner.x.value.row_stride, 3);
+  EXPECT_EQ(problem.inner.y.value.row_stride, 2);
+  EXPECT_EQ(problem.inner.weight.value.row_stride, 1);
+  EXPECT_EQ(problem.inner.x.gradient.row_stride, 10);
+  EXPECT_FALSE(problem.inner.row_counts);
+  EXPECT_FALSE(problem.outer.present);
+  EXPECT_FALSE(problem.reverse);
+  EXPECT_EQ(elements_of(valid, 0), P) << "shared parameters";
+  EXPECT_EQ(elements_of(valid, 1), 7 * 18);
+  EXPECT_EQ(elements_of(valid, 4), 5 * 10 + 3) << "summed over tasks";
+}
+
+TEST(Validate, HvpStepsAreDense) {
+  SpecBuilder builder(BLV_HVP);
+  builder.add(BLV_METHOD, BLV_THETA, BLV_GRADIENT).task_stride = 2 * P;
+  builder.add(BLV_INNER, BLV_X, BLV_GRADIENT).row_stride = 5;
+  builder.slots.back().task_stride = 100;
+  const ValidSpec valid = validate(builder.get(), 1);
+  EXPECT_EQ(valid.problem.vectors, 2);
+  EXPECT_EQ(valid.problem.vector.step_stride, P);
+  EXPECT_EQ(valid.problem.theta.gradient.step_stride, P);
+  EXPECT_EQ(valid.problem.inner.x.gradient.step_stride, 5 * 5 + 3);
+  EXPECT_EQ(elements_of(valid, 3), 2 * P);
+  EXPECT_EQ(elements_of(valid, 4), 7 * 2 * P);
+  EXPECT_EQ(elements_of(valid, 5), 6 * 100 + 2 * 28);
+}
+
+TEST(Validate, Unroll) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.add_outer();
+  builder.method.batch_rows = 4;
+  builder.add(BLV_INNER, BLV_BATCH).step_stride = 4;
+  builder.slots.back().dtype = BLV_I64;
+  builder.add(BLV_METHOD, BLV_RATE, BLV_GRADIENT).extent = BLV_SCALAR;
+  builder.slots.back().step_stride = 1;
+  builder.add(BLV_METHOD, BLV_THETA, BLV_RESULT).task_stride = P;
+  const ValidSpec valid = validate(builder.get(), 1);
+  const Problem &problem = valid.problem;
+  EXPECT_TRUE(problem.reverse);
+  EXPECT_TRUE(problem.outer.present);
+  EXPECT_EQ(problem.outer.rows, 5);
+  EXPECT_EQ(problem.steps, 5);
+  EXPECT_EQ(problem.batch.dtype, BLV_I64);
+  EXPECT_EQ(problem.batch.step_stride, 4);
+  EXPECT_EQ(problem.theta.value.index, 0);
+  EXPECT_TRUE(problem.theta.gradient);
+  EXPECT_TRUE(problem.theta_result);
+  EXPECT_TRUE(problem.loss);
+  EXPECT_EQ(problem.rate.value.step_stride, 0);
+  EXPECT_EQ(problem.rate.gradient.step_stride, 1);
+  EXPECT_FALSE(problem.momentum.value);
+  EXPECT_EQ(elements_of(valid, 8), 4 * 4 + 4);
+  EXPECT_EQ(elements_of(valid, 9), 5);
+}
+
+TEST(Validate, BothSides) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.add_outer();
+  builder.outer.rows = builder.inner.rows;
+  builder.add(BLV_BOTH, BLV_PENALTY).extent = BLV_PER_FEATURE;
+  builder.add(BLV_BOTH, BLV_PENALTY, BLV_GRADIENT).extent = BLV_PER_FEATURE;
+  builder.add(BLV_BOTH, BLV_WEIGHT);
+  const ValidSpec valid = validate(builder.get(), 1);
+  const Problem &problem = valid.problem;
+  EXPECT_EQ(problem.inner.penalty.value.index, problem.outer.penalty.value.index);
+  EXPECT_EQ(problem.inner.penalty.gradient.index, problem.outer.penalty.gradient.index);
+  EXPECT_TRUE(problem.inner.penalty.both && problem.outer.penalty.both);
+  EXPECT_TRUE(problem.inner.weight.both && problem.outer.weight.both);
+  EXPECT_FALSE(problem.inner.x.both);
+  EXPECT_EQ(elements_of(valid, problem.inner.penalty.value.index), 3);
+}
+
+TEST(Validate, ClassIndices) {
+  SpecBuilder builder(BLV_EVALUATE);
+  builder.inner.loss = BLV_CROSS_ENTROPY;
+  builder.slots[2].dtype = BLV_I32;
+  builder.slots[2].task_stride = 6;
+  const ValidSpec valid = validate(builder.get(), 1);
+  EXPECT_EQ(valid.problem.inner.index_targets, 1);
+  EXPECT_EQ(valid.problem.inner.y.value.row_stride, 1);
+  EXPECT_EQ(elements_of(valid, 2), 7 * 6);
+}
+
+TEST(Validate, NoRowsNoStepsNoTasks) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.add_outer();
+  builder.inner.rows = 0, builder.method.steps = 0, builder.spec.tasks = 0;
+  const ValidSpec valid = validate(builder.get(), 1);
+  EXPECT_EQ(elements_of(valid, 1), 0);
+  EXPECT_EQ(elements_of(valid, 3), 0) << "a rate of no steps";
+  EXPECT_EQ(elements_of(valid, 6), 0) << "losses of no tasks";
+  EXPECT_EQ(elements_of(valid, 7), P) << "a sum over no tasks is there, and is 0";
+}
+
+// Without a hidden layer the activation is ignored, on both sides.
+TEST(Validate, ActivationOfALinearModel) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.add_outer();
+  builder.widths = {3, 2};
+  builder.inner.activation = 0, builder.outer.activation = 99;
+  EXPECT_EQ(message_of(&builder), "accepted");
+}
+
+TEST(Validate, Messages) {
+  {
+    SpecBuilder builder(BLV_EVALUATE);
+    builder.widths[2] = 0;
+    EXPECT_EQ(message_of(&builder), "spec.inner.widths[2] is 0; accepted: 1 to 1099511627776");
+  }
+  {
+    SpecBuilder builder(BLV_UNROLL);
+    builder.slots[3].task_stride = -1;
+    EXPECT_EQ(message_of(&builder), "spec.slots[3].task_stride is -1; accepted: >= 0");
+  }
+  {
+    SpecBuilder builder(BLV_EVALUATE);
+    builder.spec.dtype = 9;
+    EXPECT_EQ(message_of(&builder), "spec.dtype is 9; accepted: BLV_F32 (1), BLV_F64 (2), BLV_I32 (3), BLV_I64 (4)");
+  }
+  {
+    SpecBuilder builder(BLV_HVP);
+    builder.slots[3].leaf = BLV_RATE;
+    EXPECT_EQ(message_of(&builder),
+              "spec.slots[3].leaf is BLV_RATE (9); accepted in method BLV_HVP: BLV_THETA (2), BLV_X (3), BLV_Y (4), "
+              "BLV_WEIGHT (5), BLV_PENALTY (6), BLV_ROWS (7), BLV_VECTOR (11), BLV_LOSS (12)");
+  }
+  {
+    SpecBuilder builder(BLV_UNROLL);
+    builder.slots.pop_back();
+    EXPECT_EQ(message_of(&builder),
+              "spec.slots has no (BLV_METHOD, BLV_RATE, BLV_VALUE); accepted with method BLV_UNROLL: one such slot");
+  }
+  {
+    SpecBuilder builder(BLV_EVALUATE);
+    builder.add(BLV_INNER, BLV_X, BLV_GRADIENT).task_stride = 17;
+    EXPECT_EQ(message_of(&builder),
+              "spec.slots[3].task_stride is 17, but the written elements inside span 18, so that they would overlap; "
+              "accepted: >= 18");
+  }
+}
+
+// An outer objective that nothing asks for is a forgotten slot.
+TEST(Validate, OuterWithoutUse) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.with_outer = true;
+  EXPECT_EQ(message_of(&builder),
+            "spec.outer is not NULL, but spec.slots has neither a BLV_LOSS nor a BLV_GRADIENT; accepted: NULL");
+}
+
+}  // namespace
+}  // namespace bilevel
