@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the C++ header refuses to compile. With CASE 0 this is a valid program; every other CASE adds one mistake, and the
-// test of that number wants the compiler to say what is wrong.
+// What the C++ header refuses to compile. With CASE 0 this is a valid program; every other CASE adds one mistake, and
+// the test of that number wants the compiler to say what is wrong.
 #include <bilevel/bilevel.hpp>
 
 namespace bl = bilevel;
