@@ -101,6 +101,23 @@ TEST(Gradients, DataOfBothLossesAndInitialisation) {
   expect_gradient(plan, p.theta0, "theta0");
 }
 
+// Label learning: targets are a link of a free array. int64_t labels in the other loss.
+TEST(Gradients, TargetsAndFeaturesThroughLinks) {
+  Softmax p;
+  std::vector<double> logits = random(p.n * p.c, 9), logit = random(p.n, 10), log_x = random(p.n * p.d, 11);
+  const std::vector<std::int64_t> yval(p.yval.begin(), p.yval.end());
+  const auto outer = bl::softmax(p.Xval, yval);
+  auto soft = bl::unroll(bl::softmax(bl::exp(bl::Matrix(log_x, p.n, p.d)), bl::sigmoid(bl::Matrix(logits, p.n, p.c))),
+                         bl::sgd(0.2), 5) |
+              bl::reverse(outer);
+  expect_gradient(soft, logits, "soft labels");
+  expect_gradient(soft, log_x, "exp features");
+  const std::vector<double> binary = random(p.m, 12, 0, 1);
+  auto logistic =
+      bl::unroll(bl::logistic(p.X, bl::sigmoid(logit)), bl::sgd(0.2), 5) | bl::reverse(bl::logistic(p.Xval, binary));
+  expect_gradient(logistic, logit, "binary soft labels");
+}
+
 TEST(Gradients, NetworkWithMinibatches) {
   const std::int64_t n = 10, d = 3, T = 4, batch = 5;
   std::vector<double> x = random(n * d, 1), y = random(n * 2, 2), phi = random(n, 3);
