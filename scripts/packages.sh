@@ -36,6 +36,6 @@ install_packages() {
     sudo=(sudo)
   fi
   echo "$caller: will install with apt-get: ${missing[*]}"
-  "${sudo[@]}" apt-get update -qq || return 1
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  "${sudo[@]}" apt-get update -qq >/dev/null || return 1
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
