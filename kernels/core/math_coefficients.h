@@ -3,7 +3,8 @@
 // Written by scripts/fit-polynomials; change that, not this. Coefficients c_k of x^k, lowest first. "fit" is the error
 // of the polynomial with these rounded coefficients, relative to the function it serves, in units of 2^-24 (float) or
 // 2^-53 (double).
-// clang-format off: four values a line, as the script writes them
+//
+// clang-format off
 #pragma once
 
 namespace bilevel {

@@ -75,6 +75,7 @@ struct SideGradients {
 
   // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
   void finish(FiniteCheck<T> &check) const {
+    if (L == Lanes::TASKS && has(side.spec->weight)) clear_missing_rows();
     each_accumulator([&](P *x, long packs, int link, const P *leaf) {
       const long plane = packs / planes;
       for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, x + k * plane, plane);
@@ -86,6 +87,16 @@ struct SideGradients {
  private:
   bool has(const Leaf &leaf) const { return leaf.gradient && (owns_shared || !leaf.both); }
   static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
+
+  // Rows that a task does not have went through the loss beside those of its neighbours, with weight zero; what their weight
+  // would be worth is nobody's gradient.
+  void clear_missing_rows() const {
+    T *scalars = reinterpret_cast<T *>(side.weight_gradient.v);
+    for (long k = 0; k < planes; k++)
+      for (long lane = 0; lane < Side_::width; lane++)
+        for (long i = side.row_count[lane]; i < side.rows; i++)
+          scalars[(k * side.weight_gradient.plane + i) * Side_::width + lane] = T(0);
+  }
 
   template <class F>
   void each_accumulator(F f) const {

@@ -31,6 +31,7 @@ struct Unroll {
   Minibatch<T, L> minibatch;
   StepLeaf<T, L> rate, momentum;
   P *theta = nullptr, *direction = nullptr, *gradient = nullptr;  // theta_t, m_t, g_t
+  P *result = nullptr;      // theta_T
   P *states = nullptr;      // of the segment at hand: theta, segment + 1 of them
   P *directions = nullptr;  // m_t, segment + 1 of them, the first is m before the segment
   P *checkpoints = nullptr;  // at the beginning of every segment: theta and (heavy ball) m
@@ -67,13 +68,14 @@ struct Unroll {
     theta = arena.take<P>(packs), gradient = arena.take<P>(packs);
     if (heavy_ball) direction = arena.take<P>(packs);
     if (p.outer.present) lambda = arena.take<P>(packs);
+    result = theta;
     if (reverse) layout_reverse(arena);
   }
 
   template <class Visitor>
   void visit(Visitor &visitor) const {
     if (problem->loss) visitor.run(problem->loss, 0, 0, 1, 1, reinterpret_cast<const Element *>(&loss));
-    visit_parameters(visitor, *net, problem->theta_result, 1, reinterpret_cast<const Element *>(theta));
+    visit_parameters(visitor, *net, problem->theta_result, 1, reinterpret_cast<const Element *>(result));
     visit_parameters(visitor, *net, problem->theta.gradient, 1, reinterpret_cast<const Element *>(lambda));
     rate.visit(visitor);
     if (momentum.spec->value) momentum.visit(visitor);
@@ -89,6 +91,7 @@ struct Unroll {
       if (!run_segment(move, call, s, reverse && s + 1 == segments, status)) return false;
     }
     if (is_cancelled(call)) return false;
+    if (result != theta) copy(result, theta);
     if (problem->outer.present) run_outer(move, status);
     count_progress(call, 1);
     for (long s = segments - 1; reverse && s >= 0; s--) {
@@ -120,6 +123,7 @@ struct Unroll {
     states = arena.take<P>((segment + 1) * packs);
     if (keeps_directions) directions = arena.take<P>((segment + 1) * packs);
     if (segments > 1) checkpoints = arena.take<P>(segments * packs * (heavy_ball ? 2 : 1));
+    if (segments > 1 && problem->theta_result) result = arena.take<P>(packs);  // earlier segments will be run again
     tape_step = tape_size(*net, minibatch.n ? minibatch.view.rows : inner.rows);
     if (problem->storage.tape) tape = arena.take<Element>(segment * tape_step);
     mu = arena.take<P>(packs), product = arena.take<P>(packs);
@@ -185,13 +189,13 @@ struct Unroll {
   template <Mode M>
   void run_inner(const Move &move, long t, P *at, P *tangent, P *result, Element *step_tape, TaskStatus *status) {
     constexpr bool value = M == Mode::VALUE;
-    if (minibatch.n) minibatch.gather(move, t, status);
+    if (minibatch.n) minibatch.gather(move, inner, t, status);
     const auto view = minibatch.n ? minibatch.view : view_all_rows<T, L>(inner);
     const Mat to = value ? matrix(result, nullptr) : matrix(nullptr, result);
     pass.template run<M>(view, matrix(at, tangent), to, nullptr, step_tape, !value);
     add_penalty<M>(inner, Matrix<P>{at, tangent, packs, packs},
                    Matrix<P>{value ? result : nullptr, value ? nullptr : result, packs, packs}, nullptr, 1, packs, !value);
-    if (!value && minibatch.n) minibatch.scatter(move, t, status);
+    if (!value && minibatch.n) minibatch.scatter(move, inner, t, status);
   }
 
   void run_outer(const Move &move, TaskStatus *status) {
