@@ -81,9 +81,21 @@ TEST(Errors, LabelsOutOfRangeNameTaskAndRow) {
   auto plan = p.plan(bl::softmax(p.X, y).weights(p.phi));
   plan.hypergradient(p.phi);
   y[4] = 7;
-  expect_error(BLV_INVALID, {"inner", "task 0", "label", "row 4"}, [&] { plan.hypergradient(p.phi); });
+  expect_error(BLV_INVALID, {"inner", "task 0", "label outside [0, 2)", "row 4"}, [&] { plan.hypergradient(p.phi); });
   y[4] = 1;
   EXPECT_TRUE(std::isfinite(plan.hypergradient(p.phi).loss));
+}
+
+TEST(Errors, IndicesAndRowCountsOutOfRange) {
+  Small p;
+  std::vector<std::int32_t> rows{0, 1, 2, 3, 4, 5}, count{6};
+  auto plan = bl::unroll(p.loss.rows(count), bl::sgd(0.1), 3).minibatches(rows, 2) | bl::reverse(p.loss);
+  EXPECT_TRUE(std::isfinite(plan.loss()));
+  rows[3] = 6;
+  expect_error(BLV_INVALID, {"task 0", "minibatch index outside [0, 6)", "step 2"}, [&] { plan.loss(); });
+  rows[3] = 3;
+  count[0] = 7;
+  expect_error(BLV_INVALID, {"inner", "task 0", "number of rows outside [0, 6]"}, [&] { plan.loss(); });
 }
 
 TEST(Errors, TheLibraryRefusesWithItsOwnWords) {

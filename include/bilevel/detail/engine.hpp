@@ -30,16 +30,19 @@ struct Substitution {
   const T *to = nullptr;
 };
 
-inline const char *task_failure(std::int32_t status) {
-  switch (status) {
+/// What is wrong with the data of a task; empty if nothing is, or if it only diverged.
+inline std::string bad_data(const blv_task_info &task, const Spec &spec) {
+  const ObjectiveSpec &o = task.side == BLV_OUTER && spec.outer ? *spec.outer : spec.inner;
+  switch (task.status) {
     case BLV_TASK_BAD_LABEL:
-      return "a label outside [0, outputs), or outside [0, 1] if logistic";
+      if (o.loss == BLV_LOGISTIC) return "a label outside [0, 1]";
+      return "a label outside [0, " + std::to_string(o.widths.back()) + ")";
     case BLV_TASK_BAD_INDEX:
-      return "a minibatch index outside [0, rows)";
+      return "a minibatch index outside [0, " + std::to_string(o.rows) + ")";
     case BLV_TASK_BAD_ROWS:
-      return "a number of rows outside [0, rows of X]";
+      return "a number of rows outside [0, " + std::to_string(o.rows) + "]";
     default:
-      return nullptr;
+      return "";
   }
 }
 
@@ -233,8 +236,8 @@ class Engine {
     if ((spec_.flags & BLV_SKIP_FAILED) != 0) return;
     for (std::size_t b = 0; b < info_.size(); ++b) {
       const blv_task_info &t = info_[b];
-      const char *what = task_failure(t.status);
-      if (what == nullptr) continue;
+      const std::string what = bad_data(t, spec_);
+      if (what.empty()) continue;
       const std::string row = t.row >= 0 ? " at row " + std::to_string(t.row) : "";
       const std::string step = t.step >= 0 ? " in step " + std::to_string(t.step) : "";
       fail(BLV_INVALID, side_name(t.side), "data of task ", b, ": ", what, row, step);

@@ -172,7 +172,7 @@ class BilevelPlan {
 
   /// Largest relative error of the directional derivatives of hypergradient(array) along `directions` random directions
   /// of signs, against central differences of loss(): |<g, v> - difference| / max(|difference|, |g|). About 1e-9 in
-  /// double and 1e-2 in float if all is well; NaN if a loss is not finite. Does not write `array`. Runs 1 + 2
+  /// double and 1e-3 in float if all is well; NaN if a loss is not finite. Does not write `array`. Runs 1 + 2
   /// directions times.
   template <class A>
   double check_gradient(const A &array, int directions = 1) {
