@@ -106,19 +106,23 @@ TEST(Evaluation, HessianOfLeastSquares) {
   }
 }
 
+// Two vectors at once; each task's own theta is the shared one, so that the sums over tasks must agree.
 TEST(Evaluation, TasksShareThetaOrHaveTheirOwn) {
-  const std::int64_t B = 3, n = 5, d = 2, P = d + 1;
-  const auto x = random(B * n * d, 1), y = random(B * n, 2, 0, 1), shared = random(P, 3), v = random(P, 4);
+  const std::int64_t B = 3, n = 5, d = 2, P = d + 1, K = 2;
+  const auto x = random(B * n * d, 1), y = random(B * n, 2, 0, 1), shared = random(P, 3), v = random(K * P, 4);
   auto loss = bl::logistic(bl::Tensor(x, B, n, d), bl::Tensor(y, B, n, 1));
-  std::vector<double> own, vs, sum(P), Hsum(P);
-  for (std::int64_t b = 0; b < B; ++b) {
-    own.insert(own.end(), shared.begin(), shared.end());
-    vs.insert(vs.end(), v.begin(), v.end());
+  std::vector<double> own, vs, sum(P), Hsum(K * P);
+  for (std::int64_t b = 0; b < B; ++b) own.insert(own.end(), shared.begin(), shared.end());
+  for (std::int64_t k = 0; k < K; ++k) {
+    for (std::int64_t b = 0; b < B; ++b) vs.insert(vs.end(), v.begin() + k * P, v.begin() + (k + 1) * P);
   }
   auto all = bl::evaluation(loss, shared), each = bl::evaluation(loss, own);
   const auto g = all.value_and_gradient().gradient, g_own = each.value_and_gradient().gradient;
   const auto H = all.hvp(v), H_own = each.hvp(vs);
-  for (std::int64_t i = 0; i < B * P; ++i) sum[i % P] += g_own[i], Hsum[i % P] += H_own[i];
+  ASSERT_EQ(H.size(), static_cast<std::size_t>(K * P));
+  ASSERT_EQ(H_own.size(), static_cast<std::size_t>(K * B * P));
+  for (std::int64_t i = 0; i < B * P; ++i) sum[i % P] += g_own[i];
+  for (std::int64_t i = 0; i < K * B * P; ++i) Hsum[i / (B * P) * P + i % P] += H_own[i];
   EXPECT_TRUE(problems::distance(g, sum) <= problems::rounding<double>(10 * n));
   EXPECT_TRUE(problems::distance(H, Hsum) <= problems::rounding<double>(10 * n));
   EXPECT_EQ(all.losses().size(), 3u);
