@@ -33,10 +33,29 @@ TEST(Executor, ManySmallTasksGoInLanes) {
   builder.add_outer();
   builder.spec.tasks = 256;
   EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 16), BLV_TASKS_IN_LANES);
+  builder.spec.tasks = 8;
+  EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 16), BLV_TASKS_IN_LANES) << "half of them filled";
   builder.spec.tasks = 1;
   EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 4), BLV_ROWS_OVER_CORES);
   builder.spec.tasks = 3;
   EXPECT_EQ(choose_executor(validate(builder.get(), 2).problem, 16), BLV_TASK_PER_CORE) << "lanes mostly empty";
+}
+
+// The measured crossing: two hidden layers of w units, 10 rows.
+TEST(Executor, WiderTasksKeepTheirLanes) {
+  const auto choose = [](int64_t width, int64_t n) {
+    SpecBuilder builder(BLV_UNROLL);
+    builder.add_outer();
+    builder.widths = {1, width, width, 1};
+    builder.inner.rows = builder.outer.rows = 10;
+    builder.spec.tasks = n;
+    builder.slots[1].task_stride = builder.slots[2].task_stride = 10;
+    return choose_executor(validate(builder.get(), 2).problem, 16);
+  };
+  for (const int64_t width : {4, 20, 32, 40}) EXPECT_EQ(choose(width, 32), BLV_TASKS_IN_LANES) << width;
+  for (const int64_t width : {64, 96, 128}) EXPECT_EQ(choose(width, 32), BLV_TASK_PER_CORE) << width;
+  EXPECT_EQ(choose(40, 25), BLV_TASKS_IN_LANES);
+  EXPECT_EQ(choose(40, 17), BLV_TASK_PER_CORE) << "half of the lanes empty";
 }
 
 TEST(Executor, LargeTasksKeepTheirLanes) {
