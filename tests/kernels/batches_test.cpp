@@ -107,6 +107,24 @@ TEST_P(Batches, TheWholeSet) {
   }
 }
 
+// The row weights and features of ragged tasks are also those of the outer loss.
+TEST_P(Batches, RaggedBothLosses) {
+  const auto [dtype, optimiser] = GetParam();
+  Case c = unroll_case(BLV_SQUARED, BLV_TANH, optimiser, dtype, {.link = BLV_EXP}, {.link = BLV_EXP});
+  for (int leaf : {BLV_X, BLV_WEIGHT}) {
+    remove_leaf(c, BLV_OUTER, leaf);
+    leaf_in(c, BLV_INNER, leaf).side = BLV_BOTH;
+  }
+  c.outer_rows = c.rows = 6;
+  c.batch_rows = 4;
+  c.tasks = 5;
+  c.counts = {6, 1, 4, 2, 5};
+  c.outer_counts = {0, 6, 2, 5, 3};
+  for (int side : {BLV_INNER, BLV_OUTER}) c.leaves.push_back({.side = side, .leaf = BLV_ROWS});
+  c.leaves.push_back({.side = BLV_INNER, .leaf = BLV_BATCH, .per_step = true});
+  check_everywhere(c);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Batches,
                          testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
 

@@ -204,6 +204,34 @@ TEST_P(Sizes, RaggedLongTasks) {
   check_everywhere(c);
 }
 
+// Arrays that both losses read, of which each has its own number of rows.
+TEST_P(Sizes, RaggedTasksAndArraysForBothLosses) {
+  for (bool shared : {false, true}) {
+    Case c = unroll_case(BLV_LOGISTIC, BLV_TANH, BLV_SGD, GetParam());
+    for (int leaf : {BLV_X, BLV_Y, BLV_WEIGHT, BLV_PENALTY}) {
+      remove_leaf(c, BLV_OUTER, leaf);
+      leaf_in(c, BLV_INNER, leaf).side = BLV_BOTH;
+    }
+    c.tasks = 9;
+    c.outer_rows = c.rows = 6;
+    for (int64_t t = 0; t < c.tasks; t++) c.counts.push_back(t * 5 % 7), c.outer_counts.push_back((t * 3 + 2) % 7);
+    for (Leaf &leaf : c.leaves) leaf.shared = leaf.sum = shared;
+    for (int side : {BLV_INNER, BLV_OUTER}) c.leaves.push_back({.side = side, .leaf = BLV_ROWS});
+    check_everywhere(c);
+  }
+}
+
+// One BLV_ROWS slot for both losses.
+TEST_P(Sizes, RowCountsForBothLosses) {
+  Case c = unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD, GetParam());
+  c.tasks = 9;
+  c.outer_rows = c.rows = 6;
+  for (int64_t t = 0; t < c.tasks; t++) c.counts.push_back(t * 5 % 7);
+  c.outer_counts = c.counts;
+  c.leaves.push_back({.side = BLV_BOTH, .leaf = BLV_ROWS, .dtype = BLV_I64});
+  check_everywhere(c);
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Sizes, testing::Values(BLV_F64, BLV_F32));
 
 }  // namespace
