@@ -31,6 +31,18 @@ TEST_P(Vectors, HvpAndCrossProducts) {
 INSTANTIATE_TEST_SUITE_P(All, Vectors,
                          testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(1, 2, 3, 4, 5, 7, 8)));
 
+// Rows that are longer than any tile, more of them than one partial sum takes.
+TEST(Hvp, LongRows) {
+  for (int dtype : {BLV_F64, BLV_F32}) {
+    Case c = hvp_case(BLV_LOGISTIC, BLV_TANH, 4, dtype);
+    for (Leaf &leaf : c.leaves) leaf.gradient = leaf.leaf == BLV_THETA;
+    c.widths = {401, 1};
+    c.rows = 530;
+    c.tasks = 1;
+    check_everywhere(c);
+  }
+}
+
 // The Hessian is symmetric: u . H v = v . H u.
 TEST(Hvp, Symmetric) {
   for (int executor : executors()) {
@@ -66,6 +78,24 @@ TEST_P(Stores, AllAgree) {
   const auto [dtype, optimiser] = GetParam();
   for (int64_t steps : {1, 2, 3, 4, 5, 9, 10, 17}) {
     Problem p(long_unroll(dtype, optimiser, steps));
+    const Expected want = reference(p);
+    for (int store : {BLV_STORE_TAPE, BLV_STORE_THETA, BLV_STORE_CHECKPOINTS}) {
+      for (int executor : executors()) {
+        p.c.store = store;
+        p.c.executor = executor;
+        ASSERT_NO_FATAL_FAILURE(check(p, {}, want));
+      }
+    }
+  }
+}
+
+TEST_P(Stores, AllAgreeWithMinibatches) {
+  const auto [dtype, optimiser] = GetParam();
+  for (int64_t steps : {2, 7, 12}) {
+    Case c = long_unroll(dtype, optimiser, steps);
+    c.batch_rows = 3;
+    c.leaves.push_back({.side = BLV_INNER, .leaf = BLV_BATCH, .per_step = true});
+    Problem p(c);
     const Expected want = reference(p);
     for (int store : {BLV_STORE_TAPE, BLV_STORE_THETA, BLV_STORE_CHECKPOINTS}) {
       for (int executor : executors()) {

@@ -232,6 +232,21 @@ TEST_P(Sizes, RowCountsForBothLosses) {
   check_everywhere(c);
 }
 
+// Networks whose layers are larger than one tile, and than a block of rows in the cache.
+TEST_P(Sizes, LargeNetworks) {
+  for (const std::vector<int64_t> &widths : {std::vector<int64_t>{1, 40, 40, 1}, std::vector<int64_t>{70, 65, 10},
+                                             std::vector<int64_t>{784, 10}, std::vector<int64_t>{20, 130, 3}}) {
+    Case c = unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_SGD, GetParam());
+    c.widths = widths;
+    c.tasks = 2;
+    c.steps = 2;
+    c.rows = 35;
+    c.outer_rows = 17;
+    leaf_in(c, BLV_METHOD, BLV_RATE).link = BLV_EXP;  // small rates
+    check_everywhere(c);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Sizes, testing::Values(BLV_F64, BLV_F32));
 
 }  // namespace
