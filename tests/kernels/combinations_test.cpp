@@ -131,16 +131,32 @@ Case draw(unsigned seed) {
   return c;
 }
 
+double sum_of_sizes(const Expected &want) {
+  double sum = 0;
+  for (const auto &values : want.values) {
+    for (double v : values) sum += std::fabs(v);
+  }
+  return sum;
+}
+
 class Combinations : public testing::TestWithParam<unsigned> {};
 
 TEST_P(Combinations, Drawn) {
+  int diverged = 0;
   for (unsigned seed = GetParam(); seed < GetParam() + 100; seed++) {
     const Case c = draw(seed);
     Dice d(seed + 1000000);
     const std::vector<int> isa = levels();
-    check(c, {.isa = isa[d.between(0, int64_t(isa.size()) - 1)], .threads = int(d.between(1, 4))}, 2);
+    Problem p(c);
+    const Expected want = reference(p);
+    if (!std::isfinite(sum_of_sizes(want))) {  // a draw in thousands diverges
+      diverged++;
+      continue;
+    }
+    check(p, {.isa = isa[d.between(0, int64_t(isa.size()) - 1)], .threads = int(d.between(1, 4))}, want, 2);
     if (HasFatalFailure()) return;
   }
+  EXPECT_LE(diverged, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Combinations, testing::Values(0, 100, 200, 300, 400, 500));

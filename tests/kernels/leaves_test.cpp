@@ -122,6 +122,24 @@ TEST_P(Leaves, PaddedStrides) {
   }
 }
 
+// So few parameters that they fit one register.
+TEST_P(Leaves, TinyNetworks) {
+  const auto [dtype, optimiser] = GetParam();
+  for (const std::vector<int64_t> &widths : {std::vector<int64_t>{1, 1}, std::vector<int64_t>{3, 1},
+                                             std::vector<int64_t>{2, 2}, std::vector<int64_t>{7, 1}}) {
+    for (int flags : {0, int(BLV_NO_BIAS)}) {
+      for (int extent : {BLV_SCALAR, BLV_PER_PARAMETER}) {
+        Case c = unroll_case(BLV_SQUARED, BLV_TANH, optimiser, dtype);
+        c.widths = widths;
+        c.flags = flags;
+        leaf_in(c, BLV_METHOD, BLV_RATE).extent = extent;
+        if (optimiser == BLV_HEAVY_BALL) leaf_in(c, BLV_METHOD, BLV_MOMENTUM).extent = extent;
+        check_everywhere(c);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Leaves,
                          testing::Combine(testing::Values(BLV_F64, BLV_F32), testing::Values(BLV_SGD, BLV_HEAVY_BALL)));
 
