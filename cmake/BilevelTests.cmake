@@ -22,6 +22,7 @@ endfunction()
 function(_bilevel_executable target source)
   add_executable(${target} ${source})
   bilevel_defaults(${target})
+  target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>) # GoogleTest compiles a quarter faster than with -O3
   target_link_libraries(${target} PRIVATE Threads::Threads ${ARGN})
 endfunction()
 
@@ -44,7 +45,7 @@ endfunction()
 
 # A C11 source with a main() that returns 0 if all is well.
 function(bilevel_add_c_test name source)
-  _bilevel_executable(${name} ${source} bilevel::bilevel ${ARGN})
+  _bilevel_executable(${name} ${source} bilevel::bilevel m ${ARGN})
   set_target_properties(${name} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
   _bilevel_labels(${source} labels)
   add_test(NAME ${name} COMMAND ${name})
