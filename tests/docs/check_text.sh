@@ -9,7 +9,7 @@ result=0
 
 texts=$(ls ./*.md docs/*.md docs/*/*.md)
 for text in $texts; do
-  for link in $(grep -oE '\]\([^)# ]+' "$text" | cut -c3- | grep -vE '^(https?|mailto):' || true); do
+  for link in $(awk '/^```/ { code = !code; next } !code' "$text" | grep -oE '\]\([^)# ]+' | cut -c3- | grep -vE '^(https?|mailto):' || true); do
     [ -e "$(dirname "$text")/$link" ] || { echo "$text: no such file: $link"; result=1; }
   done
 done
