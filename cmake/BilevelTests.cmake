@@ -7,14 +7,17 @@
 include(GoogleTest)
 find_package(GTest REQUIRED)
 
+add_custom_target(bilevel_threads_tests) # builds the executables of that set
+
 set(BILEVEL_TEST_TIMEOUT 300) # seconds, of one test, with room for sanitizers
 
-function(_bilevel_labels source out)
+function(_bilevel_labels target source out)
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME folder)
   cmake_path(GET source STEM stem)
   set(labels ${folder})
   if(stem MATCHES "^threads")
     list(APPEND labels threads)
+    add_dependencies(bilevel_threads_tests ${target})
   endif()
   set(${out} "${labels}" PARENT_SCOPE)
 endfunction()
@@ -29,7 +32,7 @@ endfunction()
 # A GoogleTest source that links the given libraries.
 function(bilevel_add_unit_test name source)
   _bilevel_executable(${name} ${source} GTest::gtest_main ${ARGN})
-  _bilevel_labels(${source} labels)
+  _bilevel_labels(${name} ${source} labels)
   string(REPLACE ";" "\\;" labels "${labels}") # gtest_discover_tests takes one argument a property
   gtest_discover_tests(
     ${name}
@@ -47,7 +50,7 @@ endfunction()
 function(bilevel_add_c_test name source)
   _bilevel_executable(${name} ${source} bilevel::bilevel m ${ARGN})
   set_target_properties(${name} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
-  _bilevel_labels(${source} labels)
+  _bilevel_labels(${name} ${source} labels)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${BILEVEL_TEST_TIMEOUT} LABELS "${labels}")
 endfunction()
