@@ -41,6 +41,7 @@ struct GroupRun {
   int64_t next_batch = 0;
   int32_t cancelled = 0;
 
+  static long least(long a, long b) { return a < b ? a : b; }
   static long group_count(long tasks) { return (tasks + width - 1) / width; }
   long batch_count(long tasks) const {
     long most = group_count(tasks);
@@ -58,7 +59,7 @@ struct GroupRun {
     partition = partition_rows<T, L>(p.network, Method::most_rows(p), tangents);
     net.layers = arena.take<LayerView>(p.network.n_layers);
     if (!arena.base) net.layers = views;
-    make_network_view<T, L>(p.network, partition.block, net);
+    make_network_view<T, L>(p.network, least(partition.block, Method::most_rows(p)), net);
     const long begin_scratch = arena.used;
     layout_scratch(arena, tangents);
     const long begin_tasks = arena.used;
@@ -129,7 +130,8 @@ struct GroupRun {
       if (!method.run(move, *call, status)) return false;
       GroupWriter<T, L> writer{move, status, (problem->flags & BLV_SKIP_FAILED) != 0, partial};
       method.visit(writer);
-      for (long lane = 0; call->info && lane < move.count; lane++) report(method, status[lane], lane, call->info[first + lane]);
+      for (long lane = 0; call->info && lane < move.count; lane++)
+        report(method, status[lane], lane, call->info[first + lane]);
     }
     return true;
   }

@@ -21,13 +21,13 @@ constexpr Lanes lanes_of_layout_rows = Lanes::COLUMNS;
 #define BLV_LANES_(layout) lanes_of_layout_##layout
 #define BLV_LANES(layout) BLV_LANES_(layout)
 
-#define BLV_DEFINE_KERNEL(name, Method)                                                                               \
-  namespace bilevel {                                                                                                 \
-  namespace BLV_ISA_NAMESPACE {                                                                                       \
-  constexpr Lanes launched_lanes = BLV_LANES(BLV_KERNEL_LAYOUT);                                                      \
-  using LaunchedKernel = KernelOf<BLV_KERNEL_SCALAR, launched_lanes, Method<BLV_KERNEL_SCALAR, launched_lanes>>;      \
-  extern const Kernel BLV_JOIN(name, BLV_KERNEL_DTYPE, BLV_KERNEL_LAYOUT);                                            \
-  const Kernel BLV_JOIN(name, BLV_KERNEL_DTYPE,                                                                       \
-                        BLV_KERNEL_LAYOUT) = {&LaunchedKernel::measure, &LaunchedKernel::progress_total, &LaunchedKernel::run}; \
-  }                                                                                                                   \
+#define BLV_DEFINE_KERNEL(name, Method)                                                                          \
+  namespace bilevel {                                                                                            \
+  namespace BLV_ISA_NAMESPACE {                                                                                  \
+  constexpr Lanes launched_lanes = BLV_LANES(BLV_KERNEL_LAYOUT);                                                 \
+  using LaunchedKernel = KernelOf<BLV_KERNEL_SCALAR, launched_lanes, Method<BLV_KERNEL_SCALAR, launched_lanes>>; \
+  extern const Kernel BLV_JOIN(name, BLV_KERNEL_DTYPE, BLV_KERNEL_LAYOUT);                                       \
+  const Kernel BLV_JOIN(name, BLV_KERNEL_DTYPE, BLV_KERNEL_LAYOUT) = {                                           \
+      &LaunchedKernel::measure, &LaunchedKernel::progress_total, &LaunchedKernel::run};                          \
+  }                                                                                                              \
   }

@@ -51,22 +51,26 @@ struct Map {
   // ---- reading
   BLV_INLINE S get(const Mat &m, long i, long j) const { return load(m, i * m.ld + j); }
   BLV_INLINE S row_entry(const Mat &m, long i) const {  // of a vector with one entry per row
-    if constexpr (L == Lanes::COLUMNS) return load_scalar(m, i);
-    else return load(m, i);
+    if constexpr (L == Lanes::COLUMNS)
+      return load_scalar(m, i);
+    else
+      return load(m, i);
   }
   BLV_INLINE S column_entry(const Mat &m, long j) const {  // of a vector with one entry per column
-    if constexpr (L == Lanes::ROWS) return load_scalar(m, j);
-    else return load(m, j);
+    if constexpr (L == Lanes::ROWS)
+      return load_scalar(m, j);
+    else
+      return load(m, j);
   }
   BLV_INLINE P column_index(long j) const {
-    if constexpr (L == Lanes::COLUMNS) return broadcast<T>(T(j)) + iota<T>();
-    else return broadcast<T>(T(j));
+    if constexpr (L == Lanes::COLUMNS)
+      return broadcast<T>(T(j)) + iota<T>();
+    else
+      return broadcast<T>(T(j));
   }
 
   // ---- writing; a plane that is not wanted is null
-  BLV_INLINE void put(const Mat &m, long i, long j, S x) const {
-    store<false>(m, i * m.ld + j, x, lanes_left(i, j));
-  }
+  BLV_INLINE void put(const Mat &m, long i, long j, S x) const { store<false>(m, i * m.ld + j, x, lanes_left(i, j)); }
   BLV_INLINE void add(const Mat &m, long i, long j, S x) const { store<true>(m, i * m.ld + j, x, lanes_left(i, j)); }
   BLV_INLINE void add_row_entry(const Mat &m, long i, S x) const {
     if constexpr (L == Lanes::COLUMNS) {
@@ -81,8 +85,10 @@ struct Map {
   // *total += the value of row i, held by every lane of x (COLUMNS: counted once).
   BLV_INLINE void add_to_total(P *total, long i, S x) const {
     if (k != 0) return;
-    if constexpr (L == Lanes::TASKS) *total += value(x);
-    else *total += select(first_lanes<T>(L == Lanes::COLUMNS ? 1 : rows - i), value(x), P{});
+    if constexpr (L == Lanes::TASKS)
+      *total += value(x);
+    else
+      *total += select(first_lanes<T>(L == Lanes::COLUMNS ? 1 : rows - i), value(x), P{});
   }
 
   // ---- along one row
@@ -90,8 +96,10 @@ struct Map {
   BLV_INLINE S row_sum(F f) const {
     S total = zero();
     for (long j = 0; j < columns; j += column_step) total = total + inside(j, f(j));
-    if constexpr (L == Lanes::COLUMNS) return across(total);
-    else return total;
+    if constexpr (L == Lanes::COLUMNS)
+      return across(total);
+    else
+      return total;
   }
   template <class F>
   BLV_INLINE P row_max(F f) const {
@@ -110,24 +118,33 @@ struct Map {
   static BLV_INLINE P value(P x) { return x; }
   static BLV_INLINE P value(Jet<T> x) { return x.v; }
   static BLV_INLINE S constant(P x) {
-    if constexpr (M == Mode::VALUE) return x;
-    else return {x, P{}};
+    if constexpr (M == Mode::VALUE)
+      return x;
+    else
+      return {x, P{}};
   }
   static BLV_INLINE S zero() { return constant(P{}); }
 
  private:
   static BLV_INLINE P load(const Element *p) {
-    if constexpr (L == Lanes::TASKS) return *p;
-    else return load_unaligned(p);
+    if constexpr (L == Lanes::TASKS)
+      return *p;
+    else
+      return load_unaligned(p);
   }
   BLV_INLINE S load(const Mat &m, long at) const {
-    if constexpr (M == Mode::VALUE) return load(m.v + at);
-    else return {load(m.v + at), m.d ? load(m.tangent(k) + at) : P{}};
+    if constexpr (M == Mode::VALUE)
+      return load(m.v + at);
+    else
+      return {load(m.v + at), m.d ? load(m.tangent(k) + at) : P{}};
   }
   BLV_INLINE S load_scalar(const Mat &m, long at) const {
-    if constexpr (L == Lanes::TASKS) return load(m, at);
-    else if constexpr (M == Mode::VALUE) return broadcast<T>(m.v[at]);
-    else return {broadcast<T>(m.v[at]), m.d ? broadcast<T>(m.tangent(k)[at]) : P{}};
+    if constexpr (L == Lanes::TASKS)
+      return load(m, at);
+    else if constexpr (M == Mode::VALUE)
+      return broadcast<T>(m.v[at]);
+    else
+      return {broadcast<T>(m.v[at]), m.d ? broadcast<T>(m.tangent(k)[at]) : P{}};
   }
   BLV_INLINE long lanes_left(long i, long j) const {
     return L == Lanes::TASKS ? lanes<T> : L == Lanes::COLUMNS ? columns - j : rows - i;
@@ -152,15 +169,19 @@ struct Map {
     if constexpr (L == Lanes::COLUMNS) {
       if (columns - j < lanes<T>) {
         const auto mask = first_lanes<T>(columns - j);
-        if constexpr (M == Mode::VALUE) return select(mask, x, P{});
-        else return {select(mask, x.v, P{}), select(mask, x.d, P{})};
+        if constexpr (M == Mode::VALUE)
+          return select(mask, x, P{});
+        else
+          return {select(mask, x.v, P{}), select(mask, x.d, P{})};
       }
     }
     return x;
   }
   static BLV_INLINE S across(S x) {
-    if constexpr (M == Mode::VALUE) return broadcast<T>(sum(x));
-    else return {broadcast<T>(sum(x.v)), broadcast<T>(sum(x.d))};
+    if constexpr (M == Mode::VALUE)
+      return broadcast<T>(sum(x));
+    else
+      return {broadcast<T>(sum(x.v)), broadcast<T>(sum(x.d))};
   }
 };
 

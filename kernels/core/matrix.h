@@ -12,6 +12,16 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
+// Keeps a loaded pack in a register: the compiler would fold the load into every multiply-add that uses it, and load again.
+template <class P>
+BLV_INLINE void hold(P &x) {
+#if BLV_PACK_BYTES == 64
+  asm("" : "+v"(x));
+#else
+  asm("" : "+x"(x));
+#endif
+}
+
 template <class Element>
 struct Matrix {
   Element *v = nullptr, *d = nullptr;

@@ -65,8 +65,7 @@ struct GroupWriter {
     constexpr int group = sums_at_once<T>;
     for (long i = 0; i < n; i += group) {
       P x[group];
-      BLV_UNROLLED for (int q = 0; q < group; q++)
-        x[q] = i + q < n ? select(kept != P{}, from[i + q], poisoned) : P{};
+      BLV_UNROLLED for (int q = 0; q < group; q++) x[q] = i + q < n ? select(kept != P{}, from[i + q], poisoned) : P{};
       const P totals = transposed_sums<T>(x);
       for (int q = 0; q < group && i + q < n; q++) partial[i + q] += totals[q];
     }
@@ -119,7 +118,7 @@ template <class Visitor, class T, Lanes L>
 void visit_side(Visitor &visitor, const SideData<T, L> &side, long planes) {
   const NetworkView &net = *side.net;
   const Side &spec = *side.spec;
-  const bool outer = side.name == BLV_OUTER;  // a shared leaf is the inner side's to write
+  const bool outer = side.name == BLV_OUTER;  // a leaf of both is the inner side's to write
   const auto mine = [&](const Leaf &leaf) { return leaf.both && outer ? Slot() : leaf.gradient; };
   visit_rows(visitor, mine(spec.x), spec.rows, net.layers[0].inputs, planes, side.x_gradient);
   visit_rows(visitor, mine(spec.y), spec.rows, net.layers[net.n_layers - 1].outputs, planes, side.y_gradient);

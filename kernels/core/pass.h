@@ -22,7 +22,8 @@ template <class T, Lanes L>
 RowPartition partition_rows(const Network &network, long rows, long planes) {
   long columns = network.layers[0].inputs;
   for (long l = 0; l + 1 < network.n_layers; l++) columns += network.layers[l].outputs * 3 * (1 + planes);
-  const long bytes = columns * long(L == Lanes::TASKS ? sizeof(Pack<T>) : sizeof(T)), room = L == Lanes::TASKS ? 24 << 10 : 128 << 10;
+  const long bytes = columns * long(L == Lanes::TASKS ? sizeof(Pack<T>) : sizeof(T)),
+             room = L == Lanes::TASKS ? 24 << 10 : 128 << 10;
   RowPartition partition;
   partition.block = 16;
   while (partition.block < 64 && partition.block * 2 * bytes <= room) partition.block *= 2;
@@ -124,8 +125,9 @@ struct Pass {
     const View *view;
     Mat theta, theta_gradient;
     P *total = nullptr;
-    Element *tape = nullptr;   // of this step
+    Element *tape = nullptr;  // of this step
     bool leaf_gradients = false;
+    bool add = false;  // to theta_gradient, instead of overwriting it
     int64_t chunks = 0, next_chunk = 0;
   };
 
@@ -136,21 +138,23 @@ struct Pass {
     totals = arena.take<P>(chunks);
   }
 
-  // theta_gradient (and *total) are overwritten; leaf gradients are added to the view's accumulators.
+  // *total is overwritten, theta_gradient too unless `add`; leaf gradients are added to the view's accumulators.
   template <Mode M>
-  void run(const View &view, const Mat &theta, const Mat &theta_gradient, P *total, Element *tape, bool leaf_gradients) {
+  void run(const View &view, const Mat &theta, const Mat &theta_gradient, P *total, Element *tape, bool leaf_gradients,
+           bool add = false) {
     const long chunks = partition.chunks(view.n);
-    Arguments a{this, &view, theta, theta_gradient, total, tape, leaf_gradients, chunks};
+    Arguments a{this, &view, theta, theta_gradient, total, tape, leaf_gradients, add, chunks};
     for (long c = 0; c < chunks; c++) totals[c] = P{};
     if (chunks == 1) {
-      run_chunk<M>(a, 0, view.n, theta_gradient, total ? &totals[0] : nullptr, scratch[0]);
+      run_chunk<M>(a, 0, view.n, theta_gradient, total ? &totals[0] : nullptr, scratch[0], add);
     } else if (team.run) {
       team.run(team.self, team.threads, &worker<M>, &a);
       sum_partials<M>(a);
     } else {
-      run_chunk<M>(a, 0, partition.chunk, theta_gradient, total ? &totals[0] : nullptr, scratch[0]);
-      for (long c = 1; c < chunks; c++) {
-        run_chunk<M>(a, c * partition.chunk, chunk_end(a, c), partial<M>(a, 0), total ? &totals[c] : nullptr, scratch[0]);
+      if (!add) clear<M>(theta_gradient);
+      for (long c = 0; c < chunks; c++) {
+        run_chunk<M>(a, c * partition.chunk, chunk_end(a, c), partial<M>(a, 0), total ? &totals[c] : nullptr,
+                     scratch[0], false);
         add_partial<M>(a, 0, 0, planes * net->size);
       }
     }
@@ -173,7 +177,7 @@ struct Pass {
       const long c = __atomic_fetch_add(&a.next_chunk, 1, __ATOMIC_RELAXED);
       if (c >= a.chunks) return;
       pass.template run_chunk<M>(a, c * pass.partition.chunk, chunk_end(a, c), pass.template partial<M>(a, c),
-                                 a.total ? &pass.totals[c] : nullptr, pass.scratch[thread]);
+                                 a.total ? &pass.totals[c] : nullptr, pass.scratch[thread], false);
     }
   }
 
@@ -216,13 +220,14 @@ struct Pass {
     Element *to = M == Mode::VALUE ? a.theta_gradient.v : a.theta_gradient.d;
     for (long from = begin; from < end; from += step) {
       const long until = from + step < end ? from + step : end;
-      for (long i = from; i < until; i++) to[i] = Element{};
+      for (long i = from; !a.add && i < until; i++) to[i] = Element{};
       for (long c = 0; c < a.chunks; c++) add_partial<M>(a, c, from, until);
     }
   }
 
   template <Mode M>
-  void run_chunk(const Arguments &a, long begin, long end, const Mat &theta_gradient, P *total, BlockScratch<T, L> &block) {
+  void run_chunk(const Arguments &a, long begin, long end, const Mat &theta_gradient, P *total,
+                 BlockScratch<T, L> &block, bool add) {
     NetworkBlock<Element, P> b;
     b.theta = a.theta;
     b.theta_gradient = theta_gradient;
@@ -231,10 +236,10 @@ struct Pass {
     b.loss.index_targets = a.view->index_targets;
     b.loss.inverse_n = a.view->inverse_n;
     b.loss.total = total;
-    if (begin == end) clear<M>(theta_gradient);
+    if (begin == end && !add) clear<M>(theta_gradient);
     for (long row = begin; row < end; row += partition.block) {
       b.loss.n = end - row < partition.block ? end - row : partition.block;
-      b.accumulate = row > begin;
+      b.accumulate = add || row > begin;
       bind_rows<M>(a, row, block, b);
       bind_tape(a, row, block);
       if constexpr (L == Lanes::TASKS) {

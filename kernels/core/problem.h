@@ -84,9 +84,9 @@ struct Call {
   // Runs fn(arg, i) for i in [0, n), possibly at once; returns when all have returned.
   void (*parallel_for)(void *self, int64_t n, void (*fn)(void *arg, int64_t i), void *arg) = nullptr;
   void *parallel_self = nullptr;
-  int64_t threads = 1;             // at most Problem::threads
+  int64_t threads = 1;              // at most Problem::threads
   const int32_t *cancel = nullptr;  // read with __atomic_load_n
-  int64_t *done = nullptr;         // progress, added to with __atomic_fetch_add
+  int64_t *done = nullptr;          // progress, added to with __atomic_fetch_add
 };
 
 // One entry per (ISA level, dtype, layout, method).

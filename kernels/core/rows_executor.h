@@ -22,12 +22,14 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
 
   RowsExecutor(long tangent_planes, Line<T> *scratch) : Base(tangent_planes), lines(scratch) {}
 
-  void product_nt(long n, long out, long in, Tiling, const Mat &H, const Mat &W, const Mat &Z, const Epilogue &epilogue) {
+  void product_nt(long n, long out, long in, Tiling, const Mat &H, const Mat &W, const Mat &Z,
+                  const Epilogue &epilogue) {
     const long depth = packs(in);
     long count = 0;
     if (M != Mode::TAPED && Z.v) count = list(count, out, W.v, W.ld, Z.v, 1);
     if constexpr (M != Mode::VALUE) {
-      for (long k = 0; Z.d && W.d && k < this->planes; k++) count = list(count, out, W.tangent(k), W.ld, Z.tangent(k), 1);
+      for (long k = 0; Z.d && W.d && k < this->planes; k++)
+        count = list(count, out, W.tangent(k), W.ld, Z.tangent(k), 1);
     }
     dot_product<T>(n, count, {H.v, H.ld, depth, lines, Z.ld, false});
     if constexpr (M != Mode::VALUE) {
@@ -40,12 +42,13 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
     epilogue(0, n, 0, out);
   }
 
-  void product_nn(long n, long in, long out, Tiling, const Mat &E, const Mat &W, const Mat &C, bool on_tape, bool accumulate,
-                  const Epilogue &epilogue) {
+  void product_nn(long n, long in, long out, Tiling, const Mat &E, const Mat &W, const Mat &C, bool on_tape,
+                  bool accumulate, const Epilogue &epilogue) {
     long count = 0;
     if (C.v && !(M == Mode::TAPED && on_tape)) count = list(count, n, E.v, E.ld, C.v, C.ld);
     if constexpr (M != Mode::VALUE) {
-      for (long k = 0; C.d && E.d && k < this->planes; k++) count = list(count, n, E.tangent(k), E.ld, C.tangent(k), C.ld);
+      for (long k = 0; C.d && E.d && k < this->planes; k++)
+        count = list(count, n, E.tangent(k), E.ld, C.tangent(k), C.ld);
     }
     broadcast_product<T>(count, packs(in), {W.v, W.ld, out, 1, lines, accumulate});
     if constexpr (M != Mode::VALUE) {
@@ -62,7 +65,8 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
     long count = 0;
     if (G.v) count = list(count, out, E.v, 1, G.v, G.ld);
     if constexpr (M != Mode::VALUE) {
-      for (long k = 0; G.d && E.d && k < this->planes; k++) count = list(count, out, E.tangent(k), 1, G.tangent(k), G.ld);
+      for (long k = 0; G.d && E.d && k < this->planes; k++)
+        count = list(count, out, E.tangent(k), 1, G.tangent(k), G.ld);
     }
     broadcast_product<T>(count, packs(in), {H.v, H.ld, n, E.ld, lines, accumulate});
     if constexpr (M != Mode::VALUE) {

@@ -21,10 +21,10 @@ struct Line {
 template <class T>
 struct DotArguments {
   const T *a;
-  long lda;            // scalars between rows of a
-  long packs;          // of k
+  long lda;             // scalars between rows of a
+  long packs;           // of k
   const Line<T> *line;  // columns
-  long result_row;     // scalars between rows of a result
+  long result_row;      // scalars between rows of a result
   bool accumulate;
 };
 
@@ -56,7 +56,8 @@ __attribute__((noinline)) void dot_tile(const DotArguments<T> &p, long row) {
     P left[MR];
     BLV_UNROLLED for (int i = 0; i < MR; i++) left[i] = load_unaligned(a[i] + k);
     BLV_UNROLLED for (int j = 0; j < NR; j++) {
-      const P right = load_unaligned(b[j] + k);
+      P right = load_unaligned(b[j] + k);
+      hold(right);
       BLV_UNROLLED for (int i = 0; i < MR; i++) sum[i * NR + j] += left[i] * right;
     }
   }
@@ -66,9 +67,9 @@ __attribute__((noinline)) void dot_tile(const DotArguments<T> &p, long row) {
 template <class T>
 struct BroadcastArguments {
   const T *b;
-  long ldb;            // scalars between rows of b
-  long depth;          // k
-  long operand_step;   // scalars between a_m[k] and a_m[k + 1]
+  long ldb;             // scalars between rows of b
+  long depth;           // k
+  long operand_step;    // scalars between a_m[k] and a_m[k + 1]
   const Line<T> *line;  // m
   bool accumulate;
 };
@@ -89,7 +90,8 @@ __attribute__((noinline)) void broadcast_tile(const BroadcastArguments<T> &p, lo
     P right[NR];
     BLV_UNROLLED for (int n = 0; n < NR; n++) right[n] = load_unaligned(b + n * lanes<T>);
     BLV_UNROLLED for (int m = 0; m < MR; m++) {
-      const P left = broadcast<T>(a[m][step]);
+      P left = broadcast<T>(a[m][step]);
+      hold(left);
       BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] += left * right[n];
     }
   }
@@ -110,23 +112,32 @@ using BroadcastTile = void (*)(const BroadcastArguments<T> &, long);
 
 template <class T, int MR, int NR>
 BLV_INLINE DotTile<T> find_dot_column(long columns) {
-  if constexpr (NR == 1) return dot_tile<T, MR, 1>;
-  else return columns == NR ? dot_tile<T, MR, NR> : find_dot_column<T, MR, NR - 1>(columns);
+  if constexpr (NR == 1)
+    return dot_tile<T, MR, 1>;
+  else
+    return columns == NR ? dot_tile<T, MR, NR> : find_dot_column<T, MR, NR - 1>(columns);
 }
 template <class T, int MR = dot_rows>
 BLV_INLINE DotTile<T> find_dot_tile(long rows, long columns) {
-  if constexpr (MR == 1) return find_dot_column<T, 1, dot_columns>(columns);
-  else return rows == MR ? find_dot_column<T, MR, dot_columns>(columns) : find_dot_tile<T, MR - 1>(rows, columns);
+  if constexpr (MR == 1)
+    return find_dot_column<T, 1, dot_columns>(columns);
+  else
+    return rows == MR ? find_dot_column<T, MR, dot_columns>(columns) : find_dot_tile<T, MR - 1>(rows, columns);
 }
 template <class T, int MR, int NR>
 BLV_INLINE BroadcastTile<T> find_broadcast_packs(long packs) {
-  if constexpr (NR == 1) return broadcast_tile<T, MR, 1>;
-  else return packs == NR ? broadcast_tile<T, MR, NR> : find_broadcast_packs<T, MR, NR - 1>(packs);
+  if constexpr (NR == 1)
+    return broadcast_tile<T, MR, 1>;
+  else
+    return packs == NR ? broadcast_tile<T, MR, NR> : find_broadcast_packs<T, MR, NR - 1>(packs);
 }
 template <class T, int MR = broadcast_rows>
 BLV_INLINE BroadcastTile<T> find_broadcast_tile(long rows, long packs) {
-  if constexpr (MR == 1) return find_broadcast_packs<T, 1, broadcast_packs>(packs);
-  else return rows == MR ? find_broadcast_packs<T, MR, broadcast_packs>(packs) : find_broadcast_tile<T, MR - 1>(rows, packs);
+  if constexpr (MR == 1)
+    return find_broadcast_packs<T, 1, broadcast_packs>(packs);
+  else
+    return rows == MR ? find_broadcast_packs<T, MR, broadcast_packs>(packs)
+                      : find_broadcast_tile<T, MR - 1>(rows, packs);
 }
 
 // c_j[i] (+)= sum_k a[i][k] b_j[k] for rows i in [0, rows) and all lines j.

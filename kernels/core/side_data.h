@@ -38,13 +38,13 @@ struct SideData {
   long n = 0;     // rows at hand: the largest number over the tasks
   long row_count[width] = {};
   P inverse_n = {};
-  bool x_resident = false;  // else x refers to the caller's rows, which may lack padding
-  Mat x, y, weight;         // weight may be null: all one
+  bool x_resident = false;                      // else x refers to the caller's rows, which may lack padding
+  Mat x, y, weight;                             // weight may be null: all one
   Mat x_gradient, y_gradient, weight_gradient;  // v: K planes of accumulators, `plane` apart
-  Element *penalty_leaf = nullptr;  // natural shape
+  Element *penalty_leaf = nullptr;              // natural shape
   long penalty_count = 0;
-  P *penalty = nullptr;           // one per parameter
-  P *penalty_gradient = nullptr;  // K planes of one per parameter
+  P *penalty = nullptr;               // one per parameter
+  P *penalty_gradient = nullptr;      // K planes of one per parameter
   Element *penalty_result = nullptr;  // K planes in the natural shape, penalty_stride apart
   long penalty_stride = 0;
 
@@ -52,7 +52,7 @@ struct SideData {
 
   // penalty arrays are packs over the internal parameter vector, of which there are `parameter_packs`.
   void layout(Arena &arena, const Side &side, int32_t side_name, const NetworkView &network, long capacity, long planes,
-              long parameter_packs, const SideData *inner) {
+              long parameter_packs) {
     spec = &side, name = side_name, net = &network;
     rows = L == Lanes::TASKS ? capacity : round_to_lanes<T>(capacity);
     const LayerView &head = network.layers[0], &last = network.layers[network.n_layers - 1];
@@ -62,10 +62,10 @@ struct SideData {
     const long y_ld = side.index_targets ? 1 : last.output_ld;
     y = {arena.take<Element>(rows * y_ld), nullptr, 0, y_ld};
     if (side.weight.value || (ragged() && L == Lanes::TASKS)) weight = {arena.take<Element>(rows), nullptr, 0, 1};
-    x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes, inner ? &inner->x_gradient : nullptr);
-    y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes, inner ? &inner->y_gradient : nullptr);
-    weight_gradient = accumulator(arena, side.weight, rows, 1, planes, inner ? &inner->weight_gradient : nullptr);
-    layout_penalty(arena, planes, parameter_packs, inner);
+    x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes);
+    y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes);
+    weight_gradient = accumulator(arena, side.weight, rows, 1, planes);
+    layout_penalty(arena, planes, parameter_packs);
   }
 
   void load(const Move &move, TaskStatus *status) {
@@ -77,20 +77,19 @@ struct SideData {
   }
 
  private:
-  static Mat accumulator(Arena &arena, const Leaf &leaf, long size, long ld, long planes, const Mat *shared) {
+  static Mat accumulator(Arena &arena, const Leaf &leaf, long size, long ld, long planes) {
     if (!leaf.gradient) return {};
-    if (leaf.both && shared) return *shared;
     return {arena.take<Element>(size * planes), nullptr, size, ld};
   }
 
-  void layout_penalty(Arena &arena, long planes, long parameter_packs, const SideData *inner) {
+  void layout_penalty(Arena &arena, long planes, long parameter_packs) {
     const Slot &slot = spec->penalty.value;
     if (!slot) return;
     penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? net->layers[0].inputs : net->size;
     penalty_leaf = arena.take<Element>(L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count));
     penalty = arena.take<P>(parameter_packs);
     if (!spec->penalty.gradient) return;
-    penalty_gradient = spec->penalty.both && inner ? inner->penalty_gradient : arena.take<P>(parameter_packs * planes);
+    penalty_gradient = arena.take<P>(parameter_packs * planes);
     penalty_stride = L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count);
     penalty_result = arena.take<Element>(penalty_stride * planes);
   }
@@ -171,8 +170,10 @@ struct SideData {
     for (long lane = 0; lane < move.count; lane++)
       for (long i = 0; i < row_count[lane]; i++) {
         const int64_t label = move.integer(slot, lane, 0, i * slot.row_stride);
-        if (label < 0 || label >= classes) status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
-        else labels[i * width + lane] = T(label);
+        if (label < 0 || label >= classes)
+          status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
+        else
+          labels[i * width + lane] = T(label);
       }
   }
 
@@ -182,7 +183,8 @@ struct SideData {
     T *weights = reinterpret_cast<T *>(weight.v);
     for (long i = 0; i < rows * width; i++) weights[i] = T(slot ? 0 : 1);
     for (long lane = 0; slot && lane < move.count; lane++)
-      for (long i = 0; i < row_count[lane]; i++) weights[i * width + lane] = move.source(slot, lane, 0)[i * slot.row_stride];
+      for (long i = 0; i < row_count[lane]; i++)
+        weights[i * width + lane] = move.source(slot, lane, 0)[i * slot.row_stride];
     if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows));
     for (long lane = 0; lane < width; lane++)
       for (long i = row_count[lane]; i < rows; i++) weights[i * width + lane] = T(0);

@@ -19,10 +19,10 @@ struct FiniteCheck {
     bits |= all;
   }
   template <Lanes L>
-  void report(TaskStatus *status, long count, int32_t side, long step) {
+  void report(TaskStatus *status, long count, long step) {
     if (!any(bits)) return;
     for (long lane = 0; lane < count; lane++)
-      if (L == Lanes::TASKS ? bits[lane] != 0 : true) status[lane].fail(BLV_TASK_NOT_FINITE, side, step, -1);
+      if (L == Lanes::TASKS ? bits[lane] != 0 : true) status[lane].fail(BLV_TASK_NOT_FINITE, 0, step, -1);
     bits = Integers<T>{};
   }
 };
@@ -35,8 +35,9 @@ BLV_INLINE Pack<T> total_over_parameters(Pack<T> x) {
 
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
 template <Mode M, class T, Lanes L>
-__attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Matrix<Pack<T>> &theta, const Matrix<Pack<T>> &gradient,
-                                           Pack<T> *total, long planes, long packs, bool leaf_gradients) {
+__attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Matrix<Pack<T>> &theta,
+                                           const Matrix<Pack<T>> &gradient, Pack<T> *total, long planes, long packs,
+                                           bool leaf_gradients) {
   if (!side.penalty) return;
   using X = Map<T, M, Lanes::TASKS>;  // elementwise over packs, whatever their lanes are
   const Matrix<Pack<T>> penalty{side.penalty, nullptr, 0, packs};
@@ -47,13 +48,14 @@ __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Mat
   const Pack<T> half = Pack<T>{} + T(0.5);
   Pack<T> loss = {};
   X x(planes);
-  x.for_tile(0, 1, 0, packs, packs, [&](long i, long j) __attribute__((always_inline)) {
-    const auto p = x.get(penalty, i, j), t = x.get(theta, i, j);
-    if (gradient) x.add(gradient, i, j, p * t);
-    const auto half_square = t * t * half;
-    if (penalty_gradient) x.add(penalty_gradient, i, j, half_square);
-    if (total) x.add_to_total(&loss, i, p * half_square);
-  });
+  x.for_tile(
+      0, 1, 0, packs, packs, [&](long i, long j) __attribute__((always_inline)) {
+        const auto p = x.get(penalty, i, j), t = x.get(theta, i, j);
+        if (gradient) x.add(gradient, i, j, p * t);
+        const auto half_square = t * t * half;
+        if (penalty_gradient) x.add(penalty_gradient, i, j, half_square);
+        if (total) x.add_to_total(&loss, i, p * half_square);
+      });
   if (total) *total += total_over_parameters<T, L>(loss);
 }
 
@@ -63,29 +65,41 @@ struct SideGradients {
   using P = Pack<T>;
   Side_ &side;
   long planes, parameter_packs;
-  bool owns_shared;  // the inner side owns the accumulators of leaves of both
 
   void clear() const {
     each_accumulator([&](P *x, long packs, int, const P *) {
       for (long i = 0; i < packs; i++) x[i] = P{};
     });
-    if (has(side.spec->penalty))
+    if (side.spec->penalty.gradient)
       for (long i = 0; i < parameter_packs * planes; i++) side.penalty_gradient[i] = P{};
   }
 
   // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
   void finish(FiniteCheck<T> &check) const {
-    if (L == Lanes::TASKS && has(side.spec->weight)) clear_missing_rows();
+    if (L == Lanes::TASKS && side.spec->weight.gradient) clear_missing_rows();
     each_accumulator([&](P *x, long packs, int link, const P *leaf) {
       const long plane = packs / planes;
       for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, x + k * plane, plane);
       check.see(x, packs);
     });
-    if (has(side.spec->penalty)) finish_penalty(check);
+    if (side.spec->penalty.gradient) finish_penalty(check);
+  }
+
+  // Leaves of both losses: what the other side's loss gives, after both have been finished.
+  void add_leaves_of_both(const Side_ &other) const {
+    const Side &spec = *side.spec;
+    if (spec.x.both) add(side.x_gradient, other.x_gradient);
+    if (spec.y.both) add(side.y_gradient, other.y_gradient);
+    if (spec.weight.both) add(side.weight_gradient, other.weight_gradient);
+    if (spec.penalty.both && side.penalty_result)
+      for (long i = 0; i < side.penalty_stride * planes; i++) side.penalty_result[i] += other.penalty_result[i];
   }
 
  private:
-  bool has(const Leaf &leaf) const { return leaf.gradient && (owns_shared || !leaf.both); }
+  template <class Mat>
+  void add(const Mat &to, const Mat &from) const {
+    for (long i = 0; to && i < to.plane * planes; i++) to.v[i] += from.v[i];
+  }
   static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
 
   // Rows that a task does not have went through the loss beside those of its neighbours, with weight zero; what their weight
@@ -106,7 +120,7 @@ struct SideGradients {
   }
   template <class F, class Mat>
   void one_accumulator(const Leaf &leaf, const Mat &values, const Mat &m, F f) const {
-    if (has(leaf))
+    if (leaf.gradient)
       f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v));
   }
 
@@ -133,7 +147,8 @@ struct SideGradients {
     for (long l = 0; l < (extent == BLV_SCALAR ? net.n_layers : 1); l++) {
       const LayerView &layer = net.layers[l];
       for (long o = 0; o < layer.outputs; o++)
-        for (long i = 0; i < layer.inputs; i++) to[extent == BLV_SCALAR ? 0 : i] += from[layer.weight + o * layer.ld + i];
+        for (long i = 0; i < layer.inputs; i++)
+          to[extent == BLV_SCALAR ? 0 : i] += from[layer.weight + o * layer.ld + i];
     }
   }
 };

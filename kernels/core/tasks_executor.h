@@ -39,12 +39,13 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   using Base::Base;
 
   // Z[n][out] = H[n][in] W[out][in]^T. on_tape: the value of Z is there already in mode TAPED.
-  void product_nt(long n, long out, long in, Tiling tiling, const Mat &H, const Mat &W, const Mat &Z, const Epilogue &epilogue) {
+  void product_nt(long n, long out, long in, Tiling tiling, const Mat &H, const Mat &W, const Mat &Z,
+                  const Epilogue &epilogue) {
     product({in, H.ld, 1, 1, W.ld, Z.ld, 1}, n, out, tiling, H, W, Z, true, false, epilogue);
   }
   // C[n][in] = E[n][out] W[out][in].
-  void product_nn(long n, long in, long out, Tiling tiling, const Mat &E, const Mat &W, const Mat &C, bool on_tape, bool accumulate,
-                  const Epilogue &epilogue) {
+  void product_nn(long n, long in, long out, Tiling tiling, const Mat &E, const Mat &W, const Mat &C, bool on_tape,
+                  bool accumulate, const Epilogue &epilogue) {
     product({out, E.ld, 1, W.ld, 1, C.ld, 1}, n, in, tiling, E, W, C, on_tape, accumulate, epilogue);
   }
   // G[out][in] (+)= E[n][out]^T H[n][in].
@@ -69,24 +70,27 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
     }
   }
 
-  __attribute__((noinline)) void product(ProductStrides s, long m, long n, Tiling tiling, const Mat &A, const Mat &B, const Mat &C,
-                                         bool on_tape, bool accumulate, const Epilogue &epilogue) {
+  __attribute__((noinline)) void product(ProductStrides s, long m, long n, Tiling tiling, const Mat &A, const Mat &B,
+                                         const Mat &C, bool on_tape, bool accumulate, const Epilogue &epilogue) {
     if (tiling.swapped) s = {s.depth, s.b_n, s.b_k, s.a_k, s.a_m, s.c_n, s.c_m};
     const Mat &left = tiling.swapped ? B : A, &right = tiling.swapped ? A : B;
-    const long rows = tiling.swapped ? n : m, columns = tiling.swapped ? m : n, most = tasks_tile_rows(int(tiling.columns));
+    const long rows = tiling.swapped ? n : m, columns = tiling.swapped ? m : n,
+               most = tasks_tile_rows(int(tiling.columns));
     for (long i = 0, height; i < rows; i += height) {
       height = next_tile(rows - i, most);
       for (long j = 0, width; j < columns; j += width) {
         width = next_tile(columns - j, tiling.columns);
         tile(find_tasks_tile<T>(height, width), s, i, j, left, right, C, on_tape, accumulate);
-        if (tiling.swapped) epilogue(j, j + width, i, i + height);
-        else epilogue(i, i + height, j, j + width);
+        if (tiling.swapped)
+          epilogue(j, j + width, i, i + height);
+        else
+          epilogue(i, i + height, j, j + width);
       }
     }
   }
 
-  BLV_INLINE void tile(TasksTile<T> run, const ProductStrides &s, long i, long j, const Mat &A, const Mat &B, const Mat &C,
-                       bool on_tape, bool accumulate) {
+  BLV_INLINE void tile(TasksTile<T> run, const ProductStrides &s, long i, long j, const Mat &A, const Mat &B,
+                       const Mat &C, bool on_tape, bool accumulate) {
     const long a = i * s.a_m, b = j * s.b_n, c = i * s.c_m + j * s.c_n;
     if (C.v && !(M == Mode::TAPED && on_tape)) {
       const Segment<T> value{A.v + a, B.v + b};

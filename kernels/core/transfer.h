@@ -105,18 +105,25 @@ struct Transfer {
 template <class T>
 __attribute__((noinline)) inline void apply_link(int link, Pack<T> *x, long packs) {
   for (long i = 0; i < packs; i++) {
-    if (link == BLV_EXP) x[i] = exp(x[i]);
-    else if (link == BLV_SOFTPLUS_LINK) x[i] = softplus(x[i]);
-    else x[i] = sigmoid(x[i]);
+    if (link == BLV_EXP)
+      x[i] = exp(x[i]);
+    else if (link == BLV_SOFTPLUS_LINK)
+      x[i] = softplus(x[i]);
+    else
+      x[i] = sigmoid(x[i]);
   }
 }
 template <class T>
-__attribute__((noinline)) inline void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient, long packs) {
+__attribute__((noinline)) inline void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient,
+                                                             long packs) {
   for (long i = 0; i < packs; i++) {
     const Pack<T> x = leaf[i];
-    if (link == BLV_EXP) gradient[i] *= x;
-    else if (link == BLV_SOFTPLUS_LINK) gradient[i] *= -expm1(-x);
-    else gradient[i] *= x * (Pack<T>{} + 1 - x);
+    if (link == BLV_EXP)
+      gradient[i] *= x;
+    else if (link == BLV_SOFTPLUS_LINK)
+      gradient[i] *= -expm1(-x);
+    else
+      gradient[i] *= x * (Pack<T>{} + 1 - x);
   }
 }
 

@@ -23,7 +23,8 @@ RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side) {
 
 template <class T>
 BLV_INLINE Pack<T> square_root(Pack<T> x) {
-  for (int l = 0; l < lanes<T>; l++) x[l] = sizeof(T) == 4 ? T(__builtin_sqrtf(float(x[l]))) : T(__builtin_sqrt(double(x[l])));
+  for (int l = 0; l < lanes<T>; l++)
+    x[l] = sizeof(T) == 4 ? T(__builtin_sqrtf(float(x[l]))) : T(__builtin_sqrt(double(x[l])));
   return x;
 }
 
@@ -61,7 +62,7 @@ struct Evaluate {
     theta = arena.take<P>(packs);
     vectors = p.kind == BLV_HVP ? arena.take<P>(packs * planes) : nullptr;
     gradient = p.theta.gradient ? arena.take<P>(packs * planes) : nullptr;
-    side.layout(arena, p.inner, BLV_INNER, network, p.inner.rows, planes, packs, nullptr);
+    side.layout(arena, p.inner, BLV_INNER, network, p.inner.rows, planes, packs);
   }
 
   template <class Visitor>
@@ -77,17 +78,19 @@ struct Evaluate {
     load_parameters<T, L>(move, *net, problem->theta.value, 0, reinterpret_cast<Element *>(theta));
     for (long k = 0; vectors && k < planes; k++)
       load_parameters<T, L>(move, *net, problem->vector, k, reinterpret_cast<Element *>(vectors + k * packs));
-    const SideGradients<T, L> gradients{side, planes, packs, true};
+    const SideGradients<T, L> gradients{side, planes, packs};
     gradients.clear();
     loss = P{};
     P *total = problem->loss ? &loss : nullptr;
-    if (problem->kind == BLV_HVP) differentiate<Mode::JET>(total);
-    else differentiate<Mode::VALUE>(total);
+    if (problem->kind == BLV_HVP)
+      differentiate<Mode::JET>(total);
+    else
+      differentiate<Mode::VALUE>(total);
     FiniteCheck<T> check;
     if (total) check.see(loss);
     if (gradient) check.see(gradient, packs * planes);
     gradients.finish(check);
-    check.template report<L>(status, move.count, BLV_INNER, -1);
+    check.template report<L>(status, move.count, -1);
     if (gradient && problem->kind == BLV_EVALUATE) norm = norm_over_parameters<T, L>(gradient, packs);
     count_progress(call, 1);
     return true;
@@ -108,7 +111,8 @@ struct Evaluate {
     const Mat result{value ? g : nullptr, value ? nullptr : g, net->size, 0};
     pass.template run<M>(view_all_rows<T, L>(side), at, result, total, nullptr, true);
     add_penalty<M>(side, Matrix<P>{theta, vectors, packs, packs},
-                   Matrix<P>{value ? gradient : nullptr, value ? nullptr : gradient, packs, packs}, total, planes, packs, true);
+                   Matrix<P>{value ? gradient : nullptr, value ? nullptr : gradient, packs, packs}, total, planes,
+                   packs, true);
   }
 };
 

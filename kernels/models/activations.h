@@ -46,10 +46,14 @@ struct Softplus {  // h = log(1 + e^z), so e^-h = 1 - a'(z)
 template <class T, class F>
 BLV_INLINE void with_activation(int activation, F f) {
   switch (activation) {
-    case BLV_TANH: return f(Tanh<T>());
-    case BLV_RELU: return f(Relu<T>());
-    case BLV_SIGMOID: return f(Sigmoid<T>());
-    default: return f(Softplus<T>());
+    case BLV_TANH:
+      return f(Tanh<T>());
+    case BLV_RELU:
+      return f(Relu<T>());
+    case BLV_SIGMOID:
+      return f(Sigmoid<T>());
+    default:
+      return f(Softplus<T>());
   }
 }
 

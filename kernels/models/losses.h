@@ -14,12 +14,12 @@ struct LossArguments {
   int loss = 0;
   bool index_targets = false;
   long n = 0, outputs = 0;
-  Mat z, bias;      // [n][outputs], [outputs] or null
-  Mat y, weight;    // [n][outputs] or [n] class indices; [n] or null (all one)
-  P inverse_n = {};  // 1 / n of the task
-  Mat e;                    // result
+  Mat z, bias;                      // [n][outputs], [outputs] or null
+  Mat y, weight;                    // [n][outputs] or [n] class indices; [n] or null (all one)
+  P inverse_n = {};                 // 1 / n of the task
+  Mat e;                            // result
   Mat y_gradient, weight_gradient;  // added to; null if not wanted
-  P *total = nullptr;       // += sum of r loss; null if not wanted
+  P *total = nullptr;               // += sum of r loss; null if not wanted
 };
 
 // What is common to one row of any loss.
@@ -40,9 +40,7 @@ struct LossRow {
     const P index = X::value(x.row_entry(a.y, i));
     return X::constant(select(index == x.column_index(j), P{} + 1, P{}));
   }
-  BLV_INLINE S factor() const {
-    return a.weight ? x.row_entry(a.weight, i) * a.inverse_n : X::constant(a.inverse_n);
-  }
+  BLV_INLINE S factor() const { return a.weight ? x.row_entry(a.weight, i) * a.inverse_n : X::constant(a.inverse_n); }
   BLV_INLINE bool wants_loss() const { return a.total || a.weight_gradient; }
   BLV_INLINE void finish(S loss) const {
     if (a.weight_gradient) x.add_row_entry(a.weight_gradient, i, loss * a.inverse_n);
@@ -119,11 +117,14 @@ template <class X, class Mat, class P = typename X::P>
 __attribute__((noinline)) void loss_rows(X x, const LossArguments<Mat, P> &a) {
   switch (a.loss) {
     case BLV_SQUARED:
-      return x.for_rows(a.n, a.outputs, [&](long i) __attribute__((always_inline)) { squared_row(x, a, i); });
+      return x.for_rows(
+          a.n, a.outputs, [&](long i) __attribute__((always_inline)) { squared_row(x, a, i); });
     case BLV_LOGISTIC:
-      return x.for_rows(a.n, a.outputs, [&](long i) __attribute__((always_inline)) { logistic_row(x, a, i); });
+      return x.for_rows(
+          a.n, a.outputs, [&](long i) __attribute__((always_inline)) { logistic_row(x, a, i); });
     default:
-      return x.for_rows(a.n, a.outputs, [&](long i) __attribute__((always_inline)) { cross_entropy_row(x, a, i); });
+      return x.for_rows(
+          a.n, a.outputs, [&](long i) __attribute__((always_inline)) { cross_entropy_row(x, a, i); });
   }
 }
 

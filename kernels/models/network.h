@@ -41,28 +41,30 @@ struct LayerState {
 template <class Element, class P>
 struct NetworkBlock {
   Matrix<Element> x, theta;
-  LayerState<Element> *state = nullptr;  // one per layer
+  LayerState<Element> *state = nullptr;    // one per layer
   LossArguments<Matrix<Element>, P> loss;  // z, bias and e are filled in here
-  Matrix<Element> theta_gradient;  // overwritten, or added to if `accumulate`
-  Matrix<Element> x_gradient;      // added to; null if not wanted
+  Matrix<Element> theta_gradient;          // overwritten, or added to if `accumulate`
+  Matrix<Element> x_gradient;              // added to; null if not wanted
   bool accumulate = false;
 };
 
 // h = a(z + b). On the tape, h's value is read instead.
 template <class X, class Activation, class Mat = typename X::Mat>
-BLV_INLINE void activate_tile(X &x, Activation, const Mat &z, const Mat &bias, Mat h, long i0, long i1, long j0, long j1, long columns) {
+BLV_INLINE void activate_tile(X &x, Activation, const Mat &z, const Mat &bias, Mat h, long i0, long i1, long j0,
+                              long j1, long columns) {
   const Mat values = h;
   if (X::mode == Mode::TAPED) h.v = nullptr;
-  x.for_tile(i0, i1, j0, j1, columns, [&](long i, long j) __attribute__((always_inline)) {
-    auto s = x.get(z, i, j);
-    if (bias) s = s + x.column_entry(bias, j);
-    if constexpr (X::mode == Mode::VALUE) {
-      x.put(h, i, j, Activation::value(s));
-    } else {
-      const auto value = X::mode == Mode::TAPED ? X::value(x.get(values, i, j)) : Activation::value(s.v);
-      x.put(h, i, j, {value, Activation::slope(value) * s.d});
-    }
-  });
+  x.for_tile(
+      i0, i1, j0, j1, columns, [&](long i, long j) __attribute__((always_inline)) {
+        auto s = x.get(z, i, j);
+        if (bias) s = s + x.column_entry(bias, j);
+        if constexpr (X::mode == Mode::VALUE) {
+          x.put(h, i, j, Activation::value(s));
+        } else {
+          const auto value = X::mode == Mode::TAPED ? X::value(x.get(values, i, j)) : Activation::value(s.v);
+          x.put(h, i, j, {value, Activation::slope(value) * s.d});
+        }
+      });
 }
 
 template <class X, class Block>
@@ -78,12 +80,13 @@ void network_forward(X &x, const NetworkView &net, const Block &b) {
       return;
     }
     const Mat bias = net.bias ? b.theta.at(layer.bias, 1) : Mat();
-    with_activation<typename X::Scalar>(net.activation, [&](auto activation) __attribute__((always_inline)) {
-      const auto epilogue = [&](long i0, long i1, long j0, long j1) {
-        activate_tile(x, activation, to.z, bias, to.h, i0, i1, j0, j1, layer.outputs);
-      };
-      x.product_nt(b.loss.n, layer.outputs, layer.inputs, layer.outputs_tiling, input, weight, to.z, epilogue);
-    });
+    with_activation<typename X::Scalar>(
+        net.activation, [&](auto activation) __attribute__((always_inline)) {
+          const auto epilogue = [&](long i0, long i1, long j0, long j1) {
+            activate_tile(x, activation, to.z, bias, to.h, i0, i1, j0, j1, layer.outputs);
+          };
+          x.product_nt(b.loss.n, layer.outputs, layer.inputs, layer.outputs_tiling, input, weight, to.z, epilogue);
+        });
   }
 }
 
@@ -96,8 +99,10 @@ void network_loss(X &x, const NetworkView &net, Block &b) {
   b.loss.e = b.state[net.n_layers - 1].e;
   b.loss.bias = net.bias ? b.theta.at(last.bias, 1) : Mat();
   b.loss.outputs = last.outputs;
-  if (last.outputs == 1) loss_rows(Map<T, X::mode, X::lanes_of_one_column>(x.planes), b.loss);
-  else loss_rows(Map<T, X::mode, X::lanes_are>(x.planes), b.loss);
+  if (last.outputs == 1)
+    loss_rows(Map<T, X::mode, X::lanes_of_one_column>(x.planes), b.loss);
+  else
+    loss_rows(Map<T, X::mode, X::lanes_are>(x.planes), b.loss);
 }
 
 template <class X, class Block>
@@ -115,18 +120,21 @@ void network_backward(X &x, const NetworkView &net, const Block &b) {
     }
     if (l == 0) {
       if (b.x_gradient)
-        x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, b.x_gradient, false, true, Epilogue());
+        x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, b.x_gradient, false, true,
+                     Epilogue());
       return;
     }
     const LayerState<typename X::Element> &below = b.state[l - 1];
-    with_activation<typename X::Scalar>(net.activation, [&](auto activation) __attribute__((always_inline)) {
-      const auto epilogue = [&](long i0, long i1, long j0, long j1) {
-        x.for_tile(i0, i1, j0, j1, layer.inputs, [&](long i, long j) __attribute__((always_inline)) {
-          x.put(below.e, i, j, x.get(below.c, i, j) * decltype(activation)::slope(x.get(below.h, i, j)));
+    with_activation<typename X::Scalar>(
+        net.activation, [&](auto activation) __attribute__((always_inline)) {
+          const auto epilogue = [&](long i0, long i1, long j0, long j1) {
+            x.for_tile(
+                i0, i1, j0, j1, layer.inputs, [&](long i, long j) __attribute__((always_inline)) {
+                  x.put(below.e, i, j, x.get(below.c, i, j) * decltype(activation)::slope(x.get(below.h, i, j)));
+                });
+          };
+          x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, below.c, true, false, epilogue);
         });
-      };
-      x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, below.c, true, false, epilogue);
-    });
   }
 }
 

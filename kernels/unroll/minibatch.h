@@ -60,7 +60,9 @@ struct Minibatch {
   }
 
  private:
-  static Mat matrix(Arena &arena, long rows, long ld) { return {arena.take<Element>(rows * ld), nullptr, rows * ld, ld}; }
+  static Mat matrix(Arena &arena, long rows, long ld) {
+    return {arena.take<Element>(rows * ld), nullptr, rows * ld, ld};
+  }
 
   // -1: the task has no row at all.
   long row_of(const Move &move, const Rows &side, long t, long lane, long i, TaskStatus *status) const {

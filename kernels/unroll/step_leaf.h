@@ -34,7 +34,7 @@ struct StepLeaf {
     if (!leaf) return;
     for (long t = 0; t < steps; t++) {
       P *to = leaf + t * packs;
-      if (packs > 1 || spec->value.extent == BLV_PER_PARAMETER) {
+      if (stride()) {
         load_parameters<T, L>(move, *net, spec->value, t, reinterpret_cast<Element *>(to));
       } else {
         Element one;
@@ -47,7 +47,7 @@ struct StepLeaf {
   }
 
   BLV_INLINE const P *at(long t) const { return leaf + (steps > 1 ? t : 0) * packs; }
-  BLV_INLINE long stride() const { return packs > 1 ? 1 : 0; }
+  BLV_INLINE long stride() const { return spec->value.extent == BLV_PER_PARAMETER ? 1 : 0; }
 
   // gradient at step t += sign sum_i a_i b_i, or the products one by one, through the link.
   void add_product(long t, T sign, const P *a, const P *b, long parameters) {

@@ -31,12 +31,12 @@ struct Unroll {
   Minibatch<T, L> minibatch;
   StepLeaf<T, L> rate, momentum;
   P *theta = nullptr, *direction = nullptr, *gradient = nullptr;  // theta_t, m_t, g_t
-  P *result = nullptr;      // theta_T
-  P *states = nullptr;      // of the segment at hand: theta, segment + 1 of them
-  P *directions = nullptr;  // m_t, segment + 1 of them, the first is m before the segment
+  P *result = nullptr;                                            // theta_T
+  P *states = nullptr;                                            // of the segment at hand: theta, segment + 1 of them
+  P *directions = nullptr;   // m_t, segment + 1 of them, the first is m before the segment
   P *checkpoints = nullptr;  // at the beginning of every segment: theta and (heavy ball) m
   Element *tape = nullptr;
-  P *lambda = nullptr, *mu = nullptr, *product = nullptr;
+  P *lambda = nullptr, *mu = nullptr;
   P loss = {}, norm = {};
   FiniteCheck<T> check;
 
@@ -60,8 +60,8 @@ struct Unroll {
     keeps_directions = reverse && (p.rate.gradient || p.momentum.gradient);
     segment = reverse ? p.storage.segment_steps : T_;
     segments = T_ ? (T_ + segment - 1) / segment : 0;
-    inner.layout(arena, p.inner, BLV_INNER, network, p.inner.rows, 1, packs, nullptr);
-    if (p.outer.present) outer.layout(arena, p.outer, BLV_OUTER, network, p.outer.rows, 1, packs, &inner);
+    inner.layout(arena, p.inner, BLV_INNER, network, p.inner.rows, 1, packs);
+    if (p.outer.present) outer.layout(arena, p.outer, BLV_OUTER, network, p.outer.rows, 1, packs);
     minibatch.layout(arena, p, network, inner);
     rate.layout(arena, p.rate, network, T_);
     momentum.layout(arena, p.momentum, network, T_);
@@ -113,11 +113,13 @@ struct Unroll {
 
  private:
   long steps_in(long s) const { return (s + 1) * segment < T_ ? segment : T_ - s * segment; }
-  Mat matrix(P *v, P *d) const { return {reinterpret_cast<Element *>(v), reinterpret_cast<Element *>(d), net->size, 0}; }
+  Mat matrix(P *v, P *d) const {
+    return {reinterpret_cast<Element *>(v), reinterpret_cast<Element *>(d), net->size, 0};
+  }
   void copy(P *to, const P *from) const {
     for (long i = 0; i < packs; i++) to[i] = from[i];
   }
-  SideGradients<T, L> gradients(SideData<T, L> &side) const { return {side, 1, packs, &side == &inner}; }
+  SideGradients<T, L> gradients(SideData<T, L> &side) const { return {side, 1, packs}; }
 
   void layout_reverse(Arena &arena) {
     states = arena.take<P>((segment + 1) * packs);
@@ -126,7 +128,7 @@ struct Unroll {
     if (segments > 1 && problem->theta_result) result = arena.take<P>(packs);  // earlier segments will be run again
     tape_step = tape_size(*net, minibatch.n ? minibatch.view.rows : inner.rows);
     if (problem->storage.tape) tape = arena.take<Element>(segment * tape_step);
-    mu = arena.take<P>(packs), product = arena.take<P>(packs);
+    mu = arena.take<P>(packs);
   }
 
   void load(const Move &move, TaskStatus *status) {
@@ -182,31 +184,33 @@ struct Unroll {
       bits |= is_not_finite_bits(to[i]);
     }
     check.bits = bits;
-    check.template report<L>(status, move.count, BLV_INNER, t + 1);
+    check.template report<L>(status, move.count, t + 1);
   }
 
-  // The gradient of the inner loss (VALUE), or its derivative along `tangent`, into `result`; the latter also into the leaves.
+  // The gradient of the inner loss into `result` (VALUE); or its derivative along `tangent`, added to `result` and to the leaves.
   template <Mode M>
   void run_inner(const Move &move, long t, P *at, P *tangent, P *result, Element *step_tape, TaskStatus *status) {
     constexpr bool value = M == Mode::VALUE;
     if (minibatch.n) minibatch.gather(move, inner, t, status);
     const auto view = minibatch.n ? minibatch.view : view_all_rows<T, L>(inner);
     const Mat to = value ? matrix(result, nullptr) : matrix(nullptr, result);
-    pass.template run<M>(view, matrix(at, tangent), to, nullptr, step_tape, !value);
+    pass.template run<M>(view, matrix(at, tangent), to, nullptr, step_tape, !value, !value);
     add_penalty<M>(inner, Matrix<P>{at, tangent, packs, packs},
-                   Matrix<P>{value ? result : nullptr, value ? nullptr : result, packs, packs}, nullptr, 1, packs, !value);
+                   Matrix<P>{value ? result : nullptr, value ? nullptr : result, packs, packs}, nullptr, 1, packs,
+                   !value);
     if (!value && minibatch.n) minibatch.scatter(move, inner, t, status);
   }
 
   void run_outer(const Move &move, TaskStatus *status) {
     loss = P{};
-    pass.template run<Mode::VALUE>(view_all_rows<T, L>(outer), matrix(theta, nullptr), matrix(lambda, nullptr), &loss, nullptr, true);
-    add_penalty<Mode::VALUE>(outer, Matrix<P>{theta, nullptr, packs, packs}, Matrix<P>{lambda, nullptr, packs, packs}, &loss, 1,
-                             packs, true);
+    pass.template run<Mode::VALUE>(view_all_rows<T, L>(outer), matrix(theta, nullptr), matrix(lambda, nullptr), &loss,
+                                   nullptr, true);
+    add_penalty<Mode::VALUE>(outer, Matrix<P>{theta, nullptr, packs, packs}, Matrix<P>{lambda, nullptr, packs, packs},
+                             &loss, 1, packs, true);
     norm = norm_over_parameters<T, L>(lambda, packs);
     check.see(loss);
     check.see(lambda, packs);
-    check.template report<L>(status, move.count, BLV_OUTER, -1);
+    check.template report<L>(status, move.count, -1);
     for (long i = 0; reverse && i < packs; i++) mu[i] = P{};
   }
 
@@ -215,18 +219,25 @@ struct Unroll {
       if (is_cancelled(call)) return false;
       const long t = s * segment + i;
       const P *a = rate.at(t);
-      for (long q = 0, j = 0; q < packs; q++, j += rate.stride()) mu[q] = mu[q] - a[j] * lambda[q];
+      if (heavy_ball) {
+        for (long q = 0, j = 0; q < packs; q++, j += rate.stride()) mu[q] -= a[j] * lambda[q];
+      } else {
+        for (long q = 0, j = 0; q < packs; q++, j += rate.stride()) mu[q] = -a[j] * lambda[q];
+      }
       if (keeps_directions) {
         rate.add_product(t, T(-1), lambda, directions + (i + 1) * packs, packs);
         if (heavy_ball) momentum.add_product(t, T(1), mu, directions + i * packs, packs);
       }
       P *at = states + i * packs;
       Element *step_tape = tape ? tape + i * tape_step : nullptr;
-      if (tape) run_inner<Mode::TAPED>(move, t, at, mu, product, step_tape, status);
-      else run_inner<Mode::JET>(move, t, at, mu, product, nullptr, status);
-      for (long q = 0; q < packs; q++) lambda[q] += product[q];
-      const P *u = heavy_ball ? momentum.at(t) : nullptr;
-      for (long q = 0, j = 0; q < packs; q++, j += heavy_ball ? momentum.stride() : 0) mu[q] = u ? u[j] * mu[q] : P{};
+      if (tape)
+        run_inner<Mode::TAPED>(move, t, at, mu, lambda, step_tape, status);
+      else
+        run_inner<Mode::JET>(move, t, at, mu, lambda, nullptr, status);
+      if (heavy_ball) {
+        const P *u = momentum.at(t);
+        for (long q = 0, j = 0; q < packs; q++, j += momentum.stride()) mu[q] *= u[j];
+      }
       count_progress(call, 1);
     }
     return true;
@@ -238,7 +249,8 @@ struct Unroll {
     rate.check(check), momentum.check(check);
     gradients(inner).finish(check);
     gradients(outer).finish(check);
-    check.template report<L>(status, move.count, BLV_INNER, -1);
+    gradients(inner).add_leaves_of_both(outer);
+    check.template report<L>(status, move.count, -1);
   }
 };
 
