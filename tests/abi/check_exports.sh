@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # check_exports.sh LIBRARY HEADER BASELINE: the library exports the symbols of the baseline and no other, all in one version node,
-# and the header declares each of them.
+# and the header declares each of them. The name by which programs load it carries the major number of the ABI.
 set -eu
 export LC_ALL=C
 library=$1 header=$2 baseline=$3
@@ -21,5 +21,6 @@ if grep -v '@@BILEVEL_0$' "$work/versioned"; then
   echo "these symbols are not of version BILEVEL_0"
   result=1
 fi
+objdump -p "$library" | grep -qE '^ +SONAME +libbilevel\.so\.0$' || { echo "SONAME is not libbilevel.so.0"; result=1; }
 [ -s "$work/exported" ] || { echo "nothing is exported"; result=1; }
 exit $result
