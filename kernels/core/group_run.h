@@ -4,7 +4,7 @@
 // is summed within a batch and then over batches; batches are cut by the number of tasks alone.
 //
 // A Method is a plain struct with
-//   static accumulator_planes(problem), tangent_planes(problem), most_rows(problem), copies_rows(problem), progress(problem)
+//   static accumulator_planes(problem), tangent_planes(problem), most_rows(problem), progress(problem)
 //   layout(arena, problem, net, pass)            its arrays for one group
 //   visit(visitor)                               its results, see outputs.h
 //   run(move, call, status, scratch, team)       false if cancelled
@@ -101,7 +101,7 @@ struct GroupRun {
     scratch = arena.take<BlockScratch<T, L>>(problem->threads);
     for (long t = 0; t < problem->threads; t++) {
       BlockScratch<T, L> s;
-      s.layout(arena, net, partition.block, tangents, L == Lanes::COLUMNS && Method::copies_rows(*problem, lanes<T>));
+      s.layout(arena, net, partition.block, tangents);
       if (arena.base) scratch[t] = s;
     }
   }

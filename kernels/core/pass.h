@@ -42,10 +42,9 @@ struct BlockScratch {
   using Element = typename Transfer<T, L>::Element;
   LayerState<Element> *room = nullptr;   // this thread's own matrices
   LayerState<Element> *state = nullptr;  // the same, with values on the tape where there is one
-  Element *x = nullptr;                  // rows of the caller, padded
   Line<T> *lines = nullptr;
 
-  void layout(Arena &arena, const NetworkView &net, long block, long planes, bool copies_x) {
+  void layout(Arena &arena, const NetworkView &net, long block, long planes) {
     room = arena.take<LayerState<Element>>(net.n_layers);
     state = arena.take<LayerState<Element>>(net.n_layers);
     long most = block, z_size = 0;
@@ -65,7 +64,6 @@ struct BlockScratch {
       if (arena.base) room[l] = s;
     }
     if (L == Lanes::COLUMNS) lines = arena.take<Line<T>>(most * (1 + planes));
-    if (copies_x) x = arena.take<Element>(block * net.layers[0].ld);
   }
 
  private:
@@ -97,7 +95,6 @@ struct RowView {
   bool index_targets = false;
   long n = 0, rows = 0;  // at hand; capacity, padded to whole packs
   Matrix<Element> x, y, weight;
-  bool x_padded = true;
   P inverse_n = {};
   Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
 };
@@ -240,7 +237,7 @@ struct Pass {
     for (long row = begin; row < end; row += partition.block) {
       b.loss.n = end - row < partition.block ? end - row : partition.block;
       b.accumulate = add || row > begin;
-      bind_rows<M>(a, row, block, b);
+      bind_rows<M>(a, row, b);
       bind_tape(a, row, block);
       if constexpr (L == Lanes::TASKS) {
         Executor<M> executor(M == Mode::VALUE ? 0 : planes);
@@ -259,12 +256,9 @@ struct Pass {
   }
 
   template <Mode M>
-  void bind_rows(const Arguments &a, long row, BlockScratch<T, L> &block, NetworkBlock<Element, P> &b) const {
+  void bind_rows(const Arguments &a, long row, NetworkBlock<Element, P> &b) const {
     const View &view = *a.view;
     b.x = view.x.row_block(row);
-    if constexpr (L == Lanes::COLUMNS) {
-      if (!view.x_padded) copy_rows(b, block);
-    }
     b.loss.y = view.y.row_block(row);
     b.loss.weight = view.weight.row_block(row);
     if (!a.leaf_gradients) return;
@@ -277,18 +271,6 @@ struct Pass {
     const Mat at = m.row_block(row);
     return M == Mode::VALUE ? at : Mat{nullptr, at.v, m.plane, m.ld};
   }
-  void copy_rows(NetworkBlock<Element, P> &b, BlockScratch<T, L> &block) const {
-    const long inputs = net->layers[0].inputs, ld = net->layers[0].ld;
-    for (long i = 0; i < b.loss.n; i++) {
-      const T *from = b.x.v + i * b.x.ld;
-      T *to = block.x + i * ld;
-      long j = 0;
-      for (; j + lanes<T> <= inputs; j += lanes<T>) store_unaligned(to + j, load_unaligned(from + j));
-      if (j < inputs) store_unaligned(to + j, load_partial(from + j, inputs - j));
-    }
-    b.x = {block.x, nullptr, 0, ld};
-  }
-
   // Points the values of h, c and the last z at the tape, or at the thread's own room.
   void bind_tape(const Arguments &a, long row, BlockScratch<T, L> &block) const {
     Element *at = a.tape;

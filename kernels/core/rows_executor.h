@@ -24,18 +24,17 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
 
   void product_nt(long n, long out, long in, Tiling, const Mat &H, const Mat &W, const Mat &Z,
                   const Epilogue &epilogue) {
-    const long depth = packs(in);
     long count = 0;
     if (M != Mode::TAPED && Z.v) count = list(count, out, W.v, W.ld, Z.v, 1);
     if constexpr (M != Mode::VALUE) {
       for (long k = 0; Z.d && W.d && k < this->planes; k++)
         count = list(count, out, W.tangent(k), W.ld, Z.tangent(k), 1);
     }
-    dot_product<T>(n, count, {H.v, H.ld, depth, lines, Z.ld, false});
+    dot_product<T>(n, count, {H.v, H.ld, in, lines, Z.ld, false});
     if constexpr (M != Mode::VALUE) {
       for (long k = 0; Z.d && H.d && k < this->planes; k++) {
         count = list(0, out, W.v, W.ld, Z.tangent(k), 1);
-        dot_product<T>(n, count, {H.tangent(k), H.ld, depth, lines, Z.ld, W.d != nullptr});
+        dot_product<T>(n, count, {H.tangent(k), H.ld, in, lines, Z.ld, W.d != nullptr});
       }
       if (Z.d && !W.d && !H.d) clear_tangents(n, out, Z);
     }
@@ -50,13 +49,13 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
       for (long k = 0; C.d && E.d && k < this->planes; k++)
         count = list(count, n, E.tangent(k), E.ld, C.tangent(k), C.ld);
     }
-    broadcast_product<T>(count, packs(in), {W.v, W.ld, out, 1, lines, accumulate});
+    broadcast_product<T>(count, {W.v, W.ld, in, out, 1, lines, accumulate});
     if constexpr (M != Mode::VALUE) {
       for (long k = 0; C.d && W.d && k < this->planes; k++) {
         count = list(0, n, E.v, E.ld, C.tangent(k), C.ld);
-        broadcast_product<T>(count, packs(in), {W.tangent(k), W.ld, out, 1, lines, accumulate || E.d});
+        broadcast_product<T>(count, {W.tangent(k), W.ld, in, out, 1, lines, accumulate || E.d});
       }
-      if (C.d && !W.d && !E.d && !accumulate) clear_tangents(n, packs(in) * lanes<T>, C);
+      if (C.d && !W.d && !E.d && !accumulate) clear_tangents(n, in, C);
     }
     epilogue(0, n, 0, in);
   }
@@ -68,13 +67,13 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
       for (long k = 0; G.d && E.d && k < this->planes; k++)
         count = list(count, out, E.tangent(k), 1, G.tangent(k), G.ld);
     }
-    broadcast_product<T>(count, packs(in), {H.v, H.ld, n, E.ld, lines, accumulate});
+    broadcast_product<T>(count, {H.v, H.ld, in, n, E.ld, lines, accumulate});
     if constexpr (M != Mode::VALUE) {
       for (long k = 0; G.d && H.d && k < this->planes; k++) {
         count = list(0, out, E.v, 1, G.tangent(k), G.ld);
-        broadcast_product<T>(count, packs(in), {H.tangent(k), H.ld, n, E.ld, lines, accumulate || E.d});
+        broadcast_product<T>(count, {H.tangent(k), H.ld, in, n, E.ld, lines, accumulate || E.d});
       }
-      if (G.d && !H.d && !E.d && !accumulate) clear_tangents(out, packs(in) * lanes<T>, G);
+      if (G.d && !H.d && !E.d && !accumulate) clear_tangents(out, in, G);
     }
   }
 
@@ -87,8 +86,6 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
   }
 
  private:
-  static BLV_INLINE long packs(long columns) { return (columns + lanes<T> - 1) / lanes<T>; }
-
   BLV_INLINE long list(long count, long n, const T *operand, long operand_step, T *result, long result_step) const {
     for (long i = 0; i < n; i++) lines[count + i] = {operand + i * operand_step, result + i * result_step};
     return count + n;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Micro-kernels for lanes within a task: lanes run along the inputs of a layer, whose rows are padded to whole packs with zeros.
+// Micro-kernels for lanes within a task: lanes run along the inputs of a layer; what is beyond the last input is neither read nor
+// used, so that the caller's rows can be read where they are. Results are padded to whole packs with zeros.
 //   dot:       c_j[i] (+)= sum_k a[i][k] b_j[k]        lanes along k, a tile of rows i and columns j, summed across lanes at the end
 //   broadcast: c_m[j] (+)= sum_k a_m[k] b[k][j]        lanes along j, a_m[k] is one scalar
 // The left (dot: right) operands come as lists of pointers, so that the value plane and the tangent planes of one product, which
@@ -18,11 +19,15 @@ struct Line {
   T *result;
 };
 
+// Rows ahead of the one at hand whose lines a dot product asks for: the next tiles of a matrix that streams from memory. Measured on
+// one Zen 5 core, logistic HVP 1e5 x 1e3: 16.0 to 14.5 ms with one vector, 29.7 to 25.5 with eight; 4 and 16 rows do as well.
+constexpr long prefetch_rows = 8;
+
 template <class T>
 struct DotArguments {
   const T *a;
   long lda;             // scalars between rows of a
-  long packs;           // of k
+  long depth;           // k
   const Line<T> *line;  // columns
   long result_row;      // scalars between rows of a result
   bool accumulate;
@@ -52,15 +57,23 @@ __attribute__((noinline)) void dot_tile(const DotArguments<T> &p, long row) {
   const T *a[MR], *b[NR];
   BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = p.a + (row + i) * p.lda;
   BLV_UNROLLED for (int j = 0; j < NR; j++) b[j] = p.line[j].operand;
-  for (long k = 0, end = p.packs * lanes<T>; k < end; k += lanes<T>) {
+  const auto step = [&](auto load) __attribute__((always_inline)) {
     P left[MR];
-    BLV_UNROLLED for (int i = 0; i < MR; i++) left[i] = load_unaligned(a[i] + k);
+    BLV_UNROLLED for (int i = 0; i < MR; i++) left[i] = load(a[i]);
     BLV_UNROLLED for (int j = 0; j < NR; j++) {
-      P right = load_unaligned(b[j] + k);
+      P right = load(b[j]);
       hold(right);
       BLV_UNROLLED for (int i = 0; i < MR; i++) sum[i * NR + j] += left[i] * right;
     }
+  };
+  const long ahead = prefetch_rows * p.lda;
+  long k = 0;
+  for (; k + lanes<T> <= p.depth; k += lanes<T>) {
+    BLV_UNROLLED for (int i = 0; i < MR; i++) __builtin_prefetch(a[i] + k + ahead);
+    step([k](const T *x) __attribute__((always_inline)) { return load_unaligned(x + k); });
   }
+  if (const long left_over = p.depth - k)
+    step([k, left_over](const T *x) __attribute__((always_inline)) { return load_partial(x + k, left_over); });
   store_lane_sums<T, MR, NR>(sum, p, row);
 }
 
@@ -68,7 +81,8 @@ template <class T>
 struct BroadcastArguments {
   const T *b;
   long ldb;             // scalars between rows of b
-  long depth;           // k
+  long columns;          // j
+  long depth;            // k
   long operand_step;    // scalars between a_m[k] and a_m[k + 1]
   const Line<T> *line;  // m
   bool accumulate;
@@ -85,16 +99,22 @@ __attribute__((noinline)) void broadcast_tile(const BroadcastArguments<T> &p, lo
       sum[m][n] = p.accumulate ? load_unaligned(p.line[m].result + column + n * lanes<T>) : P{};
     }
   }
-  const T *b = p.b + column;
-  for (long k = 0, step = 0; k < p.depth; k++, step += p.operand_step, b += p.ldb) {
-    P right[NR];
-    BLV_UNROLLED for (int n = 0; n < NR; n++) right[n] = load_unaligned(b + n * lanes<T>);
-    BLV_UNROLLED for (int m = 0; m < MR; m++) {
-      P left = broadcast<T>(a[m][step]);
-      hold(left);
-      BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] += left * right[n];
+  const auto run = [&](auto load_last) __attribute__((always_inline)) {
+    const T *b = p.b + column;
+    for (long k = 0, step = 0; k < p.depth; k++, step += p.operand_step, b += p.ldb) {
+      P right[NR];
+      BLV_UNROLLED for (int n = 0; n < NR - 1; n++) right[n] = load_unaligned(b + n * lanes<T>);
+      right[NR - 1] = load_last(b + (NR - 1) * lanes<T>);
+      BLV_UNROLLED for (int m = 0; m < MR; m++) {
+        P left = broadcast<T>(a[m][step]);
+        hold(left);
+        BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] += left * right[n];
+      }
     }
-  }
+  };
+  const long last = p.columns - column - (NR - 1) * lanes<T>;  // columns of the last pack
+  if (last >= lanes<T>) run([](const T *x) __attribute__((always_inline)) { return load_unaligned(x); });
+  else run([last](const T *x) __attribute__((always_inline)) { return load_partial(x, last); });
   BLV_UNROLLED for (int m = 0; m < MR; m++) BLV_UNROLLED for (int n = 0; n < NR; n++) {
     store_unaligned(p.line[m].result + column + n * lanes<T>, sum[m][n]);
   }
@@ -152,10 +172,11 @@ __attribute__((noinline)) void dot_product(long rows, long lines, DotArguments<T
   }
 }
 
-// c_m[j] (+)= sum_k a_m[k] b[k][j] for all lines m and j in [0, packs * lanes).
+// c_m[j] (+)= sum_k a_m[k] b[k][j] for all lines m and all columns j.
 template <class T>
-__attribute__((noinline)) void broadcast_product(long lines, long packs, BroadcastArguments<T> p) {
+__attribute__((noinline)) void broadcast_product(long lines, BroadcastArguments<T> p) {
   const Line<T> *first = p.line;
+  const long packs = (p.columns + lanes<T> - 1) / lanes<T>;
   for (long j = 0, width; j < packs; j += width) {
     width = next_tile(packs - j, broadcast_packs);
     p.line = first;

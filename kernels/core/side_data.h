@@ -38,7 +38,7 @@ struct SideData {
   long n = 0;     // rows at hand: the largest number over the tasks
   long row_count[width] = {};
   P inverse_n = {};
-  bool x_resident = false;                      // else x refers to the caller's rows, which may lack padding
+  bool x_resident = false;                      // else x refers to the caller's rows, which have no padding
   Mat x, y, weight;                             // weight may be null: all one
   Mat x_gradient, y_gradient, weight_gradient;  // v: K planes of accumulators, `plane` apart
   Element *penalty_leaf = nullptr;              // natural shape

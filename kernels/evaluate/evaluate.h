@@ -15,7 +15,6 @@ RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side) {
   view.loss = side.spec->loss, view.index_targets = side.spec->index_targets != 0;
   view.n = side.n, view.rows = side.rows;
   view.x = side.x, view.y = side.y, view.weight = side.weight;
-  view.x_padded = L == Lanes::TASKS || side.x_resident || side.net->layers[0].inputs % lanes<T> == 0;
   view.inverse_n = side.inverse_n;
   view.x_gradient = side.x_gradient, view.y_gradient = side.y_gradient, view.weight_gradient = side.weight_gradient;
   return view;
@@ -53,7 +52,6 @@ struct Evaluate {
   static long accumulator_planes(const Problem &p) { return p.kind == BLV_HVP ? p.vectors : 1; }
   static long tangent_planes(const Problem &p) { return p.kind == BLV_HVP ? p.vectors : 0; }
   static long most_rows(const Problem &p) { return p.inner.rows; }
-  static bool copies_rows(const Problem &p, long lanes_) { return p.network.layers[0].inputs % lanes_ != 0; }
   static int64_t progress(const Problem &) { return 1; }
 
   void layout(Arena &arena, const Problem &p, const NetworkView &network) {

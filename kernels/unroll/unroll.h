@@ -46,7 +46,6 @@ struct Unroll {
     long rows = p.batch_rows ? p.batch_rows : p.inner.rows;
     return p.outer.present && p.outer.rows > rows ? p.outer.rows : rows;
   }
-  static bool copies_rows(const Problem &p, long lanes_) { return p.network.layers[0].inputs % lanes_ != 0; }
   static int64_t progress(const Problem &p) {
     if (!p.reverse || p.steps == 0) return p.steps + 1;
     const long last = (p.steps - 1) / p.storage.segment_steps * p.storage.segment_steps;
