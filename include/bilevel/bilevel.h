@@ -2,14 +2,16 @@
  *
  * bilevel.h -- hypergradients behind a flat C ABI.
  *
- * A bilevel problem has an inner loss L_in(theta, phi), an inner optimiser that produces theta_T from theta_0, and an outer loss
- * L_out(theta_T, phi). This library returns dL_out/dphi for one problem or for a batch of independent ones ("tasks").
+ * A bilevel problem has an inner loss L_in(theta, phi), an inner optimiser that produces theta_T from theta_0, and an
+ * outer loss L_out(theta_T, phi). This library returns dL_out/dphi for one problem or for a batch of independent ones
+ * ("tasks").
  *
  *     spec (objectives, method, slots)  --blv_plan_create-->  plan  --blv_execute(pointers)-->  results
  *
- * A plan is made once, from sizes only, and holds no problem data. Every array that a call reads or writes is a *slot* of the
- * plan; blv_execute takes an array of pointers parallel to the slots. The hyperparameters phi are the slots with use ==
- * BLV_GRADIENT: ask for the gradient of row weights, labels, features, penalties, rates, momenta, initialisation, or several.
+ * A plan is made once, from sizes only, and holds no problem data. Every array that a call reads or writes is a *slot*
+ * of the plan; blv_execute takes an array of pointers parallel to the slots. The hyperparameters phi are the slots with
+ * use == BLV_GRADIENT: ask for the gradient of row weights, labels, features, penalties, rates, momenta,
+ * initialisation, or several.
  *
  * The loss of one task with n rows, over the parameters theta of a feed-forward network o(x; theta):
  *
@@ -17,11 +19,13 @@
  *
  * with row weights w (default 1) and penalties p (default 0). A task with n = 0 rows has data term 0.
  *
- * Conventions. C11, no CUDA header. Enums travel as int32_t; counts and strides as int64_t, strides in elements of the slot's
- * dtype. Structs that begin with `size` are set to sizeof(the struct) by the caller and grow only at their end; unset members
- * are zero and zero means the default. Status 0 is success, > 0 rejected before any work (outputs untouched), < 0 started and
- * not finished (outputs undefined). What depends on data (a label out of range, a value that is not finite) is never a status:
- * it is reported per task in blv_task_info and leaves the other tasks unharmed.
+ * Conventions. C11, no CUDA header. Enums travel as int32_t; counts and strides as int64_t, strides in elements of the
+ * slot's dtype. Structs that begin with `size` are set to sizeof(the struct) by the caller and grow only at their end;
+ * unset members are zero and zero means the default. Status 0 is success, > 0 rejected before any work (outputs
+ * untouched), < 0 started and not finished (outputs undefined). Rows, tasks, steps, widths and parameters are at most
+ * 2^40, widths at most 1025 in number, and the bytes of a workspace below 2^62. What depends on data (a label out of
+ * range, a value that is not finite) is never a status: it is reported per task in blv_task_info and leaves the other
+ * tasks unharmed.
  */
 #ifndef BILEVEL_H
 #define BILEVEL_H
@@ -41,7 +45,7 @@
 extern "C" {
 #endif
 
-/* ---- Version and status ------------------------------------------------------------------------------------------------ */
+/* ---- Version and status ------------------------------------------------------------------------------------------ */
 
 /* Version of the library that is loaded, as major * 10000 + minor * 100 + patch. */
 BLV_API int32_t blv_version(void);
@@ -65,10 +69,11 @@ BLV_API const char *blv_status_name(blv_status status);
 /* One sentence that says what a status means, a static string. */
 BLV_API const char *blv_status_text(blv_status status);
 
-/* ---- Context: where, and on whose behalf -------------------------------------------------------------------------------- */
+/* ---- Context: where, and on whose behalf ------------------------------------------------------------------------- */
 
-/* A context is used by one thread at a time; several contexts may be used at once, also with one plan. It holds a thread pool
- * (started at the first execute that wants one; a child process after fork() starts its own) and the last error message. */
+/* A context is used by one thread at a time; several contexts may be used at once, also with one plan. It holds a
+ * thread pool (started at the first execute that wants one; a child process after fork() starts its own) and the last
+ * error message. */
 typedef struct blv_context_s *blv_context;
 
 enum { BLV_DEVICE_CPU = -1 };
@@ -77,43 +82,48 @@ enum { BLV_ISA_BEST = 0, BLV_ISA_X86_64_V2 = 2, BLV_ISA_X86_64_V3 = 3, BLV_ISA_X
 typedef struct blv_context_options {
   int64_t size;    /* sizeof(blv_context_options) */
   int32_t device;  /* BLV_DEVICE_CPU, or a CUDA device ordinal >= 0. NB: zero is CUDA device 0 */
-  int32_t max_isa; /* BLV_ISA_*: upper limit for the instruction set; BLV_ISA_BEST: what the machine has */
-  int32_t threads; /* threads of an execute, >= 1; 0: as many as the process may run on */
+  int32_t max_isa; /* the instruction set to use, BLV_ISA_*; BLV_ISA_BEST: the best that the machine has. One that it
+                      lacks is BLV_UNSUPPORTED */
+  int32_t threads; /* threads of an execute, 1 to 4096; 0: as many as the process may run on */
   int32_t reserved;
   void *stream; /* a cudaStream_t of `device`; must be NULL on the CPU */
   void *user;   /* first argument of the hook below */
-  /* Runs fn(arg, i) once for each i in [0, n) and returns when all have returned, in any order, on any threads, one at a time
-   * or at once. NULL: the context's own pool. Must not call into this context. Results do not depend on it. */
+  /* Runs fn(arg, i) once for each i in [0, n) and returns when all have returned, in any order, on any threads, one at
+   * a time or at once. NULL: the context's own pool. Must not call into this context. Results do not depend on it. */
   void (*parallel_for)(void *user, int64_t n, void (*fn)(void *arg, int64_t i), void *arg);
 } blv_context_options;
 
-/* Makes a context. `options` NULL means: CPU, best ISA, all threads, own pool. On failure *out is NULL and the message is
- * blv_context_error(NULL). Errors: BLV_INVALID, BLV_VERSION_MISMATCH, BLV_NO_DEVICE, BLV_UNSUPPORTED (ISA), BLV_NO_MEMORY. */
+/* Makes a context. `options` NULL means: CPU, best ISA, all threads, own pool. On failure *out is NULL and the message
+ * is blv_context_error(NULL). Errors: BLV_INVALID, BLV_VERSION_MISMATCH, BLV_NO_DEVICE, BLV_UNSUPPORTED (ISA),
+ * BLV_NO_MEMORY. */
 BLV_API blv_status blv_context_create(const blv_context_options *options, blv_context *out);
 /* Ends the pool's threads and frees the context. NULL is allowed. Plans stay valid. */
 BLV_API void blv_context_destroy(blv_context context);
-/* Message of the last call on `context` that failed: it names the argument, its value and what is accepted. "" if none failed
- * yet. NULL: of the last failed call of this thread that had no context. Valid until the next call on the context. */
+/* Message of the last call on `context` that failed: it names the argument, its value and what is accepted. "" if none
+ * failed yet. NULL: of the last failed call of this thread that had no context. Valid until the next call on the
+ * context. */
 BLV_API const char *blv_context_error(blv_context context);
 /* Asks the running execute, or else the next one, to stop between two inner steps and return BLV_CANCELLED. Any thread;
- * async-signal-safe. That execute consumes the request. */
+ * async-signal-safe. That execute consumes the request; one that comes after a running execute's last step is for the
+ * next. */
 BLV_API void blv_context_cancel(blv_context context);
-/* Inner steps done and to do (summed over groups of tasks) of the running or last execute. Any thread; either may be NULL. */
+/* Inner steps done and to do (summed over groups of tasks) of the running or last execute. Any thread; either may be
+ * NULL. */
 BLV_API void blv_context_progress(blv_context context, int64_t *done, int64_t *total);
 
-/* ---- Objective: a loss and the sizes of its leaves ---------------------------------------------------------------------- */
+/* ---- Objective: a loss and the sizes of its leaves --------------------------------------------------------------- */
 
 enum { BLV_NETWORK = 1 }; /* model: feed-forward network; with no hidden layer, a linear model */
 enum {
   BLV_SQUARED = 1,      /* 1/2 sum_k (o_k - y_k)^2 */
   BLV_LOGISTIC = 2,     /* sum_k softplus(o_k) - y_k o_k, y_k in [0, 1]: independent binary labels */
-  BLV_CROSS_ENTROPY = 3 /* sum_k y_k (logsumexp(o) - o_k): y a class index (dtype i32 or i64) or dense, any finite values */
+  BLV_CROSS_ENTROPY = 3 /* sum_k y_k (logsumexp(o) - o_k), y a class index (i32 or i64) or dense, any finite values */
 };
 enum { BLV_TANH = 1, BLV_RELU = 2, BLV_SIGMOID = 3, BLV_SOFTPLUS = 4 }; /* activation of hidden layers */
 enum { BLV_NO_BIAS = 1 };                                               /* flags: layers are o = W h, without + b */
 
-/* Parameters: for each layer from the input on, the weight W (outputs x inputs, row-major) and then the bias b (outputs):
- * the order of PyTorch's nn.Linear in parameters_to_vector. o = W h + b. ReLU'(0) = 0. */
+/* Parameters: for each layer from the input on, the weight W (outputs x inputs, row-major) and then the bias b
+ * (outputs): the order of PyTorch's nn.Linear in parameters_to_vector. o = W h + b. ReLU'(0) = 0. */
 typedef struct blv_objective {
   int64_t size;          /* sizeof(blv_objective) */
   int32_t model;         /* BLV_NETWORK */
@@ -121,7 +131,7 @@ typedef struct blv_objective {
   int32_t activation;    /* BLV_TANH, ...; ignored (may be 0) without hidden layers */
   int32_t flags;         /* 0 or BLV_NO_BIAS */
   int64_t rows;          /* rows per task, >= 0; the largest number of rows if the slot (side, BLV_ROWS) is given */
-  int64_t n_widths;      /* >= 2 */
+  int64_t n_widths;      /* 2 to 1025 */
   const int64_t *widths; /* {inputs, hidden..., outputs}, each >= 1; copied */
 } blv_objective;
 
@@ -129,13 +139,13 @@ typedef struct blv_objective {
  * -1 if widths are invalid. */
 BLV_API int64_t blv_parameter_count(int64_t n_widths, const int64_t *widths, int32_t flags);
 
-/* ---- Method: one struct per family, tagged by its head ------------------------------------------------------------------ */
+/* ---- Method: one struct per family, tagged by its head ----------------------------------------------------------- */
 
 enum {
   BLV_EVALUATE = 1, /* L and its gradient with respect to any leaf */
-  BLV_HVP = 2,      /* the gradient of (grad_theta L . v_k) with respect to any leaf, for K vectors v_k: leaf theta gives H v_k,
-                       every other leaf the cross product (d2 L / dleaf dtheta) v_k */
-  BLV_UNROLL = 3    /* T inner steps; theta_T, outer loss, hypergradient by reverse accumulation through the steps */
+  BLV_HVP = 2,   /* the gradient of (grad_theta L . v_k) with respect to any leaf, for K vectors v_k: at theta, H v_k;
+                       at every other leaf, the cross product (d2 L / dleaf dtheta) v_k */
+  BLV_UNROLL = 3 /* T inner steps; theta_T, outer loss, hypergradient by reverse accumulation through the steps */
 };
 typedef struct blv_method { /* the head of every method; alone it is the method BLV_EVALUATE */
   int64_t size;             /* sizeof the struct that it heads */
@@ -149,8 +159,9 @@ typedef struct blv_hvp {
 } blv_hvp;
 
 enum {
-  BLV_SGD = 1,       /* theta_t = theta_{t-1} - rate_t * g_t,                        g_t = grad L_in(theta_{t-1}) */
-  BLV_HEAVY_BALL = 2 /* m_t = momentum_t * m_{t-1} + g_t, theta_t = theta_{t-1} - rate_t * m_t,   m_0 = 0 (Polyak 1964) */
+  /* with g_t = grad L_in(theta_{t-1}) and m_0 = 0 */
+  BLV_SGD = 1,       /* theta_t = theta_{t-1} - rate_t g_t */
+  BLV_HEAVY_BALL = 2 /* m_t = momentum_t m_{t-1} + g_t, theta_t = theta_{t-1} - rate_t m_t (Polyak 1964) */
 };
 enum {
   BLV_STORE_AUTO = 0,       /* the fastest of the following that fits workspace_limit */
@@ -158,82 +169,88 @@ enum {
   BLV_STORE_THETA = 2,      /* theta_t; products are recomputed in the reverse sweep */
   BLV_STORE_CHECKPOINTS = 3 /* theta_t every sqrt(T) steps; the steps between are run twice */
 };
-/* Hypergradient: Franceschi et al., Forward and Reverse Gradient-Based Hyperparameter Optimization, ICML 2017, sec. 3.1. */
+/* Hypergradient: Franceschi et al., Forward and Reverse Gradient-Based Hyperparameter Optimization, ICML 2017,
+ * sec. 3.1. */
 typedef struct blv_unroll {
   blv_method head;
   int32_t optimiser;  /* BLV_SGD, BLV_HEAVY_BALL */
   int32_t store;      /* BLV_STORE_* */
   int64_t steps;      /* T >= 0 */
-  int64_t batch_rows; /* 0: all rows at every step; else the rows of a minibatch, and slot (INNER, BATCH) is required. The mean
-                         is then over the minibatch, n = batch_rows */
+  int64_t batch_rows; /* 0: all rows at every step; else the rows of a minibatch, and slot (INNER, BATCH) is required.
+                         The mean is then over the minibatch, n = batch_rows */
 } blv_unroll;
 
-/* ---- Slots: one per array that a call reads or writes ------------------------------------------------------------------- */
+/* ---- Slots: one per array that a call reads or writes ------------------------------------------------------------ */
 
-enum { BLV_INNER = 1, BLV_OUTER = 2, BLV_BOTH = 3, BLV_METHOD = 4 }; /* side. BLV_BOTH: one array is the leaf of both losses */
+/* Sides. BLV_BOTH: one array is the leaf of both losses. */
+enum { BLV_INNER = 1, BLV_OUTER = 2, BLV_BOTH = 3, BLV_METHOD = 4 };
 /* Leaves. Natural shape of one task's array in brackets; d = inputs, c = outputs, P = parameters, n = rows.
- * Sides: X, Y, WEIGHT, PENALTY, ROWS belong to INNER, OUTER (unroll only) or BOTH; BATCH to INNER; the others to METHOD. */
+ * Sides: X, Y, WEIGHT, PENALTY, ROWS belong to INNER, OUTER (unroll only) or BOTH; BATCH to INNER; the others to
+ * METHOD. */
 enum {
-  BLV_THETA0 = 1,  /* [P] unroll: the initial parameters */
-  BLV_THETA = 2,   /* [P] evaluate, hvp: the parameters. unroll: RESULT theta_T */
-  BLV_X = 3,       /* [n][d], row_stride between rows */
-  BLV_Y = 4,       /* [n][c] dense targets of the plan's dtype, row_stride between rows; or [n] class indices i32 / i64 */
+  BLV_THETA0 = 1, /* [P] unroll: the initial parameters */
+  BLV_THETA = 2,  /* [P] evaluate, hvp: the parameters. unroll: RESULT theta_T */
+  BLV_X = 3,      /* [n][d], row_stride between rows */
+  BLV_Y = 4, /* [n][c] dense targets of the plan's dtype, row_stride between rows; or [n] class indices i32 / i64 */
   BLV_WEIGHT = 5,  /* [n] row weights, row_stride between them */
-  BLV_PENALTY = 6, /* extent SCALAR: one p for all weights (not biases). PER_FEATURE: [d], p_j for column j of the first layer's
-                      weight only. PER_PARAMETER: [P], biases included */
+  BLV_PENALTY = 6, /* extent SCALAR: one p for all weights (not biases). PER_FEATURE: [d], p_j for column j of the first
+                      layer's weight only. PER_PARAMETER: [P], biases included */
   BLV_ROWS = 7,    /* one i32 or i64 per task: its number of rows, 0 to objective.rows; rows beyond are never read */
-  BLV_BATCH = 8,   /* [batch_rows] i32 or i64 row indices, step_stride between steps (0: the same batch at every step) */
-  BLV_RATE = 9,    /* extent SCALAR or PER_PARAMETER, step_stride between steps (0: the same at every step) */
+  BLV_BATCH = 8, /* [batch_rows] i32 or i64 row indices, step_stride between steps (0: the same batch at every step) */
+  BLV_RATE = 9,  /* extent SCALAR or PER_PARAMETER, step_stride between steps (0: the same at every step) */
   BLV_MOMENTUM = 10, /* as BLV_RATE; required by BLV_HEAVY_BALL */
   BLV_VECTOR = 11,   /* hvp: [K][P], the right-hand sides, step_stride between vectors (0: dense) */
   BLV_LOSS = 12      /* RESULT, one per task: evaluate, hvp: L; unroll: L_out(theta_T) */
 };
 enum {
   BLV_VALUE = 1,    /* read */
-  BLV_GRADIENT = 2, /* written: derivative of the method's scalar with respect to the *array* of the VALUE slot of the same side
-                       and leaf, that is through its link. The VALUE slot must exist, with the same extent */
+  BLV_GRADIENT = 2, /* written: derivative of the method's scalar with respect to the *array* of the VALUE slot of the
+                       same side and leaf, that is through its link. The VALUE slot must exist, with the same extent */
   BLV_RESULT = 3    /* written: BLV_LOSS, and BLV_THETA of an unroll */
 };
 enum { BLV_F32 = 1, BLV_F64 = 2, BLV_I32 = 3, BLV_I64 = 4 };
 enum { BLV_NO_LINK = 0, BLV_EXP = 1, BLV_SOFTPLUS_LINK = 2, BLV_SIGMOID_LINK = 3 }; /* leaf = link(array) */
 enum { BLV_NATURAL = 0, BLV_SCALAR = 1, BLV_PER_FEATURE = 2, BLV_PER_PARAMETER = 3 };
 
-/* Strides count elements. Rows of X and dense Y are contiguous inside. Arrays need only the alignment of their element type.
- * VALUE arrays may alias one another; an array that is written overlaps nothing else: checked at execute.
+/* Strides count elements; one that a leaf does not use is 0. Rows of X and dense Y are contiguous inside. Arrays need
+ * only the alignment of their element type; an array of no elements may be NULL. VALUE arrays may alias one another; an
+ * array that is written overlaps nothing else: checked at execute.
  *
- * HVP plans: a GRADIENT slot holds K arrays, step_stride between them (0: dense, that is the natural array's extent for one
- * task). Gradients with step_stride 0 of RATE and MOMENTUM in an unroll are summed over the steps. */
+ * HVP plans: a GRADIENT slot holds K arrays, step_stride between them (0: dense, that is the natural array's extent for
+ * one task). Gradients with step_stride 0 of RATE and MOMENTUM in an unroll are summed over the steps. */
 typedef struct blv_slot {
   int32_t side, leaf, use, dtype;
   int32_t link;   /* VALUE slots of floating-point leaves X, Y (dense), WEIGHT, PENALTY, RATE, MOMENTUM; 0 elsewhere */
   int32_t extent; /* PENALTY, RATE, MOMENTUM: required. Others: 0 */
-  int64_t task_stride; /* between tasks. 0: shared by all tasks; a GRADIENT with 0 is the sum over tasks, in a fixed order.
-                          RESULT slots of more than one task cannot be shared */
+  int64_t task_stride; /* between tasks. 0: shared by all tasks; a GRADIENT with 0 is the sum over tasks, in a fixed
+                          order. RESULT slots of more than one task cannot be shared */
   int64_t step_stride; /* see the leaf */
   int64_t row_stride;  /* X, dense Y: 0 means dense (d or c). Class indices, WEIGHT: 0 means 1 */
 } blv_slot;
 
-/* ---- Plan: immutable, without problem data; may be shared by threads ----------------------------------------------------- */
+/* ---- Plan: immutable, without problem data; may be shared by threads --------------------------------------------- */
 
 typedef struct blv_plan_s *blv_plan;
 
 enum {
   BLV_EXECUTOR_AUTO = 0,
-  BLV_TASKS_IN_LANES = 1,  /* one task per SIMD lane, groups of tasks over the threads */
-  BLV_TASK_PER_CORE = 2,   /* SIMD lanes within a task, tasks over the threads */
-  BLV_ROWS_OVER_CORES = 3  /* SIMD lanes within a task, one task after another, its rows over the threads */
+  BLV_TASKS_IN_LANES = 1, /* one task per SIMD lane, groups of tasks over the threads */
+  BLV_TASK_PER_CORE = 2,  /* SIMD lanes within a task, tasks over the threads */
+  BLV_ROWS_OVER_CORES = 3 /* SIMD lanes within a task, one task after another, its rows over the threads */
 };
-enum { BLV_SKIP_FAILED = 1 }; /* spec flags: failed tasks are left out of gradients summed over tasks (default: they poison them) */
+/* Flags of a spec. BLV_SKIP_FAILED: failed tasks are left out of gradients summed over tasks (default: they poison them). */
+enum { BLV_SKIP_FAILED = 1 };
 
-/* The results of an execute depend on the spec, the data, the ISA level and the executor; never on the number of threads, on
- * the place of a task in its batch or on the other tasks: bit for bit. blv_plan_describe records ISA and executor. */
+/* The results of an execute depend on the spec, the data, the ISA level and the executor; never on the number of
+ * threads, on the place of a task in its batch or on the other tasks: bit for bit. blv_plan_describe records ISA and
+ * executor. */
 typedef struct blv_spec {
   int64_t size;               /* sizeof(blv_spec) */
   int32_t dtype;              /* BLV_F32, BLV_F64: of all arithmetic and of every floating-point slot */
   int32_t max_threads;        /* most threads that an execute uses; scratch depends on it. 0: those of the context */
   int64_t tasks;              /* most tasks of an execute, >= 0 */
   const blv_objective *inner; /* evaluate and hvp use this one */
-  const blv_objective *outer; /* unroll with LOSS or GRADIENT slots; else NULL. Same widths, activation, flags as inner */
+  const blv_objective *outer; /* unroll with LOSS or GRADIENT slots, else NULL; widths, activation, flags as inner's */
   const blv_method *method;   /* for example &unroll.head */
   int64_t n_slots;
   const blv_slot *slots;   /* copied; at most one slot per (side, leaf, use) */
@@ -251,8 +268,9 @@ typedef struct blv_sizes {
   int64_t bytes;           /* least traffic: every input read and every output written once per pass over the rows */
 } blv_sizes;
 
-/* Checks the spec and makes a plan; takes less than a millisecond. On failure *out is NULL and the context's message says why.
- * Errors: BLV_INVALID, BLV_UNSUPPORTED, BLV_TOO_SMALL (workspace_limit), BLV_VERSION_MISMATCH, BLV_NO_MEMORY. */
+/* Checks the spec and makes a plan; takes less than a millisecond. On failure *out is NULL and the context's message
+ * says why. Errors: BLV_INVALID, BLV_UNSUPPORTED, BLV_TOO_SMALL (workspace_limit), BLV_VERSION_MISMATCH, BLV_NO_MEMORY.
+ */
 BLV_API blv_status blv_plan_create(blv_context context, const blv_spec *spec, blv_plan *out);
 /* Frees the plan; no execute of it may be running. NULL is allowed. */
 BLV_API void blv_plan_destroy(blv_plan plan);
@@ -260,36 +278,37 @@ BLV_API void blv_plan_destroy(blv_plan plan);
 BLV_API blv_status blv_plan_sizes(blv_plan plan, blv_sizes *out);
 /* Number of elements that the array of slot `slot` spans for spec.tasks tasks: a binding checks its array with it. */
 BLV_API blv_status blv_plan_extent(blv_plan plan, int64_t slot, int64_t *elements);
-/* Writes a JSON object (executor, ISA, store, sizes, partition) with a terminating zero into text[capacity]; *needed (may be
- * NULL) receives the bytes needed. BLV_TOO_SMALL if capacity is less: text is then untouched. text may be NULL with capacity 0. */
+/* Writes a JSON object (executor, ISA, store, sizes, partition) with a terminating zero into text[capacity]; *needed
+ * (may be NULL) receives the bytes needed. BLV_TOO_SMALL if capacity is less: text is then untouched. text may be NULL
+ * with capacity 0. */
 BLV_API blv_status blv_plan_describe(blv_plan plan, char *text, int64_t capacity, int64_t *needed);
 
-/* ---- Execute ------------------------------------------------------------------------------------------------------------ */
+/* ---- Execute ----------------------------------------------------------------------------------------------------- */
 
 enum {
   BLV_TASK_OK = 0,
-  BLV_TASK_NOT_FINITE = 1, /* a parameter, the loss or the gradient is NaN or infinite (divergence, or NaN in the data) */
+  BLV_TASK_NOT_FINITE = 1, /* a parameter, the loss or a gradient is NaN or infinite: divergence, or NaN in the data */
   BLV_TASK_BAD_LABEL = 2,  /* a class index outside [0, outputs), or a logistic label outside [0, 1] */
   BLV_TASK_BAD_INDEX = 3,  /* a minibatch index outside [0, rows) */
   BLV_TASK_BAD_ROWS = 4    /* a number of rows outside [0, objective.rows] */
 };
 /* Outcome of one task. Where status is not BLV_TASK_OK, that task's own outputs are NaN. */
 typedef struct blv_task_info {
-  int32_t status;       /* BLV_TASK_* */
-  int32_t side;         /* BLV_INNER or BLV_OUTER: where a bad label, index or row count was found; else 0 */
-  int64_t step;         /* inner step in 1..T after which theta_t was first not finite, or that used a bad index; else -1 */
-  int64_t row;          /* row of the bad label, position in the batch of the bad index; else -1 */
+  int32_t status; /* BLV_TASK_* */
+  int32_t side;   /* BLV_INNER or BLV_OUTER: where a bad label, index or row count was found; else 0 */
+  int64_t step;   /* inner step in 1..T after which theta_t was first not finite, or that used a bad index; else -1 */
+  int64_t row;    /* row of the bad label, position in the batch of the bad index; else -1 */
   int64_t iterations;   /* inner steps run */
   double loss;          /* as slot BLV_LOSS; NaN if it was not computed */
   double gradient_norm; /* |dL/dtheta| (evaluate), |dL_out/dtheta_T| (unroll with a gradient); NaN if not computed */
 } blv_task_info;
 
-/* Runs `tasks` tasks (0 to spec.tasks). data[i] belongs to slot i; on the CPU all are host pointers. workspace: at least
- * blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is irrelevant before and after.
- * state: NULL in this version. info: NULL or `tasks` entries, written. Allocates nothing.
- * On the CPU done on return. With 0 tasks, gradients that are summed over tasks become 0.
- * Errors: BLV_INVALID (NULL pointers, overlap, alignment, tasks), BLV_TOO_SMALL (workspace), BLV_UNSUPPORTED (the plan was made for
- * another ISA or device than the context has), BLV_CANCELLED. */
+/* Runs `tasks` tasks (0 to spec.tasks). data[i] belongs to slot i; on the CPU all are host pointers. workspace: at
+ * least blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is irrelevant before and
+ * after. state: NULL in this version. info: NULL or `tasks` entries, written. Allocates nothing. On the CPU done on
+ * return. With 0 tasks, gradients that are summed over tasks become 0. Errors: BLV_INVALID (NULL pointers, overlap,
+ * alignment, tasks), BLV_TOO_SMALL (workspace), BLV_UNSUPPORTED (the plan was made for another ISA or device than the
+ * context has), BLV_CANCELLED. */
 BLV_API blv_status blv_execute(blv_context context, blv_plan plan, int64_t tasks, void *const *data, void *workspace,
                                int64_t workspace_bytes, void *state, blv_task_info *info);
 

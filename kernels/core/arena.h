@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carves a workspace. One function lays a structure out; run on an arena without memory it measures, run on the caller's
-// workspace it assigns, so what is announced and what is used cannot differ.
+// Carves a workspace. One function lays a structure out; run on an arena without memory it measures, run on the
+// caller's workspace it assigns, so what is announced and what is used cannot differ.
 #pragma once
 #include "kernels/core/pack.h"
 

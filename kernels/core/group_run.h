@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs all tasks of a call: groups of tasks (a pack of them, or single tasks) in batches, batches over the threads. What tasks share
-// is summed within a batch and then over batches; batches are cut by the number of tasks alone.
+// Runs all tasks of a call: groups of tasks (a pack of them, or single tasks) in batches, batches over the threads.
+// What tasks share is summed within a batch and then over batches; batches are cut by the number of tasks alone.
 //
 // A Method is a plain struct with
 //   static accumulator_planes(problem), tangent_planes(problem), most_rows(problem), progress(problem)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Names the kernels of one translation unit: BLV_DEFINE_KERNEL(unroll, Unroll) defines, with BLV_KERNEL_DTYPE
-// f32 and BLV_KERNEL_LAYOUT tasks at level v3, the object bilevel::v3::unroll_f32_tasks. The build sets the macros, see cmake/.
+// f32 and BLV_KERNEL_LAYOUT tasks at level v3, the object bilevel::v3::unroll_f32_tasks. The build sets the macros, see
+// cmake/.
 #pragma once
 #include "kernels/core/group_run.h"
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The primitives `map`, `reduce` along a row, and what a gradient program reads and writes in them. A program is written for one
-// row i and one column j; what a SIMD lane stands for is a template argument:
+// The primitives `map`, `reduce` along a row, and what a gradient program reads and writes in them. A program is
+// written for one row i and one column j; what a SIMD lane stands for is a template argument:
 //   TASKS    the same entry of several tasks          (i, j) steps by one entry
 //   COLUMNS  neighbouring columns of one task's row    j steps by a pack
 //   ROWS     neighbouring rows of a one-column matrix   i steps by a pack
-// Matrices of COLUMNS and ROWS have rows padded to whole packs; the padding is written as zeros, whatever was computed there.
+// Matrices of COLUMNS and ROWS have rows padded to whole packs; the padding is written as zeros, whatever was computed
+// there.
 #pragma once
 #include "kernels/core/jet.h"
 #include "kernels/core/matrix.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Matrices with planes: a value plane and K tangent planes, each row-major with leading dimension ld. A missing plane is a null
-// pointer: as an operand it means a constant (tangent zero), as a result it means that nobody wants it.
-// An element is a pack of the same entry of several tasks (tasks in lanes) or one scalar (lanes within a task).
+// Matrices with planes: a value plane and K tangent planes, each row-major with leading dimension ld. A missing plane
+// is a null pointer: as an operand it means a constant (tangent zero), as a result it means that nobody wants it. An
+// element is a pack of the same entry of several tasks (tasks in lanes) or one scalar (lanes within a task).
 #pragma once
 #include "kernels/core/pack.h"
 
@@ -12,7 +12,8 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// Keeps a loaded pack in a register: the compiler would fold the load into every multiply-add that uses it, and load again.
+// Keeps a loaded pack in a register: the compiler would fold the load into every multiply-add that uses it, and load
+// again.
 template <class P>
 BLV_INLINE void hold(P &x) {
 #if BLV_PACK_BYTES == 64
@@ -37,7 +38,8 @@ struct Matrix {
   explicit BLV_INLINE operator bool() const { return v || d; }
 };
 
-// VALUE: values. JET: values and tangents. TAPED: tangents; the values of products are on the tape, those of maps are recomputed.
+// VALUE: values. JET: values and tangents. TAPED: tangents; the values of products are on the tape, those of maps are
+// recomputed.
 enum class Mode { VALUE, JET, TAPED };
 
 // The length of the next tile when `left` are left: as even as tiles of at most `most` allow.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Results on their way to the caller. A kernel names its results as runs of elements, always in the same order, to one of three
-// visitors: one counts what is shared by tasks; one writes a group of tasks (an array of its own per task) and adds shared
-// results to the partial sum of the group's batch; one adds the partial sums in order and writes them.
+// Results on their way to the caller. A kernel names its results as runs of elements, always in the same order, to one
+// of three visitors: one counts what is shared by tasks; one writes a group of tasks (an array of its own per task) and
+// adds shared results to the partial sum of the group's batch; one adds the partial sums in order and writes them.
 #pragma once
 #include "kernels/core/side_data.h"
 

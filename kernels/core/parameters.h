@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The internal parameter vector: as the caller's, layer by layer W then b, but (lanes within a task) with every row of W and every
-// b padded to whole packs. Padding is zero in values, gradients and tangents alike. For elementwise work it is `packs` packs.
+// The internal parameter vector: as the caller's, layer by layer W then b, but (lanes within a task) with every row of
+// W and every b padded to whole packs. Padding is zero in values, gradients and tangents alike. For elementwise work it
+// is `packs` packs.
 #pragma once
 #include "kernels/core/arena.h"
 #include "kernels/core/transfer.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One pass of the gradient program over the rows of a loss. Rows are independent but for sums, so they go by in blocks that stay
-// in the caches, and (lanes within a task) in chunks whose sums are added in order of the chunk. Blocks and chunks are cut by
-// the problem alone: whoever runs the chunks, and on how many threads, the bits are the same.
+// One pass of the gradient program over the rows of a loss. Rows are independent but for sums, so they go by in blocks
+// that stay in the caches, and (lanes within a task) in chunks whose sums are added in order of the chunk. Blocks and
+// chunks are cut by the problem alone: whoever runs the chunks, and on how many threads, the bits are the same.
 #pragma once
 #include "kernels/core/parameters.h"
 #include "kernels/core/side_data.h"
@@ -16,8 +16,8 @@ struct RowPartition {
   long chunks(long n) const { return n ? (n + chunk - 1) / chunk : 1; }
 };
 
-// Fewest and most bytes of a row's matrices decide the block: 24 KiB (tasks in lanes) keep a block of packs in L1; 128 KiB keep
-// a block of rows in L2, where a product reads it from at no loss.
+// Fewest and most bytes of a row's matrices decide the block: 24 KiB (tasks in lanes) keep a block of packs in L1; 128
+// KiB keep a block of rows in L2, where a product reads it from at no loss.
 template <class T, Lanes L>
 RowPartition partition_rows(const Network &network, long rows, long planes) {
   long columns = network.layers[0].inputs;

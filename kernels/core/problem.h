@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract between the host side (csrc) and the kernels: plain structs without behaviour, compiled the same in every
-// translation unit whatever its ISA level. csrc checks a spec and fills a Problem; a kernel measures the workspace of a Problem
-// and runs a Call of it. Nothing here depends on the dtype or on the width of a SIMD register.
+// The contract between the host side (csrc) and the kernels: plain structs without behaviour, compiled the same in
+// every translation unit whatever its ISA level. csrc checks a spec and fills a Problem; a kernel measures the
+// workspace of a Problem and runs a Call of it. Nothing here depends on the dtype or on the width of a SIMD register.
 #pragma once
 #include <bilevel/bilevel.h>
 
@@ -10,7 +10,8 @@
 
 namespace bilevel {
 
-// One slot of the plan. Strides are resolved: dense defaults are filled in, and only a shared or constant array keeps 0.
+// One slot of the plan. Strides are resolved: dense defaults are filled in, and only a shared or constant array keeps
+// 0.
 struct Slot {
   int64_t index = -1;  // position in the caller's array of pointers; -1: the plan has no such slot
   int32_t dtype = 0, link = 0, extent = 0;
@@ -42,8 +43,9 @@ struct Side {
   Slot row_counts;  // ragged tasks
 };
 
-// How the reverse sweep finds the states of the forward sweep: theta is kept at the start of every segment; the steps inside one
-// segment are kept whole (with or without the tape). One segment of `steps` steps means that nothing is recomputed.
+// How the reverse sweep finds the states of the forward sweep: theta is kept at the start of every segment; the steps
+// inside one segment are kept whole (with or without the tape). One segment of `steps` steps means that nothing is
+// recomputed.
 struct Storage {
   int32_t tape = 1;
   int64_t segment_steps = 0;
@@ -98,8 +100,8 @@ struct Kernel {
   blv_status (*run)(const Problem &, const Call &);
 };
 
-// isa: BLV_ISA_X86_64_V2..V4. Returns nullptr if this build has no such kernel. Defined in csrc/kernel_table.cpp; the entries
-// are the symbols bilevel::vN::evaluate_f32_tasks, ... that the launch files define.
+// isa: BLV_ISA_X86_64_V2..V4. Returns nullptr if this build has no such kernel. Defined in csrc/kernel_table.cpp; the
+// entries are the symbols bilevel::vN::evaluate_f32_tasks, ... that the launch files define.
 const Kernel *find_kernel(int32_t isa, int32_t kind, int32_t dtype, int32_t executor);
 
 }  // namespace bilevel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Executor "lanes within a task": lanes run along the inputs of a layer. Planes that share an operand go through a product
-// together, as lines of one call; the second term of the product rule, C.d += A.d B.v, is a further call.
+// Executor "lanes within a task": lanes run along the inputs of a layer. Planes that share an operand go through a
+// product together, as lines of one call; the second term of the product rule, C.d += A.d B.v, is a further call.
 #pragma once
 #include "kernels/core/map.h"
 #include "kernels/core/rows_tile.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One loss of a group of tasks, in internal form: its leaves with their links applied, the number of rows of every task, and
-// accumulators for the gradients that are wanted. Rows that a task does not have are zeros with row weight zero.
+// One loss of a group of tasks, in internal form: its leaves with their links applied, the number of rows of every
+// task, and accumulators for the gradients that are wanted. Rows that a task does not have are zeros with row weight
+// zero.
 #pragma once
 #include "kernels/core/arena.h"
 #include "kernels/core/parameters.h"
@@ -149,7 +150,7 @@ struct SideData {
   void load_y(const Move &move, TaskStatus *status) {
     const Slot &slot = spec->y.value;
     const long columns = net->layers[net->n_layers - 1].outputs;
-    if (slot.dtype == BLV_I32 || slot.dtype == BLV_I64) return load_labels(move, columns, status);
+    if (spec->index_targets) return load_labels(move, columns, status);
     load_rows(move, slot, columns, y);
     if (spec->loss != BLV_LOGISTIC) return;
     const T *labels = reinterpret_cast<const T *>(y.v);
@@ -161,10 +162,8 @@ struct SideData {
         }
   }
 
-  // Integer targets: class indices, or the 0 / 1 labels of one logistic output.
-  void load_labels(const Move &move, long columns, TaskStatus *status) {
+  void load_labels(const Move &move, long classes, TaskStatus *status) {
     const Slot &slot = spec->y.value;
-    const long classes = spec->loss == BLV_LOGISTIC ? 2 : columns;
     T *labels = reinterpret_cast<T *>(y.v);
     for (long i = 0; i < rows * width; i++) labels[i] = T(0);
     for (long lane = 0; lane < move.count; lane++)

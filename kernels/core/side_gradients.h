@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What happens to the gradients of one loss outside of its rows: the penalty's part of the loss, clearing the accumulators before
-// a group of tasks, and afterwards the chain rule through the links and the check that all is finite.
+// What happens to the gradients of one loss outside of its rows: the penalty's part of the loss, clearing the
+// accumulators before a group of tasks, and afterwards the chain rule through the links and the check that all is
+// finite.
 #pragma once
 #include "kernels/core/side_data.h"
 
@@ -102,8 +103,8 @@ struct SideGradients {
   }
   static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
 
-  // Rows that a task does not have went through the loss beside those of its neighbours, with weight zero; what their weight
-  // would be worth is nobody's gradient.
+  // Rows that a task does not have went through the loss beside those of its neighbours, with weight zero; what their
+  // weight would be worth is nobody's gradient.
   void clear_missing_rows() const {
     T *scalars = reinterpret_cast<T *>(side.weight_gradient.v);
     for (long k = 0; k < planes; k++)

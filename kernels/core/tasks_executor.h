@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Executor "tasks in lanes": a pack holds the same entry of lanes<T> tasks, so every matrix product is one over packs. A product
-// of matrices with planes obeys the product rule as further segments of one accumulation: C.d = A.v B.d + A.d B.v.
+// Executor "tasks in lanes": a pack holds the same entry of lanes<T> tasks, so every matrix product is one over packs.
+// A product of matrices with planes obeys the product rule as further segments of one accumulation: C.d = A.v B.d + A.d
+// B.v.
 #pragma once
 #include "kernels/core/map.h"
 #include "kernels/core/tasks_tile.h"
@@ -9,8 +10,8 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// What happens to a finished tile while it is in L1: called with its rows [i0, i1) and columns [j0, j1). A reference to a function
-// object, so that the loops over tiles exist once and not per epilogue.
+// What happens to a finished tile while it is in L1: called with its rows [i0, i1) and columns [j0, j1). A reference to
+// a function object, so that the loops over tiles exist once and not per epilogue.
 class Epilogue {
  public:
   Epilogue() = default;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Matrix product over packs of tasks: C[m][n] (+)= sum over segments, sum over k of A[m][k] B[k][n], every entry a pack. One
-// micro-kernel holds an MR x NR tile of C in registers and is not inlined; strides are in packs and arbitrary.
+// Matrix product over packs of tasks: C[m][n] (+)= sum over segments, sum over k of A[m][k] B[k][n], every entry a
+// pack. One micro-kernel holds an MR x NR tile of C in registers and is not inlined; strides are in packs and
+// arbitrary.
 #pragma once
 #include "kernels/core/matrix.h"
 
@@ -92,8 +93,8 @@ struct Tiling {
 };
 
 // Eighths of a clock per unit of depth of one tile, were two loads and two multiply-adds issued per clock; fewer than 8
-// accumulators leave the latency of a multiply-add open; loads from beyond L1 and the tile's beginning and end count a little.
-// Measured on 1-40-40-1: 5x4 tiles 13.2 us per task, 10x2 tiles 14.9.
+// accumulators leave the latency of a multiply-add open; loads from beyond L1 and the tile's beginning and end count a
+// little. Measured on 1-40-40-1: 5x4 tiles 13.2 us per task, 10x2 tiles 14.9.
 inline long tile_cost(long height, long width) {
   const long loads = height + width;
   long clocks = height * width > loads ? height * width : loads;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Between the caller's arrays and the internal ones. Internally an array is a sequence of elements; an element holds `width`
-// scalars, one per task of a group (tasks in lanes) or just one (lanes within a task). Task `first + lane` of the call is lane
-// `lane`; lanes without a task hold zeros.
+// Between the caller's arrays and the internal ones. Internally an array is a sequence of elements; an element holds
+// `width` scalars, one per task of a group (tasks in lanes) or just one (lanes within a task). Task `first + lane` of
+// the call is lane `lane`; lanes without a task hold zeros.
 #pragma once
 #include "kernels/core/map.h"
 #include "kernels/core/problem.h"

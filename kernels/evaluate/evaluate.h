@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Methods EVALUATE and HVP. EVALUATE: one pass in mode VALUE gives L and dL/dleaf for every leaf. HVP: one pass in mode JET at
-// theta + eps v_k gives d(grad L)/deps = H v_k, and at every other leaf the cross product (d2 L / dleaf dtheta) v_k.
+// Methods EVALUATE and HVP. EVALUATE: one pass in mode VALUE gives L and dL/dleaf for every leaf. HVP: one pass in mode
+// JET at theta + eps v_k gives d(grad L)/deps = H v_k, and at every other leaf the cross product (d2 L / dleaf dtheta)
+// v_k.
 #pragma once
 #include "kernels/core/group_run.h"
 

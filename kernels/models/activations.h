@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Activations h = a(z) of hidden layers and their slopes a'(z), written as functions of h so that a stored h is enough for the
-// reverse sweep. S is a pack or a jet: the slope's own derivative comes from jet arithmetic. A NaN stays a NaN.
+// Activations h = a(z) of hidden layers and their slopes a'(z), written as functions of h so that a stored h is enough
+// for the reverse sweep. S is a pack or a jet: the slope's own derivative comes from jet arithmetic. A NaN stays a NaN.
 #pragma once
 #include "kernels/core/jet.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Losses of one row: from the last layer's product z (bias b still to be added) to e = r dloss/do, with o = z + b and the row's
-// factor r = w / n; and, where they are wanted, the loss itself and its derivatives with respect to y and w. Every row runs
-// through the same code as a pack or as a jet, so tangents need nothing further.
+// Losses of one row: from the last layer's product z (bias b still to be added) to e = r dloss/do, with o = z + b and
+// the row's factor r = w / n; and, where they are wanted, the loss itself and its derivatives with respect to y and w.
+// Every row runs through the same code as a pack or as a jet, so tangents need nothing further.
 #pragma once
 #include "kernels/core/map.h"
 
@@ -84,7 +84,8 @@ BLV_INLINE void logistic_row(X &x, const LossArguments<Mat, P> &a, long i) {
   }
 }
 
-// Cross-entropy through the log-sum-exp, shifted by the row's largest output (a constant: it cancels in every derivative).
+// Cross-entropy through the log-sum-exp, shifted by the row's largest output (a constant: it cancels in every
+// derivative).
 template <class X, class Mat, class P = typename X::P>
 BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, long i) {
   using S = typename X::S;

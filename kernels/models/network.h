@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The gradient program of a feed-forward network: the only derivative that is written by hand. For a block of n rows,
-//     z_l = h_{l-1} W_l^T + b_l,  h_l = a(z_l),  o = z_L;   e_L = r dloss/do,  c_l = e_{l+1} W_{l+1},  e_l = c_l a'(h_l);
-//     dL/dW_l = e_l^T h_{l-1},  dL/db_l = sum of e_l over rows,  dL/dx = e_1 W_1.
-// Run on matrices with tangent planes (theta + eps v), its results carry H v and the cross products. The tape of a run is the
-// values of h_l, o's product z_L, and c_l.
+//     z_l = h_{l-1} W_l^T + b_l,  h_l = a(z_l),  o = z_L;   e_L = r dloss/do,  c_l = e_{l+1} W_{l+1},  e_l = c_l
+//     a'(h_l); dL/dW_l = e_l^T h_{l-1},  dL/db_l = sum of e_l over rows,  dL/dx = e_1 W_1.
+// Run on matrices with tangent planes (theta + eps v), its results carry H v and the cross products. The tape of a run
+// is the values of h_l, o's product z_L, and c_l.
 #pragma once
 #include "kernels/core/rows_executor.h"
 #include "kernels/core/tasks_executor.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The minibatch of one step: rows gathered by index before a pass, and their gradients added back to the rows they came from, in
-// the order of the batch (an index may occur more than once). An index out of range fails its task; row 0 stands in for it.
+// The minibatch of one step: rows gathered by index before a pass, and their gradients added back to the rows they came
+// from, in the order of the batch (an index may occur more than once). An index out of range fails its task; row 0
+// stands in for it.
 #pragma once
 #include "kernels/core/pass.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A leaf of the optimiser, rate or momentum: one number or one per parameter, the same at every step or one per step; and its
-// gradient, kept per step or summed over steps, already with respect to the caller's array.
+// A leaf of the optimiser, rate or momentum: one number or one per parameter, the same at every step or one per step;
+// and its gradient, kept per step or summed over steps, already with respect to the caller's array.
 #pragma once
 #include "kernels/core/side_gradients.h"
 

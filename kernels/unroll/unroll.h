@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Method UNROLL: theta_t = F_t(theta_{t-1}) for t = 1..T, the outer loss at theta_T, and the hypergradient by reverse accumulation
-// (Franceschi et al. 2017, sec. 3.1). With g_t = grad L_in(theta_{t-1}), rate a_t and momentum u_t,
+// Method UNROLL: theta_t = F_t(theta_{t-1}) for t = 1..T, the outer loss at theta_T, and the hypergradient by reverse
+// accumulation (Franceschi et al. 2017, sec. 3.1). With g_t = grad L_in(theta_{t-1}), rate a_t and momentum u_t,
 //     m_t = u_t m_{t-1} + g_t  (SGD: m_t = g_t),    theta_t = theta_{t-1} - a_t m_t.
 // Reverse, with lambda = dL_out/dtheta_t and mu = the adjoint of m_t that comes from step t + 1:
 //     mu -= a_t lambda;   da_t -= lambda . m_t;   du_t += mu . m_{t-1};
-//     lambda += H mu and dleaf += (d2 L_in / dleaf dtheta) mu   (one tangent pass at theta_{t-1} + eps mu);   mu <- u_t mu.
+//     lambda += H mu and dleaf += (d2 L_in / dleaf dtheta) mu   (one tangent pass at theta_{t-1} + eps mu);   mu <- u_t
+//     mu.
 // Forward states are kept per segment, see Storage.
 #pragma once
 #include "kernels/evaluate/evaluate.h"
@@ -151,7 +152,8 @@ struct Unroll {
     if (heavy_ball) copy(direction, checkpoints + s * size + packs);
   }
 
-  // Steps of segment s from theta and direction, which end at its last state; `keep`: with all that the reverse sweep reads.
+  // Steps of segment s from theta and direction, which end at its last state; `keep`: with all that the reverse sweep
+  // reads.
   bool run_segment(const Move &move, const Call &call, long s, bool keep, TaskStatus *status) {
     if (keep) copy(states, theta);
     if (keep && keeps_directions && heavy_ball) copy(directions, direction);
@@ -186,7 +188,8 @@ struct Unroll {
     check.template report<L>(status, move.count, t + 1);
   }
 
-  // The gradient of the inner loss into `result` (VALUE); or its derivative along `tangent`, added to `result` and to the leaves.
+  // The gradient of the inner loss into `result` (VALUE); or its derivative along `tangent`, added to `result` and to
+  // the leaves.
   template <Mode M>
   void run_inner(const Move &move, long t, P *at, P *tangent, P *result, Element *step_tape, TaskStatus *status) {
     constexpr bool value = M == Mode::VALUE;
