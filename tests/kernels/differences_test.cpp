@@ -124,7 +124,7 @@ TEST_P(Differences, Hvp) {
     const auto moved = [&](double by) {
       for (size_t j = 0; j < middle.size(); j++)
         theta.set(int64_t(j), middle[j] + by * v.get(v.offset(0, k, 0, int64_t(j))));
-      const Outcome out = run(evaluate);
+      Outcome out = run(evaluate);
       EXPECT_EQ(out.status, BLV_OK) << out.error;
       return out;
     };

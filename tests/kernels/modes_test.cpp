@@ -152,8 +152,8 @@ INSTANTIATE_TEST_SUITE_P(All, Stores,
 // The workspace is exactly as announced: it works with an inaccessible page right behind it and right before it, and
 // its content on entry does not matter (the harness fills it with a pattern).
 TEST(Workspace, BothEnds) {
-  for (Case c : {long_unroll(BLV_F32, BLV_HEAVY_BALL, 5), long_unroll(BLV_F64, BLV_SGD, 5),
-                 evaluate_case(BLV_LOGISTIC, BLV_TANH), hvp_case(BLV_SQUARED, BLV_TANH, 3)}) {
+  for (const Case &c : {long_unroll(BLV_F32, BLV_HEAVY_BALL, 5), long_unroll(BLV_F64, BLV_SGD, 5),
+                        evaluate_case(BLV_LOGISTIC, BLV_TANH), hvp_case(BLV_SQUARED, BLV_TANH, 3)}) {
     Problem p(c);
     const Expected want = reference(p);
     for (int executor : executors()) {

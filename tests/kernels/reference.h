@@ -184,7 +184,7 @@ inline void check(const Case &c, const Means &means = {}, double factor = 1) {
 }
 
 // The same with every executor and every level of this machine.
-inline void check_everywhere(Case c, double factor = 1) {
+inline void check_everywhere(const Case &c, double factor = 1) {
   Problem p(c);
   const Expected want = reference(p);
   for (int executor : executors()) {

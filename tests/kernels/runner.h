@@ -5,6 +5,8 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <bit>
+
 #include "harness.h"
 
 namespace harness {
@@ -166,7 +168,9 @@ inline const std::vector<int> &executors() {
 }
 
 // Bit for bit, any NaN like any other.
-inline bool same(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0 || (std::isnan(a) && std::isnan(b)); }
+inline bool same(double a, double b) {
+  return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b) || (std::isnan(a) && std::isnan(b));
+}
 inline bool same(const std::vector<double> &a, const std::vector<double> &b) {
   return a.size() == b.size() &&
          std::equal(a.begin(), a.end(), b.begin(), [](double x, double y) { return same(x, y); });
