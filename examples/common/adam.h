@@ -12,7 +12,8 @@ namespace examples {
 
 class Adam {
  public:
-  Adam(size_t size, double rate) : rate_(rate), mean_(size, 0), square_(size, 0) {}
+  Adam(size_t size, double rate, double epsilon = 1e-8)
+      : rate_(rate), epsilon_(epsilon), mean_(size, 0), square_(size, 0) {}
 
   void step(std::span<float> phi, std::span<const float> gradient) {
     ++steps_;
@@ -21,14 +22,14 @@ class Adam {
       const double g = static_cast<double>(gradient[i]);
       mean_[i] = kBeta1 * mean_[i] + (1 - kBeta1) * g;
       square_[i] = kBeta2 * square_[i] + (1 - kBeta2) * g * g;
-      const double change = rate_ * mean_[i] * mean_scale / (std::sqrt(square_[i] * square_scale) + kEpsilon);
+      const double change = rate_ * mean_[i] * mean_scale / (std::sqrt(square_[i] * square_scale) + epsilon_);
       phi[i] = static_cast<float>(static_cast<double>(phi[i]) - change);
     }
   }
 
  private:
-  static constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-8;
-  double rate_;
+  static constexpr double kBeta1 = 0.9, kBeta2 = 0.999;
+  double rate_, epsilon_;
   int steps_ = 0;
   std::vector<double> mean_, square_;
 };

@@ -13,7 +13,7 @@
 namespace examples {
 namespace {
 
-constexpr double kWidth = 470, kHeight = 280, kLeft = 58, kRight = 14, kTop = 14, kBottom = 48;
+constexpr double kWidth = 470, kHeight = 280, kLeft = 66, kRight = 14, kTop = 14, kBottom = 48;
 
 std::string px(double value) { return number(value, 1); }
 
@@ -62,7 +62,7 @@ struct Frame {
     }
     out += text((kLeft + kWidth - kRight) / 2, kHeight - 6, "middle", x_label);
     const double middle = (kTop + kHeight - kBottom) / 2;
-    return out + text(15, middle, "middle", y_label, " transform=\"rotate(-90 15 " + px(middle) + ")\"");
+    return out + text(12, middle, "middle", y_label, " transform=\"rotate(-90 12 " + px(middle) + ")\"");
   }
 };
 

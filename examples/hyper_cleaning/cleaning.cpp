@@ -57,7 +57,9 @@ void learn_weights(const Problem &p, const Options &o, bl::Context &context, Run
       bl::unroll(inner, bl::sgd(o.rate), o.steps).from(p.theta0).workspace_limit(o.workspace_mib << 20).with(context);
   auto plan = training | bl::reverse(outer);
 
-  Adam adam(run.phi.size(), o.outer_rate);
+  // The loss is a mean over the rows, so the hypergradient of one row is of the order of 1 / rows. An epsilon of that size
+  // keeps Adam from moving a row that hardly matters as fast as one that does.
+  Adam adam(run.phi.size(), o.outer_rate, o.epsilon());
   Progress progress("seed " + std::to_string(run.seed) + ": hypergradients", o.hypergradients);
   const double start = seconds_now();
   try {

@@ -70,6 +70,9 @@ void add_method_flags(CLI::App &app, Options &o) {
   app.add_option("--outer-rate", o.outer_rate, "Adam's rate for the row weights' logits phi")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--outer-epsilon", o.outer_epsilon, "Adam's epsilon; 0: 1 / rows, the order of a row's hypergradient")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--final-steps", o.final_steps, "Steps that each final model is trained")
       ->check(CLI::Range(1, 10000000))
       ->capture_default_str();

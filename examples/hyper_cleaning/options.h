@@ -33,6 +33,7 @@ struct Options {
   int64_t steps = 100;
   double rate = 0.3;
   double outer_rate = 0.5;
+  double outer_epsilon = 0;  // 0: 1 / rows
   int64_t final_steps = 2000;
 
   int32_t threads = 0;
@@ -40,6 +41,8 @@ struct Options {
   std::string report = "hyper_cleaning.html";
   bool no_report = false;
   std::string json;
+
+  double epsilon() const { return outer_epsilon > 0 ? outer_epsilon : 1.0 / static_cast<double>(rows); }
 };
 
 // Reads argv. Returns true to go on; else `exit_code` says how to end (help was asked for, or a flag is wrong and

@@ -129,8 +129,8 @@ std::string json_numbers(const Options &o, const std::vector<Run> &runs) {
       "\"steps\": %lld, \"rate\": %.9g, ",
       static_cast<long long>(o.rows), static_cast<long long>(o.validation_rows), o.noise,
       static_cast<long long>(o.hypergradients), static_cast<long long>(o.steps), o.rate);
-  out += print("\"outer_rate\": %.9g, \"final_steps\": %lld, \"hidden\": [", o.outer_rate,
-               static_cast<long long>(o.final_steps));
+  out += print("\"outer_rate\": %.9g, \"outer_epsilon\": %.9g, \"final_steps\": %lld, \"hidden\": [", o.outer_rate,
+               o.epsilon(), static_cast<long long>(o.final_steps));
   for (size_t i = 0; i < o.hidden.size(); ++i) out += (i ? ", " : "") + std::to_string(o.hidden[i]);
   out += "]},\n  \"runs\": [\n";
   for (size_t i = 0; i < runs.size(); ++i) out += (i ? ",\n" : "") + json_run(runs[i]);

@@ -65,7 +65,7 @@ struct Page {
 
   std::string bars() const {
     const std::string notes[] = {number(100 * options.noise, 1) + " %" + " wrong labels", "no training row",
-                                 "kept and validation rows", "if one knew the wrong ones"};
+                                 "kept and validation rows", "labels known to be right"};
     const int colours[] = {1, 2, 3, 0};
     BarChart chart{"Test accuracies of four models", {}};
     for (size_t k = 0; k < kFinalModels; ++k)
@@ -182,7 +182,7 @@ struct Page {
             row("model", model) +
             row("inner", thousands(o.steps) + " steps of gradient descent, rate " + number(o.rate, 6)) +
             row("outer", thousands(o.hypergradients) + " hypergradients by reverse accumulation, Adam with rate " +
-                             number(o.outer_rate, 6)) +
+                             number(o.outer_rate, 6) + ", epsilon " + number(o.epsilon(), 9)) +
             row("seed", std::to_string(r.seed)) +
             row("seconds", fixed(r.hypergradient_seconds, 2) + " for the hypergradients, " + fixed(r.final_seconds, 2) +
                                " for the four final models, " + fixed(r.total_seconds, 2) + " in all") +

@@ -114,6 +114,7 @@ class HyperCleaning : public testing::Test {
   files::TempFolder folder;
 };
 
+// The bounds hold for the mean of these seeds; examples/hyper_cleaning/README.md tells how much seeds differ.
 TEST_F(HyperCleaning, FashionMnistOverThreeSeeds) {
   if (!std::filesystem::exists(kFashionMnist))
     GTEST_SKIP() << kFashionMnist << " is missing: apt-get install dataset-fashion-mnist";
