@@ -23,6 +23,7 @@ TEST(BadCall, ContextCreate) {
       {"isa", [](blv_context_options &o) { o.max_isa = 1; }, BLV_INVALID, "max_isa|1"},
       {"isa 5", [](blv_context_options &o) { o.max_isa = 5; }, BLV_INVALID, "max_isa|5"},
       {"threads", [](blv_context_options &o) { o.threads = -1; }, BLV_INVALID, "threads|-1"},
+      {"too many threads", [](blv_context_options &o) { o.threads = 4097; }, BLV_INVALID, "threads|4097"},
       {"reserved", [](blv_context_options &o) { o.reserved = 3; }, BLV_INVALID, "reserved|3"},
       {"stream", [](blv_context_options &o) { o.stream = &o; }, BLV_INVALID, "stream"},
   };
@@ -232,6 +233,28 @@ TEST(BadCall, InputsMayAlias) {
   Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, Side::kLow);
   EXPECT_EQ(blv_execute(context.handle, plan.handle, 3, data.data(), workspace.data(), sizes.workspace_bytes, nullptr,
                         nullptr),
+            BLV_OK)
+      << blv_context_error(context.handle);
+}
+
+// An array without elements may be NULL, also one that is written.
+TEST(BadCall, EmptyArraysMayBeNull) {
+  const Context context;
+  Case c = unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD);
+  c.rows = 0;
+  Problem p(c);
+  const Plan plan(context.handle, p.spec());
+  ASSERT_EQ(plan.status, BLV_OK) << blv_context_error(context.handle);
+  std::vector<void *> data = p.pointers();
+  int empty = 0;
+  for (size_t i = 0; i < data.size(); i++) {
+    if (p.arrays[i].extent() == 0) data[i] = nullptr, empty++;
+  }
+  EXPECT_EQ(empty, 6);  // x, y and weight of the inner loss, and their gradients
+  const blv_sizes sizes = plan.sizes();
+  Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, Side::kLow);
+  EXPECT_EQ(blv_execute(context.handle, plan.handle, c.tasks, data.data(), workspace.data(), sizes.workspace_bytes,
+                        nullptr, nullptr),
             BLV_OK)
       << blv_context_error(context.handle);
 }
