@@ -81,6 +81,12 @@ void train_final_models(const Problem &p, const Options &o, bl::Context &context
                 FinalModel{"clean rows only", count(right), 0}};
   if (run.interrupted) return;
 
+  const auto sets = [&](int model) {
+    if (model == kNoisy) return p.train;
+    if (model == kValidationOnly) return p.validation;
+    if (model == kCleaned) return selected(p.train, kept, p.features, &p.validation);
+    return selected(p.train, right, p.features, nullptr);
+  };
   const Training training{p, o, context};
   Progress progress("seed " + std::to_string(run.seed) + ": final models", kFinalModels);
   const double start = seconds_now();
@@ -88,11 +94,10 @@ void train_final_models(const Problem &p, const Options &o, bl::Context &context
     for (int k = 0; k < kFinalModels && !Interrupt::requested(); ++k) {
       FinalModel &model = run.models[static_cast<size_t>(k)];
       if (model.rows == 0) continue;
-      const Ticker ticker(context, progress, k);
-      if (k == kNoisy) model.accuracy = training.test_accuracy(p.train);
-      if (k == kValidationOnly) model.accuracy = training.test_accuracy(p.validation);
-      if (k == kCleaned) model.accuracy = training.test_accuracy(selected(p.train, kept, p.features, &p.validation));
-      if (k == kCleanOnly) model.accuracy = training.test_accuracy(selected(p.train, right, p.features, nullptr));
+      {
+        const Ticker ticker(context, progress, k);
+        model.accuracy = training.test_accuracy(sets(k));
+      }
       progress.update(k + 1, model.name + " " + fixed(model.accuracy, 1) + " %");
     }
   } catch (const bl::Error &error) {

@@ -89,7 +89,8 @@ class HyperCleaning : public testing::Test {
   }
 
   // Runs the program with small settings; flags that are given later override them.
-  process::Result run(std::vector<std::string> flags, const std::string &when = "", int signal_number = SIGINT) const {
+  process::Result run(const std::vector<std::string> &flags, const std::string &when = "", int signal_number = SIGINT,
+                      bool terminal = false) const {
     std::vector<std::string> command{HYPER_CLEANING};
     const std::vector<std::string> standard{"--rows=400",
                                             "--validation-rows=60",
@@ -105,7 +106,7 @@ class HyperCleaning : public testing::Test {
       if (!overridden) command.push_back(flag);
     }
     command.insert(command.end(), flags.begin(), flags.end());
-    return process::run(command, when, signal_number);
+    return process::run(command, when, signal_number, terminal);
   }
   std::string json() const { return files::read(folder.path("numbers.json")); }
   std::string report() const { return files::read(folder.path("report.html")); }
@@ -276,6 +277,21 @@ TEST_F(HyperCleaning, InterruptedWhileLearningWeightsLeavesTheReportSoFar) {
     EXPECT_NE(report().find("not trained"), std::string::npos);
     EXPECT_EQ(occurrences(report(), "<figure>"), 64u);
   }
+}
+
+TEST_F(HyperCleaning, OnATerminalABarIsRedrawnAlsoWithinALongUnroll) {
+  const auto result = run({data(), "--hypergradients=5", "--final-steps=50000"}, "", SIGINT, true);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("[########################] 5/5  validation loss "), std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("\r"), std::string::npos);
+  EXPECT_EQ(occurrences(result.err, "\n"), 2u) << result.err;
+  for (size_t at = 0, end = 0; end != std::string::npos; at = end + 1) {
+    end = result.err.find('\r', at);
+    EXPECT_LT(result.err.substr(at, end - at).size(), 110u);  // 100 columns and the codes that clear a line
+  }
+  // More than the five lines of the start and of each model: the bar moves while a model is trained.
+  const std::string models = result.err.substr(result.err.find("final models"));
+  EXPECT_GT(occurrences(models, "final models"), 5u);
 }
 
 TEST_F(HyperCleaning, InterruptedWithinALongUnrollStopsAtOnce) {

@@ -6,6 +6,7 @@
 #define BILEVEL_TESTS_EXAMPLES_PROCESS_H_
 
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,10 +22,13 @@ struct Result {
   std::string out, err;
 };
 
-// `when` not empty: sends `signal_number` as soon as stderr contains it.
-inline Result run(const std::vector<std::string> &command, const std::string &when = "", int signal_number = SIGINT) {
+// `when` not empty: sends `signal_number` as soon as stderr contains it. terminal: stderr is a terminal, 100 columns wide.
+inline Result run(const std::vector<std::string> &command, const std::string &when = "", int signal_number = SIGINT,
+                  bool terminal = false) {
   int out[2], err[2];
-  if (pipe(out) != 0 || pipe(err) != 0) throw std::runtime_error("no pipe");
+  const winsize window{24, 100, 0, 0};
+  const int opened = terminal ? openpty(&err[0], &err[1], nullptr, nullptr, &window) : pipe(err);
+  if (pipe(out) != 0 || opened != 0) throw std::runtime_error("no pipe");
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error("no process");
   if (child == 0) {
