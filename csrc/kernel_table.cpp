@@ -33,6 +33,7 @@ const Kernel *const kernels[3][2][2][2] = {
 
 const Kernel *find_kernel(int32_t isa, int32_t kind, int32_t dtype, int32_t executor) {
   if (isa < BLV_ISA_X86_64_V2 || isa > BLV_ISA_X86_64_V4) return nullptr;
+  if (kind != BLV_EVALUATE && kind != BLV_HVP && kind != BLV_UNROLL) return nullptr;
   return kernels[isa - BLV_ISA_X86_64_V2][kind == BLV_UNROLL][dtype == BLV_F64][executor != BLV_TASKS_IN_LANES];
 }
 

@@ -180,6 +180,15 @@ void place_side(const SlotTable &table, int32_t name, Side *side) {
   side->index_targets = side->y.value.dtype == BLV_I32 || side->y.value.dtype == BLV_I64;
 }
 
+// Kernels compare class indices as numbers of the plan's dtype.
+void check_class_indices(const Side &side, const char *name, const Problem &problem) {
+  constexpr int64_t exact_in_f32 = 1 << 24;
+  const int64_t outputs = problem.network.layers[problem.network.n_layers - 1].outputs;
+  if (!side.index_targets || problem.dtype != BLV_F32 || outputs <= exact_in_f32) return;
+  const Text argument = format("the number of outputs in spec.%s.widths", name);
+  refuse_value(argument.c_str(), outputs, "<= 16777216 with class indices and dtype BLV_F32");
+}
+
 bool any_gradient(const SlotTable &table) {
   for (const Slot &slot : table.all())
     if (table.given(slot).use == BLV_GRADIENT) return true;
@@ -193,6 +202,8 @@ void place_slots(const std::vector<blv_slot> &slots, const std::vector<Slot> &re
   check_together(table, *problem);
   place_side(table, BLV_INNER, &problem->inner);
   place_side(table, BLV_OUTER, &problem->outer);
+  check_class_indices(problem->inner, "inner", *problem);
+  check_class_indices(problem->outer, "outer", *problem);
   const bool unroll = problem->kind == BLV_UNROLL;
   problem->theta = leaf_of(table, BLV_METHOD, unroll ? BLV_THETA0 : BLV_THETA);
   problem->theta_result = slot_or_none(table.find(BLV_METHOD, BLV_THETA, BLV_RESULT));

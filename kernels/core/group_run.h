@@ -4,7 +4,7 @@
 // What tasks share is summed within a batch and then over batches; batches are cut by the number of tasks alone.
 //
 // A Method is a plain struct with
-//   static accumulator_planes(problem), tangent_planes(problem), most_rows(problem), progress(problem)
+//   static tangent_planes(problem), most_rows(problem), progress(problem)
 //   layout(arena, problem, net, pass)            its arrays for one group
 //   visit(visitor)                               its results, see outputs.h
 //   run(move, call, status, scratch, team)       false if cancelled

@@ -57,10 +57,5 @@ template <class T>
 BLV_INLINE Jet<T> softplus(Jet<T> a) {
   return {softplus(a.v), sigmoid(a.v) * a.d};
 }
-template <class T>
-BLV_INLINE Pack<T> value_of(Jet<T> a) {
-  return a.v;
-}
-
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

@@ -29,6 +29,9 @@ struct Map {
   long planes = 0;  // tangents; the maps run once per plane
   long k = 0;       // the plane at hand
   long rows = 0, columns = 0;
+  // TASKS: rows of each task from the block's first row on, if the tasks have not all as many. A row that a task lacks goes by with
+  // its neighbours' and is written as zero, whatever was computed there.
+  const Integers<T> *row_counts = nullptr;
 
   Map() = default;
   explicit Map(long tangent_planes) : planes(tangent_planes) {}
@@ -71,8 +74,10 @@ struct Map {
   }
 
   // ---- writing; a plane that is not wanted is null
-  BLV_INLINE void put(const Mat &m, long i, long j, S x) const { store<false>(m, i * m.ld + j, x, lanes_left(i, j)); }
-  BLV_INLINE void add(const Mat &m, long i, long j, S x) const { store<true>(m, i * m.ld + j, x, lanes_left(i, j)); }
+  BLV_INLINE void put(const Mat &m, long i, long j, S x) const {
+    store<false>(m, i * m.ld + j, i, x, lanes_left(i, j));
+  }
+  BLV_INLINE void add(const Mat &m, long i, long j, S x) const { store<true>(m, i * m.ld + j, i, x, lanes_left(i, j)); }
   BLV_INLINE void add_row_entry(const Mat &m, long i, S x) const {
     if constexpr (L == Lanes::COLUMNS) {
       if (m.v && k == 0) m.v[i] += value(x)[0];
@@ -80,14 +85,14 @@ struct Map {
         if (m.d) m.tangent(k)[i] += x.d[0];
       }
     } else {
-      store<true>(m, i, x, lanes_left(i, 0));
+      store<true>(m, i, i, x, lanes_left(i, 0));
     }
   }
   // *total += the value of row i, held by every lane of x (COLUMNS: counted once).
   BLV_INLINE void add_to_total(P *total, long i, S x) const {
     if (k != 0) return;
     if constexpr (L == Lanes::TASKS)
-      *total += value(x);
+      *total += present(i, value(x));
     else
       *total += select(first_lanes<T>(L == Lanes::COLUMNS ? 1 : rows - i), value(x), P{});
   }
@@ -127,6 +132,9 @@ struct Map {
   static BLV_INLINE S zero() { return constant(P{}); }
 
  private:
+  BLV_INLINE P present(long i, P x) const {
+    return row_counts ? select(broadcast_integer<T>(Integer<T>(i)) < *row_counts, x, P{}) : x;
+  }
   static BLV_INLINE P load(const Element *p) {
     if constexpr (L == Lanes::TASKS)
       return *p;
@@ -151,8 +159,9 @@ struct Map {
     return L == Lanes::TASKS ? lanes<T> : L == Lanes::COLUMNS ? columns - j : rows - i;
   }
   template <bool Add>
-  BLV_INLINE void store(Element *p, P x, long left) const {
+  BLV_INLINE void store(Element *p, long i, P x, long left) const {
     if constexpr (L == Lanes::TASKS) {
+      x = present(i, x);
       *p = Add ? *p + x : x;
     } else {
       if (left < lanes<T>) x = select(first_lanes<T>(left), x, P{});
@@ -160,10 +169,10 @@ struct Map {
     }
   }
   template <bool Add>
-  BLV_INLINE void store(const Mat &m, long at, S x, long left) const {
-    if (m.v && (!Add || k == 0)) store<Add>(m.v + at, value(x), left);
+  BLV_INLINE void store(const Mat &m, long at, long i, S x, long left) const {
+    if (m.v && (!Add || k == 0)) store<Add>(m.v + at, i, value(x), left);
     if constexpr (M != Mode::VALUE) {
-      if (m.d) store<Add>(m.tangent(k) + at, x.d, left);
+      if (m.d) store<Add>(m.tangent(k) + at, i, x.d, left);
     }
   }
   BLV_INLINE S inside(long j, S x) const {

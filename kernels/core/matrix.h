@@ -42,11 +42,12 @@ struct Matrix {
 // recomputed.
 enum class Mode { VALUE, JET, TAPED };
 
-// The length of the next tile when `left` are left: as even as tiles of at most `most` allow.
-BLV_INLINE long next_tile(long left, long most) {
-  const long tiles = (left + most - 1) / most;
-  return (left + tiles - 1) / tiles;
-}
+// n > 0 cut into the fewest pieces of at most `most`, as even as that allows; the longer ones first.
+struct EvenCut {
+  long count, shorter, n_longer;
+  BLV_INLINE EvenCut(long n, long most) : count((n + most - 1) / most), shorter(n / count), n_longer(n % count) {}
+  BLV_INLINE long length(long piece) const { return shorter + (piece < n_longer); }
+};
 
 template <bool Condition, class A, class B>
 struct Choose {

@@ -14,6 +14,7 @@ namespace BLV_ISA_NAMESPACE {
 template <class T, Lanes L>
 void make_network_view(const Network &network, long block_rows, NetworkView &view) {
   const auto padded = [](long n) { return L == Lanes::TASKS ? n : (n + lanes<T> - 1) / lanes<T> * lanes<T>; };
+  const long some_rows = block_rows > 0 ? block_rows : 1;
   view.n_layers = network.n_layers;
   view.activation = network.activation;
   view.bias = network.bias != 0;
@@ -28,9 +29,9 @@ void make_network_view(const Network &network, long block_rows, NetworkView &vie
     layer.bias = view.size + layer.outputs * layer.ld;
     view.size = layer.bias + (view.bias ? padded(layer.outputs) : 0);
     if (L == Lanes::TASKS) {
-      layer.outputs_tiling = choose_tiling(block_rows, layer.outputs);
+      layer.outputs_tiling = choose_tiling(some_rows, layer.outputs);
       layer.weight_tiling = choose_tiling(layer.outputs, layer.inputs);
-      layer.inputs_tiling = choose_tiling(block_rows, layer.inputs);
+      layer.inputs_tiling = choose_tiling(some_rows, layer.inputs);
     }
   }
 }

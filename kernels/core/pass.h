@@ -31,7 +31,12 @@ RowPartition partition_rows(const Network &network, long rows, long planes) {
   if (L == Lanes::TASKS) {
     partition.chunk = rows > 0 ? (rows + partition.block - 1) / partition.block * partition.block : partition.block;
   } else {
-    while (partition.chunks(rows) > 128) partition.chunk *= 2;
+    // At most 128 chunks, whose partial sums take at most 64 MiB.
+    const double sums = double(network.parameters) * double(planes > 0 ? planes : 1) * sizeof(T);
+    const auto too_many = [&](long chunks) {
+      return chunks > 128 || (chunks > 1 && double(chunks) * sums > (64 << 20));
+    };
+    while (too_many(partition.chunks(rows))) partition.chunk *= 2;
   }
   return partition;
 }
@@ -96,8 +101,25 @@ struct RowView {
   long n = 0, rows = 0;  // at hand; capacity, padded to whole packs
   Matrix<Element> x, y, weight;
   P inverse_n = {};
+  bool ragged = false;
+  P row_counts = {};                                        // of each task
   Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
 };
+
+// The rows of a side, all of them.
+template <class T, Lanes L, class Side_ = SideData<T, L>>
+RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side) {
+  RowView<typename Side_::Element, Pack<T>> view;
+  view.loss = side.spec->loss, view.index_targets = side.spec->index_targets != 0;
+  view.n = side.n, view.rows = side.rows;
+  view.x = side.x, view.y = side.y, view.weight = side.weight;
+  view.inverse_n = side.inverse_n;
+  view.ragged = side.ragged();
+  if (L == Lanes::TASKS)
+    for (long lane = 0; lane < Side_::width; lane++) view.row_counts[lane] = T(side.row_count[lane]);
+  view.x_gradient = side.x_gradient, view.y_gradient = side.y_gradient, view.weight_gradient = side.weight_gradient;
+  return view;
+}
 
 template <class T, Lanes L>
 struct Pass {
@@ -241,6 +263,8 @@ struct Pass {
       bind_tape(a, row, block);
       if constexpr (L == Lanes::TASKS) {
         Executor<M> executor(M == Mode::VALUE ? 0 : planes);
+        const Integers<T> left = __builtin_convertvector(a.view->row_counts, Integers<T>) - Integer<T>(row);
+        if (a.view->ragged) executor.row_counts = &left;
         network_gradient(executor, *net, b);
       } else {
         Executor<M> executor(M == Mode::VALUE ? 0 : planes, block.lines);

@@ -101,7 +101,8 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
     if (ld == 1) {  // one column: lanes run along the rows, the padding is zero
       P total = {};
       for (long i = 0; e && i < n; i += lanes<T>) total += load_unaligned(e + i);
-      g[0] = accumulate ? g[0] + sum(total) : sum(total);
+      const P sums = broadcast<T>(accumulate ? g[0] + sum(total) : sum(total));
+      store_unaligned(g, select(first_lanes<T>(1), sums, P{}));
       return;
     }
     for (long j = 0; j < out; j += lanes<T>) {

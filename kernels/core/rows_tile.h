@@ -163,27 +163,23 @@ BLV_INLINE BroadcastTile<T> find_broadcast_tile(long rows, long packs) {
 // c_j[i] (+)= sum_k a[i][k] b_j[k] for rows i in [0, rows) and all lines j.
 template <class T>
 __attribute__((noinline)) void dot_product(long rows, long lines, DotArguments<T> p) {
-  for (long j = 0, columns; j < lines; j += columns, p.line += columns) {
-    columns = next_tile(lines - j, dot_columns);
-    for (long i = 0, height; i < rows; i += height) {
-      height = next_tile(rows - i, dot_rows);
-      find_dot_tile<T>(height, columns)(p, i);
-    }
-  }
+  if (lines == 0) return;
+  const EvenCut across(lines, dot_columns), down(rows, dot_rows);
+  for (long q = 0; q < across.count; p.line += across.length(q++))
+    for (long r = 0, i = 0; r < down.count; i += down.length(r++))
+      find_dot_tile<T>(down.length(r), across.length(q))(p, i);
 }
 
 // c_m[j] (+)= sum_k a_m[k] b[k][j] for all lines m and all columns j.
 template <class T>
 __attribute__((noinline)) void broadcast_product(long lines, BroadcastArguments<T> p) {
+  if (lines == 0) return;
   const Line<T> *first = p.line;
-  const long packs = (p.columns + lanes<T> - 1) / lanes<T>;
-  for (long j = 0, width; j < packs; j += width) {
-    width = next_tile(packs - j, broadcast_packs);
+  const EvenCut across((p.columns + lanes<T> - 1) / lanes<T>, broadcast_packs), down(lines, broadcast_rows);
+  for (long q = 0, j = 0; q < across.count; j += across.length(q++)) {
     p.line = first;
-    for (long m = 0, height; m < lines; m += height, p.line += height) {
-      height = next_tile(lines - m, broadcast_rows);
-      find_broadcast_tile<T>(height, width)(p, j * lanes<T>);
-    }
+    for (long r = 0; r < down.count; p.line += down.length(r++))
+      find_broadcast_tile<T>(down.length(r), across.length(q))(p, j * lanes<T>);
   }
 }
 

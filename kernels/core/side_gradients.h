@@ -34,6 +34,21 @@ BLV_INLINE Pack<T> total_over_parameters(Pack<T> x) {
   return L == Lanes::TASKS ? x : broadcast<T>(sum(x));
 }
 
+template <class T>
+BLV_INLINE Pack<T> square_root(Pack<T> x) {
+  for (int l = 0; l < lanes<T>; l++)
+    x[l] = sizeof(T) == 4 ? T(__builtin_sqrtf(float(x[l]))) : T(__builtin_sqrt(double(x[l])));
+  return x;
+}
+
+// |x| over parameters, per task.
+template <class T, Lanes L>
+Pack<T> norm_over_parameters(const Pack<T> *x, long packs) {
+  Pack<T> total = {};
+  for (long i = 0; i < packs; i++) total += x[i] * x[i];
+  return square_root<T>(total_over_parameters<T, L>(total));
+}
+
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
 template <Mode M, class T, Lanes L>
 __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Matrix<Pack<T>> &theta,
@@ -62,9 +77,9 @@ __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Mat
 
 template <class T, Lanes L>
 struct SideGradients {
-  using Side_ = SideData<T, L>;
+  using Values = SideData<T, L>;
   using P = Pack<T>;
-  Side_ &side;
+  Values &side;
   long planes, parameter_packs;
 
   void clear() const {
@@ -77,7 +92,7 @@ struct SideGradients {
 
   // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
   void finish(FiniteCheck<T> &check) const {
-    if (L == Lanes::TASKS && side.spec->weight.gradient) clear_missing_rows();
+    if (L == Lanes::TASKS && side.ragged() && side.spec->x.gradient) clear_missing_rows();
     each_accumulator([&](P *x, long packs, int link, const P *leaf) {
       const long plane = packs / planes;
       for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, x + k * plane, plane);
@@ -87,30 +102,36 @@ struct SideGradients {
   }
 
   // Leaves of both losses: what the other side's loss gives, after both have been finished.
-  void add_leaves_of_both(const Side_ &other) const {
+  void add_leaves_of_both(const Values &other, FiniteCheck<T> &check) const {
     const Side &spec = *side.spec;
-    if (spec.x.both) add(side.x_gradient, other.x_gradient);
-    if (spec.y.both) add(side.y_gradient, other.y_gradient);
-    if (spec.weight.both) add(side.weight_gradient, other.weight_gradient);
+    if (spec.x.both) add(side.x_gradient, other.x_gradient, check);
+    if (spec.y.both) add(side.y_gradient, other.y_gradient, check);
+    if (spec.weight.both) add(side.weight_gradient, other.weight_gradient, check);
     if (spec.penalty.both && side.penalty_result)
-      for (long i = 0; i < side.penalty_stride * planes; i++) side.penalty_result[i] += other.penalty_result[i];
+      add_packs(reinterpret_cast<P *>(side.penalty_result), reinterpret_cast<const P *>(other.penalty_result),
+                packs_of(side.penalty_stride) * planes, check);
   }
 
  private:
   template <class Mat>
-  void add(const Mat &to, const Mat &from) const {
-    for (long i = 0; to && i < to.plane * planes; i++) to.v[i] += from.v[i];
+  void add(const Mat &to, const Mat &from, FiniteCheck<T> &check) const {
+    if (to)
+      add_packs(reinterpret_cast<P *>(to.v), reinterpret_cast<const P *>(from.v), packs_of(to.plane) * planes, check);
+  }
+  static void add_packs(P *to, const P *from, long packs, FiniteCheck<T> &check) {
+    for (long i = 0; i < packs; i++) check.see(to[i] += from[i]);
   }
   static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
 
-  // Rows that a task does not have went through the loss beside those of its neighbours, with weight zero; what their
-  // weight would be worth is nobody's gradient.
+  // The gradient of x is a product and not written by a map: a row that a task lacks holds 0 times its parameters, NaN if
+  // one of them is infinite.
   void clear_missing_rows() const {
-    T *scalars = reinterpret_cast<T *>(side.weight_gradient.v);
+    T *scalars = reinterpret_cast<T *>(side.x_gradient.v);
+    const long ld = side.x_gradient.ld;
     for (long k = 0; k < planes; k++)
-      for (long lane = 0; lane < Side_::width; lane++)
-        for (long i = side.row_count[lane]; i < side.rows; i++)
-          scalars[(k * side.weight_gradient.plane + i) * Side_::width + lane] = T(0);
+      for (long lane = 0; lane < Values::width; lane++)
+        for (long i = side.row_count[lane] * ld; i < side.rows * ld; i++)
+          scalars[(k * side.x_gradient.plane + i) * Values::width + lane] = T(0);
   }
 
   template <class F>
@@ -127,7 +148,7 @@ struct SideGradients {
 
   void finish_penalty(FiniteCheck<T> &check) const {
     for (long k = 0; k < planes; k++) {
-      auto *from = reinterpret_cast<typename Side_::Element *>(side.penalty_gradient + k * parameter_packs);
+      auto *from = reinterpret_cast<typename Values::Element *>(side.penalty_gradient + k * parameter_packs);
       auto *to = side.penalty_result + k * side.penalty_stride;
       reduce_penalty(from, to);
       const long packs = packs_of(side.penalty_stride);

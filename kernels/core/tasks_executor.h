@@ -77,16 +77,21 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
     const Mat &left = tiling.swapped ? B : A, &right = tiling.swapped ? A : B;
     const long rows = tiling.swapped ? n : m, columns = tiling.swapped ? m : n,
                most = tasks_tile_rows(int(tiling.columns));
-    for (long i = 0, height; i < rows; i += height) {
-      height = next_tile(rows - i, most);
-      for (long j = 0, width; j < columns; j += width) {
-        width = next_tile(columns - j, tiling.columns);
-        tile(find_tasks_tile<T>(height, width), s, i, j, left, right, C, on_tape, accumulate);
-        if (tiling.swapped)
-          epilogue(j, j + width, i, i + height);
-        else
-          epilogue(i, i + height, j, j + width);
-      }
+    // The longer operand goes by once, each stretch of it while it is in L1 with all of the other.
+    const auto one = [&](long i, long height, long j, long width) __attribute__((always_inline)) {
+      tile(find_tasks_tile<T>(height, width), s, i, j, left, right, C, on_tape, accumulate);
+      if (tiling.swapped)
+        epilogue(j, j + width, i, i + height);
+      else
+        epilogue(i, i + height, j, j + width);
+    };
+    const EvenCut down(rows, most), across(columns, tiling.columns);
+    if (rows < columns) {
+      for (long q = 0, j = 0; q < across.count; j += across.length(q++))
+        for (long r = 0, i = 0; r < down.count; i += down.length(r++)) one(i, down.length(r), j, across.length(q));
+    } else {
+      for (long r = 0, i = 0; r < down.count; i += down.length(r++))
+        for (long q = 0, j = 0; q < across.count; j += across.length(q++)) one(i, down.length(r), j, across.length(q));
     }
   }
 

@@ -103,15 +103,12 @@ inline long tile_cost(long height, long width) {
 }
 
 inline long tiling_cost(long m, long n, long columns) {
-  long cost = 0;
-  for (long i = 0, height; i < m; i += height) {
-    height = next_tile(m - i, tasks_tile_rows(int(columns)));
-    for (long j = 0, width; j < n; j += width) {
-      width = next_tile(n - j, columns);
-      cost += tile_cost(height, width);
-    }
-  }
-  return cost;
+  const EvenCut down(m, tasks_tile_rows(int(columns))), across(n, columns);
+  const auto row_of_tiles = [&](long height) {
+    return across.n_longer * tile_cost(height, across.shorter + 1) +
+           (across.count - across.n_longer) * tile_cost(height, across.shorter);
+  };
+  return down.n_longer * row_of_tiles(down.shorter + 1) + (down.count - down.n_longer) * row_of_tiles(down.shorter);
 }
 
 inline Tiling choose_tiling(long m, long n) {

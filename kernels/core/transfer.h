@@ -42,12 +42,12 @@ struct Transfer {
   void *const *data;
   long first, count;  // the group's tasks
 
-  BLV_INLINE const T *source(const Slot &slot, long lane, long step) const {
-    return static_cast<const T *>(data[slot.index]) + (first + lane) * slot.task_stride + step * slot.step_stride;
-  }
   BLV_INLINE T *target(const Slot &slot, long lane, long step) const {
-    return static_cast<T *>(data[slot.index]) + (first + lane) * slot.task_stride + step * slot.step_stride;
+    const long offset = (first + lane) * slot.task_stride + step * slot.step_stride;
+    // As integers, since an array without elements may be NULL.
+    return reinterpret_cast<T *>(reinterpret_cast<uintptr_t>(data[slot.index]) + uintptr_t(offset) * sizeof(T));
   }
+  BLV_INLINE const T *source(const Slot &slot, long lane, long step) const { return target(slot, lane, step); }
   BLV_INLINE int64_t integer(const Slot &slot, long lane, long step, long at) const {
     const long offset = (first + lane) * slot.task_stride + step * slot.step_stride + at;
     return slot.dtype == BLV_I32 ? static_cast<const int32_t *>(data[slot.index])[offset]
@@ -62,7 +62,7 @@ struct Transfer {
       for (long i = 0; i < n; i++) scalars[i] = from[i * stride];
     } else if (slot.task_stride == 0) {
       const T *from = source(slot, 0, step) + offset;
-      for (long i = 0; i < n; i++) to[i] = Element{} + from[i * stride];
+      for (long i = 0; i < n; i++) to[i] = element(from[i * stride]);
       clear_idle_lanes(n, to);
     } else {
       long i = stride == 1 ? load_transposed(slot, step, offset, n, to) : 0;
@@ -70,6 +70,13 @@ struct Transfer {
         for (long lane = 0; lane < width; lane++)
           scalars[i * width + lane] = lane < count ? source(slot, lane, step)[offset + i * stride] : T(0);
     }
+  }
+
+  static BLV_INLINE Element element(T x) {
+    if constexpr (L == Lanes::TASKS)
+      return broadcast<T>(x);
+    else
+      return x;
   }
 
   // One lane's copy of n contiguous scalars.
@@ -103,28 +110,40 @@ struct Transfer {
 
 // leaf = link(array), elementwise on packs; and dleaf / darray as a function of the leaf.
 template <class T>
-__attribute__((noinline)) inline void apply_link(int link, Pack<T> *x, long packs) {
-  for (long i = 0; i < packs; i++) {
-    if (link == BLV_EXP)
-      x[i] = exp(x[i]);
-    else if (link == BLV_SOFTPLUS_LINK)
-      x[i] = softplus(x[i]);
-    else
-      x[i] = sigmoid(x[i]);
+BLV_INLINE Pack<T> link_value(int link, Pack<T> x) {
+  switch (link) {
+    case BLV_NO_LINK:
+      return x;
+    case BLV_EXP:
+      return exp(x);
+    case BLV_SOFTPLUS_LINK:
+      return softplus(x);
+    case BLV_SIGMOID_LINK:
+      return sigmoid(x);
   }
+  __builtin_unreachable();
 }
 template <class T>
-__attribute__((noinline)) inline void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient,
-                                                             long packs) {
-  for (long i = 0; i < packs; i++) {
-    const Pack<T> x = leaf[i];
-    if (link == BLV_EXP)
-      gradient[i] *= x;
-    else if (link == BLV_SOFTPLUS_LINK)
-      gradient[i] *= -expm1(-x);
-    else
-      gradient[i] *= x * (Pack<T>{} + 1 - x);
+BLV_INLINE Pack<T> link_slope(int link, Pack<T> leaf) {
+  switch (link) {
+    case BLV_NO_LINK:
+      return broadcast<T>(1);
+    case BLV_EXP:
+      return leaf;
+    case BLV_SOFTPLUS_LINK:
+      return -expm1(-leaf);
+    case BLV_SIGMOID_LINK:
+      return leaf * (broadcast<T>(1) - leaf);
   }
+  __builtin_unreachable();
+}
+template <class T>
+__attribute__((noinline)) void apply_link(int link, Pack<T> *x, long packs) {
+  for (long i = 0; i < packs; i++) x[i] = link_value<T>(link, x[i]);
+}
+template <class T>
+__attribute__((noinline)) void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient, long packs) {
+  for (long i = 0; i < packs; i++) gradient[i] *= link_slope<T>(link, leaf[i]);
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -9,33 +9,6 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// The rows of a side, all of them.
-template <class T, Lanes L, class Side_ = SideData<T, L>>
-RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side) {
-  RowView<typename Side_::Element, Pack<T>> view;
-  view.loss = side.spec->loss, view.index_targets = side.spec->index_targets != 0;
-  view.n = side.n, view.rows = side.rows;
-  view.x = side.x, view.y = side.y, view.weight = side.weight;
-  view.inverse_n = side.inverse_n;
-  view.x_gradient = side.x_gradient, view.y_gradient = side.y_gradient, view.weight_gradient = side.weight_gradient;
-  return view;
-}
-
-template <class T>
-BLV_INLINE Pack<T> square_root(Pack<T> x) {
-  for (int l = 0; l < lanes<T>; l++)
-    x[l] = sizeof(T) == 4 ? T(__builtin_sqrtf(float(x[l]))) : T(__builtin_sqrt(double(x[l])));
-  return x;
-}
-
-// |x| over parameters, per task.
-template <class T, Lanes L>
-Pack<T> norm_over_parameters(const Pack<T> *x, long packs) {
-  Pack<T> total = {};
-  for (long i = 0; i < packs; i++) total += x[i] * x[i];
-  return square_root<T>(total_over_parameters<T, L>(total));
-}
-
 template <class T, Lanes L>
 struct Evaluate {
   using Element = typename Transfer<T, L>::Element;
@@ -50,14 +23,13 @@ struct Evaluate {
   P *theta = nullptr, *vectors = nullptr, *gradient = nullptr;
   P loss = {}, norm = {};
 
-  static long accumulator_planes(const Problem &p) { return p.kind == BLV_HVP ? p.vectors : 1; }
   static long tangent_planes(const Problem &p) { return p.kind == BLV_HVP ? p.vectors : 0; }
   static long most_rows(const Problem &p) { return p.inner.rows; }
   static int64_t progress(const Problem &) { return 1; }
 
   void layout(Arena &arena, const Problem &p, const NetworkView &network) {
     problem = &p, net = &network;
-    planes = accumulator_planes(p), packs = parameter_packs<T, L>(network);
+    planes = p.kind == BLV_HVP ? p.vectors : 1, packs = parameter_packs<T, L>(network);
     theta = arena.take<P>(packs);
     vectors = p.kind == BLV_HVP ? arena.take<P>(packs * planes) : nullptr;
     gradient = p.theta.gradient ? arena.take<P>(packs * planes) : nullptr;

@@ -2,6 +2,7 @@
 //
 // Activations h = a(z) of hidden layers and their slopes a'(z), written as functions of h so that a stored h is enough
 // for the reverse sweep. S is a pack or a jet: the slope's own derivative comes from jet arithmetic. A NaN stays a NaN.
+// (An activation whose slope is no function of h, such as GELU, would need z on the tape.)
 #pragma once
 #include "kernels/core/jet.h"
 
@@ -52,9 +53,10 @@ BLV_INLINE void with_activation(int activation, F f) {
       return f(Relu<T>());
     case BLV_SIGMOID:
       return f(Sigmoid<T>());
-    default:
+    case BLV_SOFTPLUS:
       return f(Softplus<T>());
   }
+  __builtin_unreachable();
 }
 
 }  // namespace BLV_ISA_NAMESPACE

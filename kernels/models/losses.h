@@ -123,7 +123,7 @@ __attribute__((noinline)) void loss_rows(X x, const LossArguments<Mat, P> &a) {
     case BLV_LOGISTIC:
       return x.for_rows(
           a.n, a.outputs, [&](long i) __attribute__((always_inline)) { logistic_row(x, a, i); });
-    default:
+    case BLV_CROSS_ENTROPY:
       return x.for_rows(
           a.n, a.outputs, [&](long i) __attribute__((always_inline)) { cross_entropy_row(x, a, i); });
   }

@@ -99,10 +99,14 @@ void network_loss(X &x, const NetworkView &net, Block &b) {
   b.loss.e = b.state[net.n_layers - 1].e;
   b.loss.bias = net.bias ? b.theta.at(last.bias, 1) : Mat();
   b.loss.outputs = last.outputs;
+  const auto run = [&](auto map) {
+    map.row_counts = x.row_counts;
+    loss_rows(map, b.loss);
+  };
   if (last.outputs == 1)
-    loss_rows(Map<T, X::mode, X::lanes_of_one_column>(x.planes), b.loss);
+    run(Map<T, X::mode, X::lanes_of_one_column>(x.planes));
   else
-    loss_rows(Map<T, X::mode, X::lanes_are>(x.planes), b.loss);
+    run(Map<T, X::mode, X::lanes_are>(x.planes));
 }
 
 template <class X, class Block>

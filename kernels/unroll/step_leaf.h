@@ -39,7 +39,7 @@ struct StepLeaf {
       } else {
         Element one;
         move.load(spec->value, t, 0, 1, 1, &one);
-        *to = P{} + one;
+        *to = to_pack(one);
       }
     }
     if (spec->value.link) apply_link<T>(spec->value.link, leaf, steps * packs);
@@ -81,9 +81,14 @@ struct StepLeaf {
   }
 
  private:
+  static BLV_INLINE P to_pack(Element x) {
+    if constexpr (L == Lanes::TASKS)
+      return x;
+    else
+      return broadcast<T>(x);
+  }
   static BLV_INLINE P through(int link, P leaf_value, P gradient_of_leaf) {
-    if (link) multiply_by_link_slope<T>(link, &leaf_value, &gradient_of_leaf, 1);
-    return gradient_of_leaf;
+    return link ? gradient_of_leaf * link_slope<T>(link, leaf_value) : gradient_of_leaf;
   }
 };
 

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What must leave no trace in a result: what the workspace held before, and rows that a neighbour has and the task lacks.
+#include <bilevel/bilevel.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+struct Call {
+  blv_objective inner = {}, outer = {};
+  std::vector<int64_t> widths;
+  std::vector<blv_slot> slots;
+  std::vector<void *> data;
+  std::vector<blv_task_info> info;
+
+  void slot(int side, int leaf, int use, std::vector<float> &array, int64_t task_stride, int extent = 0) {
+    slots.push_back({side, leaf, use, BLV_F32, 0, extent, task_stride, 0, 0});
+    data.push_back(array.data());
+  }
+  blv_objective objective(int loss, int64_t rows) const {
+    return {sizeof(blv_objective), BLV_NETWORK, loss, BLV_RELU, 0, rows, int64_t(widths.size()), widths.data()};
+  }
+  // Runs on a workspace full of `fill`.
+  void run(const blv_method *method, int64_t tasks, int executor, int fill) {
+    blv_context context = nullptr;
+    ASSERT_EQ(blv_context_create(nullptr, &context), BLV_OK);
+    blv_spec spec = {};
+    spec.size = sizeof spec, spec.dtype = BLV_F32, spec.tasks = tasks, spec.executor = executor;
+    spec.inner = &inner, spec.outer = outer.size ? &outer : nullptr, spec.method = method;
+    spec.n_slots = int64_t(slots.size()), spec.slots = slots.data();
+    blv_plan plan = nullptr;
+    ASSERT_EQ(blv_plan_create(context, &spec, &plan), BLV_OK) << blv_context_error(context);
+    blv_sizes sizes = {};
+    sizes.size = sizeof sizes;
+    ASSERT_EQ(blv_plan_sizes(plan, &sizes), BLV_OK);
+    std::vector<char> memory(size_t(sizes.workspace_bytes + sizes.workspace_align), char(fill));
+    const auto begin = reinterpret_cast<uintptr_t>(memory.data()), align = uintptr_t(sizes.workspace_align);
+    void *workspace = memory.data() + (begin + align - 1) / align * align - begin;
+    info.assign(size_t(tasks), {});
+    EXPECT_EQ(blv_execute(context, plan, tasks, data.data(), workspace, sizes.workspace_bytes, nullptr, info.data()),
+              BLV_OK)
+        << blv_context_error(context);
+    blv_plan_destroy(plan);
+    blv_context_destroy(context);
+  }
+};
+
+class Executors : public testing::TestWithParam<int> {};
+
+// One output and a bias: the smallest vector with padding, in a network and in a linear model; rate gradients see all of it.
+TEST_P(Executors, WorkspaceLeavesNoTrace) {
+  for (const std::vector<int64_t> &widths : {std::vector<int64_t>{2, 1}, std::vector<int64_t>{2, 3, 1}}) {
+    std::vector<float> results[3];
+    const int fills[3] = {0x00, 0x41, 0xff};
+    for (int f = 0; f < 3; ++f) {
+      Call call;
+      call.widths = widths;
+      call.inner = call.objective(BLV_SQUARED, 5), call.outer = call.objective(BLV_SQUARED, 5);
+      const int64_t parameters = blv_parameter_count(int64_t(widths.size()), widths.data(), 0);
+      std::vector<float> x = {1, -2, 3, 0.5f, -1, 2, 0.25f, 1, -3, 2}, y = {1, -1, 0.5f, 2, -2}, rate = {0.05f};
+      std::vector<float> theta(size_t(parameters), 0.3f), loss(1), rate_gradient(1), theta_gradient(theta.size());
+      call.slot(BLV_METHOD, BLV_THETA0, BLV_VALUE, theta, 0);
+      call.slot(BLV_METHOD, BLV_THETA0, BLV_GRADIENT, theta_gradient, 0);
+      call.slot(BLV_BOTH, BLV_X, BLV_VALUE, x, 0);
+      call.slot(BLV_BOTH, BLV_Y, BLV_VALUE, y, 0);
+      call.slot(BLV_METHOD, BLV_RATE, BLV_VALUE, rate, 0, BLV_SCALAR);
+      call.slot(BLV_METHOD, BLV_RATE, BLV_GRADIENT, rate_gradient, 0, BLV_SCALAR);
+      call.slot(BLV_METHOD, BLV_LOSS, BLV_RESULT, loss, 1);
+      blv_unroll unroll = {{sizeof unroll, BLV_UNROLL, 0}, BLV_SGD, BLV_STORE_AUTO, 3, 0};
+      call.run(&unroll.head, 1, GetParam(), fills[f]);
+      ASSERT_EQ(call.info[0].status, BLV_TASK_OK) << "workspace filled with " << fills[f];
+      results[f] = theta_gradient;
+      results[f].push_back(rate_gradient[0]);
+      results[f].push_back(loss[0]);
+      results[f].push_back(float(call.info[0].gradient_norm));
+    }
+    for (int f : {1, 2})
+      EXPECT_EQ(std::memcmp(results[0].data(), results[f].data(), results[0].size() * sizeof(float)), 0)
+          << "workspace filled with " << fills[f];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Executors, testing::Values(BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES));
+
+// A task with few rows beside one with more. Every row has x = -1, where w x + b cancels; at x = 0, which stands for a row that
+// a task lacks, the output overflows.
+TEST(Neighbours, MissingRowsAreNotComputedWith) {
+  for (const std::vector<int64_t> &widths : {std::vector<int64_t>{1, 1}, std::vector<int64_t>{1, 2, 1}}) {
+    for (const int32_t few : {0, 1}) {
+      Call call;
+      call.widths = widths;
+      call.inner = call.objective(BLV_SQUARED, 2);
+      const int64_t parameters = blv_parameter_count(int64_t(widths.size()), widths.data(), 0);
+      std::vector<float> theta(size_t(parameters), 1e25f), x(4, -1.0f), y(4, 0.0f), loss(2);
+      if (widths.size() == 3) theta.back() = 0;
+      std::vector<float> gradient(size_t(2 * parameters)), x_gradient(4), weights(4, 1.0f), weight_gradient(4);
+      std::vector<int32_t> rows = {few, 2};
+      call.slot(BLV_METHOD, BLV_THETA, BLV_VALUE, theta, 0);
+      call.slot(BLV_METHOD, BLV_THETA, BLV_GRADIENT, gradient, parameters);
+      call.slot(BLV_INNER, BLV_X, BLV_VALUE, x, 2);
+      call.slot(BLV_INNER, BLV_X, BLV_GRADIENT, x_gradient, 2);
+      call.slot(BLV_INNER, BLV_Y, BLV_VALUE, y, 2);
+      call.slot(BLV_INNER, BLV_WEIGHT, BLV_VALUE, weights, 2);
+      call.slot(BLV_INNER, BLV_WEIGHT, BLV_GRADIENT, weight_gradient, 2);
+      call.slot(BLV_METHOD, BLV_LOSS, BLV_RESULT, loss, 1);
+      call.slots.push_back({BLV_INNER, BLV_ROWS, BLV_VALUE, BLV_I32, 0, 0, 1, 0, 0});
+      call.data.push_back(rows.data());
+      blv_method evaluate = {sizeof evaluate, BLV_EVALUATE, 0};
+      call.run(&evaluate, 2, BLV_TASKS_IN_LANES, 0xff);
+      for (const blv_task_info &info : call.info) EXPECT_EQ(info.status, BLV_TASK_OK) << few << " rows";
+      for (const std::vector<float> *result : {&loss, &gradient, &x_gradient, &weight_gradient})
+        for (const float value : *result) EXPECT_EQ(value, 0.0f) << few << " rows";
+    }
+  }
+}
+
+}  // namespace
