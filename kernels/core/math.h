@@ -201,9 +201,11 @@ BLV_INLINE P tanh(P x) {
 template <class P>
 BLV_INLINE P log_parts(P u, P k0, P quotient) {
   using M = MathOf<Lane<P>>;
-  const Integers<Lane<P>> biased = (bits_of(u) + M::below_half_root) >> M::mantissa_bits;  // k + bias, positive
+  using N = Naturals<Lane<P>>;
+  const N bits = (N)bits_of(u), up_to_one = (N)broadcast_integer<Lane<P>>(M::below_half_root);
+  const Integers<Lane<P>> biased = (Integers<Lane<P>>)((bits + up_to_one) >> M::mantissa_bits);  // k + bias, positive
   const P k = (from_bits<Lane<P>>(biased | M::whole_bits) - (M::whole + M::bias)) + k0;
-  const P f = from_bits<Lane<P>>(bits_of(u) - ((biased - M::bias) << M::mantissa_bits)) - 1;
+  const P f = from_bits<Lane<P>>((Integers<Lane<P>>)(bits - ((N)(biased - M::bias) << M::mantissa_bits))) - 1;
   const P s = f / (2 + f), z = s * s, half_square = Lane<P>(0.5) * f * f;
   const P small = s * (half_square + z * polynomial(z, M::logarithm)) + (k * M::ln2_low + quotient);
   return k * M::ln2_high - ((half_square - small) - f);

@@ -42,6 +42,7 @@ struct PackOf<float> {
   typedef float type __attribute__((vector_size(BLV_PACK_BYTES)));
   typedef float unaligned __attribute__((vector_size(BLV_PACK_BYTES), aligned(4), may_alias));
   typedef int32_t integers __attribute__((vector_size(BLV_PACK_BYTES)));
+  typedef uint32_t naturals __attribute__((vector_size(BLV_PACK_BYTES)));
   typedef int32_t integer;
 };
 template <>
@@ -49,6 +50,7 @@ struct PackOf<double> {
   typedef double type __attribute__((vector_size(BLV_PACK_BYTES)));
   typedef double unaligned __attribute__((vector_size(BLV_PACK_BYTES), aligned(8), may_alias));
   typedef int64_t integers __attribute__((vector_size(BLV_PACK_BYTES)));
+  typedef uint64_t naturals __attribute__((vector_size(BLV_PACK_BYTES)));
   typedef int64_t integer;
 };
 
@@ -58,6 +60,8 @@ template <class T>
 using Integers = typename PackOf<T>::integers;  // signed integers of the lane width of T
 template <class T>
 using Integer = typename PackOf<T>::integer;
+template <class T>
+using Naturals = typename PackOf<T>::naturals;  // unsigned: sums of the bits of a NaN may wrap
 template <class T>
 using Mask = Integers<T>;
 
