@@ -196,10 +196,11 @@ enum {
   BLV_PENALTY = 6, /* extent SCALAR: one p for all weights (not biases). PER_FEATURE: [d], p_j for column j of the first
                       layer's weight only. PER_PARAMETER: [P], biases included */
   BLV_ROWS = 7,    /* one i32 or i64 per task: its number of rows, 0 to objective.rows; rows beyond are never read */
-  BLV_BATCH = 8, /* [batch_rows] i32 or i64 row indices, step_stride between steps (0: the same batch at every step) */
-  BLV_RATE = 9,  /* extent SCALAR or PER_PARAMETER, step_stride between steps (0: the same at every step) */
+  BLV_BATCH = 8,   /* [batch_rows] i32 or i64 row indices, step_stride between steps. An index may be repeated: its
+                    gradients add up */
+  BLV_RATE = 9,    /* extent SCALAR or PER_PARAMETER, step_stride between steps */
   BLV_MOMENTUM = 10, /* as BLV_RATE; required by BLV_HEAVY_BALL */
-  BLV_VECTOR = 11,   /* hvp: [K][P], the right-hand sides, step_stride between vectors (0: dense) */
+  BLV_VECTOR = 11,   /* hvp: [K][P], the right-hand sides, step_stride between vectors */
   BLV_LOSS = 12      /* RESULT, one per task: evaluate, hvp: L; unroll: L_out(theta_T) */
 };
 enum {
@@ -214,10 +215,15 @@ enum { BLV_NATURAL = 0, BLV_SCALAR = 1, BLV_PER_FEATURE = 2, BLV_PER_PARAMETER =
 
 /* Strides count elements; one that a leaf does not use is 0. Rows of X and dense Y are contiguous inside. Arrays need
  * only the alignment of their element type; an array of no elements may be NULL. VALUE arrays may alias one another; an
- * array that is written overlaps nothing else: checked at execute.
+ * array that is written overlaps nothing else, from its first to its last element (see blv_plan_extent): checked at
+ * execute, so arrays interleaved with a written one are refused. Gradients of rows that a task lacks are 0.
  *
- * HVP plans: a GRADIENT slot holds K arrays, step_stride between them (0: dense, that is the natural array's extent for
- * one task). Gradients with step_stride 0 of RATE and MOMENTUM in an unroll are summed over the steps. */
+ * What step_stride 0 means:
+ *   BATCH, VALUE of RATE and MOMENTUM     the same at every step
+ *   GRADIENT of RATE and MOMENTUM         the sum over the steps
+ *   VECTOR, GRADIENT slots of an HVP plan dense: K arrays, each as long as the natural array of one task
+ *
+ * This struct, blv_method and blv_task_info stay as they are: what comes later comes in new ones. */
 typedef struct blv_slot {
   int32_t side, leaf, use, dtype;
   int32_t link;   /* VALUE slots of floating-point leaves X, Y (dense), WEIGHT, PENALTY, RATE, MOMENTUM; 0 elsewhere */
@@ -238,7 +244,7 @@ enum {
   BLV_TASK_PER_CORE = 2,  /* SIMD lanes within a task, tasks over the threads */
   BLV_ROWS_OVER_CORES = 3 /* SIMD lanes within a task, one task after another, its rows over the threads */
 };
-/* Flags of a spec. BLV_SKIP_FAILED: failed tasks are left out of gradients summed over tasks (default: they poison them). */
+/* Flags. BLV_SKIP_FAILED leaves failed tasks out of gradients summed over tasks; by default they poison them. */
 enum { BLV_SKIP_FAILED = 1 };
 
 /* The results of an execute depend on the spec, the data, the ISA level and the executor; never on the number of
@@ -247,7 +253,7 @@ enum { BLV_SKIP_FAILED = 1 };
 typedef struct blv_spec {
   int64_t size;               /* sizeof(blv_spec) */
   int32_t dtype;              /* BLV_F32, BLV_F64: of all arithmetic and of every floating-point slot */
-  int32_t max_threads;        /* most threads that an execute uses; scratch depends on it. 0: those of the context */
+  int32_t max_threads;        /* most threads that an execute uses; scratch depends on it. 0: as this context */
   int64_t tasks;              /* most tasks of an execute, >= 0 */
   const blv_objective *inner; /* evaluate and hvp use this one */
   const blv_objective *outer; /* unroll with LOSS or GRADIENT slots, else NULL; widths, activation, flags as inner's */
@@ -274,7 +280,7 @@ typedef struct blv_sizes {
 BLV_API blv_status blv_plan_create(blv_context context, const blv_spec *spec, blv_plan *out);
 /* Frees the plan; no execute of it may be running. NULL is allowed. */
 BLV_API void blv_plan_destroy(blv_plan plan);
-/* Fills *out up to out->size. */
+/* Fills *out up to out->size. What this call and the two below refuse is in blv_context_error(NULL). */
 BLV_API blv_status blv_plan_sizes(blv_plan plan, blv_sizes *out);
 /* Number of elements that the array of slot `slot` spans for spec.tasks tasks: a binding checks its array with it. */
 BLV_API blv_status blv_plan_extent(blv_plan plan, int64_t slot, int64_t *elements);
@@ -306,9 +312,10 @@ typedef struct blv_task_info {
 /* Runs `tasks` tasks (0 to spec.tasks). data[i] belongs to slot i; on the CPU all are host pointers. workspace: at
  * least blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is irrelevant before and
  * after. state: NULL in this version. info: NULL or `tasks` entries, written. Allocates nothing. On the CPU done on
- * return. With 0 tasks, gradients that are summed over tasks become 0. Errors: BLV_INVALID (NULL pointers, overlap,
- * alignment, tasks), BLV_TOO_SMALL (workspace), BLV_UNSUPPORTED (the plan was made for another ISA or device than the
- * context has), BLV_CANCELLED. */
+ * return. With 0 tasks, gradients that are summed over tasks become 0. Cancellation is polled between inner steps and
+ * between groups of tasks. Errors: BLV_INVALID (NULL pointers, overlap, alignment, tasks), BLV_TOO_SMALL (workspace),
+ * BLV_UNSUPPORTED (the plan was made for another device, or for an ISA level above that of the context),
+ * BLV_CANCELLED. */
 BLV_API blv_status blv_execute(blv_context context, blv_plan plan, int64_t tasks, void *const *data, void *workspace,
                                int64_t workspace_bytes, void *state, blv_task_info *info);
 
