@@ -4,6 +4,8 @@
 // for the reverse sweep. S is a pack or a jet: the slope's own derivative comes from jet arithmetic. A NaN stays a NaN.
 // (An activation whose slope is no function of h, such as GELU, would need z on the tape.)
 #pragma once
+#include <bilevel/bilevel.h>
+
 #include "kernels/core/jet.h"
 
 namespace bilevel {

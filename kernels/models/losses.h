@@ -4,6 +4,8 @@
 // the row's factor r = w / n; and, where they are wanted, the loss itself and its derivatives with respect to y and w.
 // Every row runs through the same code as a pack or as a jet, so tangents need nothing further.
 #pragma once
+#include <bilevel/bilevel.h>
+
 #include "kernels/core/map.h"
 
 namespace bilevel {
