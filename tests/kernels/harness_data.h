@@ -83,6 +83,9 @@ inline double Problem::draw(const Array &a, int64_t task, std::mt19937_64 &rando
   };
   const int side = a.leaf.side;
   const bool linked = a.leaf.link != BLV_NO_LINK;
+  // Wide layers have small weights and small steps.
+  const double wide = static_cast<double>(*std::max_element(c.widths.begin(), c.widths.end()));
+  const double step = std::fmin(1, 8 / wide), weight = std::fmin(1, 3 / std::sqrt(wide));
   switch (a.leaf.leaf) {
     case BLV_X:
       return uniform(-1, 1);
@@ -96,7 +99,7 @@ inline double Problem::draw(const Array &a, int64_t task, std::mt19937_64 &rando
     case BLV_PENALTY:
       return linked ? uniform(-3, -1) : uniform(0, 0.3);
     case BLV_RATE:
-      return linked ? uniform(-3, -1) : uniform(0.05, 0.3);
+      return linked ? uniform(-3, -1) + std::log(step) : step * uniform(0.05, 0.3);
     case BLV_MOMENTUM:
       return linked ? uniform(-2, -0.3) : uniform(0.2, 0.9);
     case BLV_ROWS:
@@ -109,7 +112,7 @@ inline double Problem::draw(const Array &a, int64_t task, std::mt19937_64 &rando
     case BLV_VECTOR:
       return uniform(-1, 1);
     default:
-      return uniform(-0.7, 0.7);
+      return weight * uniform(-0.7, 0.7);
   }
 }
 
