@@ -170,11 +170,21 @@ Span span_of(const Subject &subject) {
   return span;
 }
 
+// A stride that makes rows or vectors overlap is nobody's intention: 0 is the dense one.
+void check_not_denser(const Subject &subject, const char *name, int64_t stride, int64_t dense) {
+  if (stride == 0 || stride >= dense) return;
+  refuse_value(subject.member(name).c_str(), stride,
+               format("0 (dense) or >= %lld", static_cast<long long>(dense)).c_str());
+}
+
 void check_strides(const Subject &subject) {
   const blv_slot &slot = subject.slot;
   check_stride(subject, "task_stride", slot.task_stride, true);
   check_stride(subject, "step_stride", slot.step_stride, steps_of(subject) != Steps::none);
   check_stride(subject, "row_stride", slot.row_stride, has_rows(subject));
+  if (has_rows(subject)) check_not_denser(subject, "row_stride", slot.row_stride, columns_of(subject));
+  if (slot.leaf == BLV_VECTOR && subject.problem.vectors > 1)
+    check_not_denser(subject, "step_stride", slot.step_stride, columns_of(subject));
   if (slot.use == BLV_RESULT && slot.task_stride == 0 && subject.problem.tasks > 1)
     refuse_value(subject.member("task_stride").c_str(), 0, ">= 1, since a result of several tasks can't be shared");
 }

@@ -77,7 +77,7 @@ void train_final_models(const Problem &p, const Options &o, bl::Context &context
   }
   run.models = {FinalModel{"noisy", p.train.count(), count(p.wrong)},
                 FinalModel{"validation rows only", p.validation.count(), 0},
-                FinalModel{"cleaned", run.kept + p.validation.count(), run.kept - run.kept_right},
+                FinalModel{"cleaned + validation", run.kept + p.validation.count(), run.kept - run.kept_right},
                 FinalModel{"clean rows only", count(right), 0}};
   if (run.interrupted) return;
 

@@ -231,7 +231,7 @@ typedef struct blv_slot {
   int64_t task_stride; /* between tasks. 0: shared by all tasks; a GRADIENT with 0 is the sum over tasks, in a fixed
                           order. RESULT slots of more than one task cannot be shared */
   int64_t step_stride; /* see the leaf */
-  int64_t row_stride;  /* X, dense Y: 0 means dense (d or c). Class indices, WEIGHT: 0 means 1 */
+  int64_t row_stride;  /* X, dense Y: 0 means dense, else at least d or c. Class indices, WEIGHT: 0 means 1 */
 } blv_slot;
 
 /* ---- Plan: immutable, without problem data; may be shared by threads --------------------------------------------- */

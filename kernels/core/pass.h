@@ -16,14 +16,14 @@ struct RowPartition {
   long chunks(long n) const { return n ? (n + chunk - 1) / chunk : 1; }
 };
 
-// Fewest and most bytes of a row's matrices decide the block: 24 KiB (tasks in lanes) keep a block of packs in L1; 128
+// Fewest and most bytes of a row's matrices decide the block: 48 KiB (tasks in lanes) keep a block of packs near L1; 128
 // KiB keep a block of rows in L2, where a product reads it from at no loss.
 template <class T, Lanes L>
 RowPartition partition_rows(const Network &network, long rows, long planes) {
   long columns = network.layers[0].inputs;
   for (long l = 0; l + 1 < network.n_layers; l++) columns += network.layers[l].outputs * 3 * (1 + planes);
   const long bytes = columns * long(L == Lanes::TASKS ? sizeof(Pack<T>) : sizeof(T)),
-             room = L == Lanes::TASKS ? 24 << 10 : 128 << 10;
+             room = L == Lanes::TASKS ? 48 << 10 : 128 << 10;
   RowPartition partition;
   partition.block = 16;
   while (partition.block < 64 && partition.block * 2 * bytes <= room) partition.block *= 2;

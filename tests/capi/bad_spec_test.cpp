@@ -103,6 +103,7 @@ const Row kTable[] = {
     {"task_stride", kAny, [](Editable &e) { e.slots[0].task_stride = -1; }, BLV_INVALID, "slots[0]|task_stride|-1"},
     {"step_stride", kAny, [](Editable &e) { e.slot(BLV_METHOD, BLV_RATE).step_stride = -2; }, BLV_INVALID, "step_stride|-2"},
     {"row_stride", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X).row_stride = -3; }, BLV_INVALID, "row_stride|-3"},
+    {"row_stride below d, read", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X).row_stride = 2; }, BLV_INVALID, "row_stride|2"},
     {"row_stride below d", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X, BLV_GRADIENT).row_stride = 2; }, BLV_INVALID, "row_stride|2"},
     {"tasks overlap", kAny, [](Editable &e) { e.slot(BLV_INNER, BLV_X, BLV_GRADIENT).task_stride = 14; }, BLV_INVALID, "task_stride|14"},
     {"stride that is not used", kAny,

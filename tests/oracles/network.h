@@ -9,6 +9,7 @@
 #pragma once
 #include <bilevel/bilevel.h>
 
+#include <cstdlib>
 #include <vector>
 
 #include "tape.h"
@@ -60,9 +61,10 @@ S activate(int activation, S z) {
       return value_of(z) > 0 ? z : S(0);
     case BLV_SIGMOID:
       return sigmoid_of(z);
-    default:
+    case BLV_SOFTPLUS:
       return softplus_of(z);
   }
+  std::abort();  // an activation that this reference does not know
 }
 
 template <class S>
@@ -74,9 +76,10 @@ S activate_derivative(int activation, S z) {
       return S(value_of(z) > 0 ? 1 : 0);
     case BLV_SIGMOID:
       return sigmoid_of(z) * (S(1) - sigmoid_of(z));
-    default:
+    case BLV_SOFTPLUS:
       return sigmoid_of(z);
   }
+  std::abort();
 }
 
 // z[l] and h[l] of one row: h[0] = x, z[l + 1] = W h[l] + b, h[l + 1] = act(z[l + 1]); the last h is the output itself.
