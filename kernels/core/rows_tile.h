@@ -73,7 +73,7 @@ __attribute__((noinline)) void dot_tile(const DotArguments<T> &p, long row) {
     step([k](const T *x) __attribute__((always_inline)) { return load_unaligned(x + k); });
   }
   if (const long left_over = p.depth - k)
-    step([k, left_over](const T *x) __attribute__((always_inline)) { return load_partial(x + k, left_over); });
+    step([ k, left_over ](const T *x) __attribute__((always_inline)) { return load_partial(x + k, left_over); });
   store_lane_sums<T, MR, NR>(sum, p, row);
 }
 
@@ -81,8 +81,8 @@ template <class T>
 struct BroadcastArguments {
   const T *b;
   long ldb;             // scalars between rows of b
-  long columns;          // j
-  long depth;            // k
+  long columns;         // j
+  long depth;           // k
   long operand_step;    // scalars between a_m[k] and a_m[k + 1]
   const Line<T> *line;  // m
   bool accumulate;
@@ -113,8 +113,10 @@ __attribute__((noinline)) void broadcast_tile(const BroadcastArguments<T> &p, lo
     }
   };
   const long last = p.columns - column - (NR - 1) * lanes<T>;  // columns of the last pack
-  if (last >= lanes<T>) run([](const T *x) __attribute__((always_inline)) { return load_unaligned(x); });
-  else run([last](const T *x) __attribute__((always_inline)) { return load_partial(x, last); });
+  if (last >= lanes<T>)
+    run([](const T *x) __attribute__((always_inline)) { return load_unaligned(x); });
+  else
+    run([last](const T *x) __attribute__((always_inline)) { return load_partial(x, last); });
   BLV_UNROLLED for (int m = 0; m < MR; m++) BLV_UNROLLED for (int n = 0; n < NR; n++) {
     store_unaligned(p.line[m].result + column + n * lanes<T>, sum[m][n]);
   }
