@@ -10,7 +10,7 @@
 namespace bilevel {
 namespace {
 
-// Measured on one AVX-512 core (AMD EPYC, 1 MiB of L2), unrolls of 36 networks, fp32 and fp64: the time of full lanes,
+// Measured on one AVX-512 core (AMD EPYC, 1 MiB of L2), unrolls of 27 networks, fp32 and fp64: the time of full lanes,
 // relative to that of lanes within a task, grows from a quarter for tiny tasks to 1 where the group's state is about
 // cache_bytes. Lanes without a task cost as much as the others.
 constexpr double cache_bytes = 1.25 * (1 << 20);
