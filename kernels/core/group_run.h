@@ -5,10 +5,11 @@
 //
 // A Method is a plain struct with
 //   static tangent_planes(problem), most_rows(problem), progress(problem)
-//   layout(arena, problem, net, pass)            its arrays for one group
-//   visit(visitor)                               its results, see outputs.h
-//   run(move, call, status, scratch, team)       false if cancelled
-//   report(lane, info)                           loss, gradient norm
+//   pass                            laid out, and given its thread's scratch, by GroupRun
+//   layout(arena, problem, net)     its arrays for one group
+//   visit(visitor)                  its results, see outputs.h
+//   run(move, call, status)         false if cancelled
+//   report(lane, info)              loss, gradient norm
 #pragma once
 #include <cstdlib>
 

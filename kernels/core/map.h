@@ -52,6 +52,16 @@ struct Map {
         for (long j = j0; j < j1; j += column_step) f(i, j);
   }
 
+  // f(from, to) for every plane of `to` that is wanted; `from` is null where its tangent is zero.
+  template <class F>
+  BLV_INLINE void for_planes(const Mat &from, const Mat &to, F f) const {
+    if (to.v) f(from.v, to.v);
+    if constexpr (M != Mode::VALUE) {
+      for (long plane = 0; to.d && plane < planes; plane++)
+        f(from.d ? from.tangent(plane) : nullptr, to.tangent(plane));
+    }
+  }
+
   // ---- reading
   BLV_INLINE S get(const Mat &m, long i, long j) const { return load(m, i * m.ld + j); }
   BLV_INLINE S row_entry(const Mat &m, long i) const {  // of a vector with one entry per row

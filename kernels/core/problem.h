@@ -21,7 +21,7 @@ struct Slot {
 
 struct Leaf {
   Slot value, gradient;
-  int32_t both = 0;  // this array is also the other side's leaf: the two gradients add up in one accumulator
+  int32_t both = 0;  // this array is also the other side's leaf: the two gradients add up
 };
 
 struct Layer {

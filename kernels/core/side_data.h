@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One loss of a group of tasks, in internal form: its leaves with their links applied, the number of rows of every
-// task, and accumulators for the gradients that are wanted. Rows that a task does not have are zeros with row weight
-// zero.
+// task, and accumulators for the gradients that are wanted. Rows that a task does not have hold finite
+// numbers, and what is computed on them is written as zero (Map::present).
 #pragma once
 #include "kernels/core/arena.h"
 #include "kernels/core/parameters.h"
@@ -62,7 +62,7 @@ struct SideData {
     x = {x_resident ? arena.take<Element>(rows * x_ld) : nullptr, nullptr, 0, x_ld};
     const long y_ld = side.index_targets ? 1 : last.output_ld;
     y = {arena.take<Element>(rows * y_ld), nullptr, 0, y_ld};
-    if (side.weight.value || (ragged() && L == Lanes::TASKS)) weight = {arena.take<Element>(rows), nullptr, 0, 1};
+    if (side.weight.value) weight = {arena.take<Element>(rows), nullptr, 0, 1};
     x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, rows, 1, planes);
@@ -180,13 +180,11 @@ struct SideData {
     if (!weight) return;
     const Slot &slot = spec->weight.value;
     T *weights = reinterpret_cast<T *>(weight.v);
-    for (long i = 0; i < rows * width; i++) weights[i] = T(slot ? 0 : 1);
-    for (long lane = 0; slot && lane < move.count; lane++)
+    for (long i = 0; i < rows * width; i++) weights[i] = T(0);
+    for (long lane = 0; lane < move.count; lane++)
       for (long i = 0; i < row_count[lane]; i++)
         weights[i * width + lane] = move.source(slot, lane, 0)[i * slot.row_stride];
     if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows));
-    for (long lane = 0; lane < width; lane++)
-      for (long i = row_count[lane]; i < rows; i++) weights[i * width + lane] = T(0);
   }
 
   void load_penalty(const Move &move) {

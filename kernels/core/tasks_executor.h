@@ -55,11 +55,7 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   }
   // g[out] (+)= sum over rows of E[n][out].
   void sum_rows(long n, long out, const Mat &E, const Mat &g, bool accumulate) const {
-    if (g.v) sum_plane(n, out, E.v, E.ld, g.v, accumulate);
-    if constexpr (M != Mode::VALUE) {
-      for (long k = 0; g.d && k < this->planes; k++)
-        sum_plane(n, out, E.d ? E.tangent(k) : nullptr, E.ld, g.tangent(k), accumulate);
-    }
+    this->for_planes(E, g, [&](auto *e, auto *to) { sum_plane(n, out, e, E.ld, to, accumulate); });
   }
 
  private:
