@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Memory registry, slow paths of the address checks, and the shared-memory race check.
+//
+// The race check follows the memory-consistency rules only coarsely (PTX chapter 8): two threads that touch
+// the same 4-byte word of shared memory, at least one writing, must be separated by a barrier of the block
+// (bar.sync / barrier.sync) or, inside one warp, by bar.warp.sync. Two atomics do not race.
+#include "access.h"
+#include "profile.h"
+
+namespace ptxemu {
+
+static std::map<u64, u64> &allocs() {
+  static auto *m = new std::map<u64, u64>;  // base -> size; never destroyed, used by exit handlers
+  return *m;
+}
+
+void dev_register(void *p, size_t n) { allocs()[(u64)p] = n; }
+void dev_unregister(void *p) { allocs().erase((u64)p); }
+
+// Fresh memory is filled with 0xCD so that reading it before writing shows up in results.
+void *dev_alloc(size_t n) {
+  size_t room = (n + 511) / 256 * 256;
+  void *p = aligned_alloc(256, room);
+  if (p) {
+    memset(p, 0xCD, room);
+    allocs()[(u64)p] = n ? n : 1;
+  }
+  return p;
+}
+
+bool dev_free(void *p) {
+  auto it = allocs().find((u64)p);
+  if (it == allocs().end()) return false;
+  allocs().erase(it);
+  free(p);
+  return true;
+}
+
+static bool find_alloc(u64 a, u64 n, u64 &lo, u64 &sz) {
+  auto it = allocs().upper_bound(a);
+  if (it == allocs().begin()) return false;
+  --it;
+  if (a + n > it->first + it->second) return false;
+  lo = it->first;
+  sz = it->second;
+  return true;
+}
+
+bool dev_range(const void *p, uint64_t &base, uint64_t &size) { return find_alloc((u64)p, 1, base, size); }
+
+bool dev_valid(const void *p, size_t n) {
+  u64 a, b;
+  return find_alloc((u64)p, n, a, b);
+}
+
+void fault(const Ins *i, Warp &w, const std::string &what) {
+  const Program &P = *w.cta->prog;
+  const Dim3 &b = w.cta->id;
+  std::string s = what + " in kernel " + P.name + ", block (" + std::to_string(b.x) + "," + std::to_string(b.y) + "," +
+                  std::to_string(b.z) + "), warp " + std::to_string(w.idx);
+  if (i) {
+    s += ", PTX line " + std::to_string(i->line) + ": ";
+    if (i->line < (int)P.lines->size()) s += (*P.lines)[i->line];
+    if (P.srcloc && i->line < (int)P.srcloc->size() && (*P.srcloc)[i->line].second) {
+      auto [f, n] = (*P.srcloc)[i->line];
+      auto it = P.files->find(f);
+      s += " [" + (it == P.files->end() ? std::string("?") : it->second) + ":" + std::to_string(n) + "]";
+    }
+  }
+  throw Fault(s);
+}
+
+// Access that missed the per-instruction cache: another allocation, shared or local memory through a generic
+// address, or an error.
+__attribute__((noinline, cold)) char *slow_addr(const Ins *i, Warp &w, u64 a, unsigned n, int l) {
+  u64 lo, sz;
+  char buf[160];
+  if (a & (n - 1)) {
+    snprintf(buf, sizeof buf, "misaligned address 0x%llx (%u bytes, lane %d)", (unsigned long long)a, n, l);
+    fault(i, w, buf);
+  }
+  if (find_alloc(a, n, lo, sz)) {
+    i->clo = lo;
+    i->cmax = sz - n;
+    return (char *)a;
+  }
+  for (Cta *c : w.cta->cluster->ctas)  // own block's shared memory, or another block's in the cluster
+    if (a >= (u64)c->sh && a - (u64)c->sh + n <= c->shsize) return (char *)a;
+  if (a >= (u64)w.local && a + n <= (u64)w.local + (u64)w.lstride * W) return (char *)a;
+  snprintf(buf, sizeof buf, "illegal global address 0x%llx (%u bytes, lane %d)", (unsigned long long)a, n, l);
+  fault(i, w, buf);
+}
+
+// Address in the shared::cluster window: own shared memory below 1 << RANK_SHIFT, else the block of that
+// rank.
+__attribute__((noinline)) char *cluster_addr(const Ins *i, Warp &w, u64 a, unsigned n, int l) {
+  u32 r = (u32)a >> RANK_SHIFT, off = (u32)a & ((1u << RANK_SHIFT) - 1);
+  Cluster &cl = *w.cta->cluster;
+  Cta *c = r == 0 ? w.cta : r <= cl.ctas.size() ? cl.ctas[r - 1] : nullptr;
+  if (!c || off + n > c->shsize || (off & (n - 1))) shared_fault(i, w, a, n, l);
+  return c->sh + off;
+}
+
+__attribute__((noinline, cold)) void shared_fault(const Ins *i, Warp &w, u64 a, unsigned n, int l) {
+  char buf[160];
+  snprintf(buf, sizeof buf, "%s shared address 0x%llx (%u bytes of %u, lane %d)",
+           (a & (n - 1)) && a + n <= w.cta->shsize ? "misaligned" : "illegal", (unsigned long long)a, n, w.cta->shsize,
+           l);
+  fault(i, w, buf);
+}
+
+static void race_report(const Ins *i, Warp &w, const char *kind, u64 word, u32 t1, u32 t2) {
+  char b[200];
+  snprintf(b, sizeof b, "shared-memory race (%s, no barrier between) at shared offset %llu: threads %u and %u", kind,
+           (unsigned long long)word * 4, t1 - 1, t2 - 1);
+  fault(i, w, b);
+}
+
+static void racecheck(const Ins *i, Warp &w, const u64 *a, unsigned n, Access kind) {
+  Cta &c = *w.cta;
+  const u32 S = w.sepoch & 0x7fffffff, ATOM = 0x80000000u;
+  // pass 0 compares all lanes with the shadow, pass 1 enters them: lanes of one instruction do not race
+  // with each other (their order is undefined but this is a common, benign pattern: same value stored).
+  for (int pass = 0; pass < 2; ++pass) {
+    for (u32 x = w.act; x; x &= x - 1) {
+      int l = __builtin_ctz(x);
+      if (a[l] + n > c.shsize) continue;
+      u32 me = w.idx * 32 + l + 1;
+      for (u64 q = a[l] / 4; q <= (a[l] + n - 1) / 4; ++q) {
+        Shadow &s = c.shadow[q];
+        if (pass == 0) {
+          // thread t accessed this word in the same barrier epoch, and not ordered by a warp barrier
+          auto unordered = [&](u32 t, u32 e, u32 se, bool other_atomic) {
+            if (!t || t == me || e != c.epoch || (kind == ATOMIC && other_atomic)) return false;
+            return (t - 1) / 32 != w.idx || (se & 0x7fffffff) == S;
+          };
+          if (unordered(s.wt, s.we, s.ws, s.ws & ATOM))
+            race_report(i, w, kind == LOAD ? "read after write" : "write after write", q, s.wt, me);
+          if (kind != LOAD && unordered(s.rt, s.re, s.rs, false)) race_report(i, w, "write after read", q, s.rt, me);
+        } else if (kind != LOAD) {
+          s.wt = me;
+          s.we = c.epoch;
+          s.ws = S | (kind == ATOMIC ? ATOM : 0);
+        } else if (!(s.re == c.epoch && s.rt && (s.rt - 1) / 32 != w.idx)) {
+          s.rt = me;  // keep an earlier reader of another warp: it is the one a later write races with
+          s.re = c.epoch;
+          s.rs = S;
+        }
+      }
+    }
+  }
+}
+
+__attribute__((noinline)) void watch_access(const Ins *i, Warp &w, int space, const u32 *a32, const u64 *a64, u64 imm,
+                                            unsigned n, Access k) {
+  u64 a[W];
+  for (int l = 0; l < W; ++l) a[l] = (a32 ? a32[l] : a64 ? a64[l] : 0) + imm;
+  if (space == SHR) {
+    for (int l = 0; l < W; ++l) a[l] = (u32)a[l];
+  } else if (space == SCL) {
+    for (int l = 0; l < W; ++l) a[l] = (u32)a[l] & ((1u << RANK_SHIFT) - 1);
+  } else {
+    // generic address: shared if the first active lane points into this cluster's shared memory
+    int f = __builtin_ctz(w.act);
+    for (Cta *c : w.cta->cluster->ctas) {
+      if (a[f] - (u64)c->sh >= c->shsize) continue;
+      for (int l = 0; l < W; ++l) a[l] -= (u64)c->sh;
+      space = c == w.cta ? SHR : SCL;
+      break;
+    }
+  }
+  if (space == SHR && !w.cta->shadow.empty()) racecheck(i, w, a, n, k);
+  if (!w.cta->prog->mem.empty()) {
+    MemCount &m = w.cta->prog->mem[i->pc];
+    if (space == SHR || space == SCL)
+      count_shared(m, w.act, a, n, k);
+    else if (a[__builtin_ctz(w.act)] - (u64)w.local >= (u64)w.lstride * W)
+      count_global(m, w.act, a, n, k);
+  }
+}
+
+}  // namespace ptxemu

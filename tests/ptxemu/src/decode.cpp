@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// General part of the decoder: registers, operands, addresses, labels, guards, classification of
+// instructions. PTX chapters 4 (syntax), 6 (operands), 9.3 (predicated execution) and 10 (special registers).
+#include "decode.h"
+#include "lanes.h"
+#include "profile.h"
+#include "special.h"
+
+namespace ptxemu {
+
+i32 Decoder::slot(int size) {
+  roff = (roff + 127) & ~127;
+  i32 r = roff;
+  roff += size == 8 ? 256 : 128;
+  ++P.info.virtual_regs;
+  return r;
+}
+
+i32 Decoder::constant(u64 bits, int size) {
+  size = std::max(size, 4);
+  if (size == 4) bits = (u32)bits;
+  auto [it, fresh] = cpool.try_emplace({bits, size}, 0);
+  if (!fresh) return it->second;
+  i32 s = slot(size);
+  it->second = s;
+  P.consts.push_back({s, size, bits});
+  return s;
+}
+
+Ins &Decoder::emit(Handler f) {
+  P.code.push_back(Ins{});
+  Ins &i = P.code.back();
+  i.fn = f;
+  i.pc = (i32)P.code.size() - 1;
+  i.line = line;
+  i.cls = K_PSEUDO;
+  i.clo = ~0ull;
+  for (auto &x : i.o) x = -1;
+  return i;
+}
+
+Ins &Decoder::E(Handler f, int n) {
+  if ((int)a.size() <= n) perr(line, "too few operands: " + op);
+  i32 s[4];
+  for (int k = 1; k <= n; ++k) s[k] = src(a[k], sz);
+  i32 dd = dst(a[0], sz);
+  Ins &i = emit(f);
+  i.o[0] = dd;
+  for (int k = 1; k <= n; ++k) i.o[k] = s[k];
+  return i;
+}
+
+const std::pair<i32, Ty> *Decoder::reg(const std::string &n) {
+  for (size_t k = scopes.size(); k-- > 0;) {
+    auto it = scopes[k].regs.find(n);
+    if (it != scopes[k].regs.end()) return &it->second;
+  }
+  return nullptr;
+}
+
+bool Decoder::var(const std::string &n, int &sp, u32 &off) {
+  for (size_t k = scopes.size(); k-- > 0;) {
+    auto it = scopes[k].vars.find(n);
+    if (it == scopes[k].vars.end()) continue;
+    sp = it->second.first;
+    off = it->second.second;
+    return true;
+  }
+  return false;
+}
+
+int Decoder::special_kind(const std::string &n) {
+  static const std::map<std::string, int> m = {{"%tid.x", SR_TID},
+                                               {"%tid.y", SR_TID + 1},
+                                               {"%tid.z", SR_TID + 2},
+                                               {"%ntid.x", SR_NTID},
+                                               {"%ntid.y", SR_NTID + 1},
+                                               {"%ntid.z", SR_NTID + 2},
+                                               {"%ctaid.x", SR_CTAID},
+                                               {"%ctaid.y", SR_CTAID + 1},
+                                               {"%ctaid.z", SR_CTAID + 2},
+                                               {"%nctaid.x", SR_NCTAID},
+                                               {"%nctaid.y", SR_NCTAID + 1},
+                                               {"%nctaid.z", SR_NCTAID + 2},
+                                               {"%cluster_ctaid.x", SR_CL_CTAID},
+                                               {"%cluster_ctaid.y", SR_CL_CTAID + 1},
+                                               {"%cluster_ctaid.z", SR_CL_CTAID + 2},
+                                               {"%cluster_nctaid.x", SR_CL_NCTAID},
+                                               {"%cluster_nctaid.y", SR_CL_NCTAID + 1},
+                                               {"%cluster_nctaid.z", SR_CL_NCTAID + 2},
+                                               {"%clusterid.x", SR_CLUSTERID},
+                                               {"%clusterid.y", SR_CLUSTERID + 1},
+                                               {"%clusterid.z", SR_CLUSTERID + 2},
+                                               {"%nclusterid.x", SR_NCLUSTERID},
+                                               {"%nclusterid.y", SR_NCLUSTERID + 1},
+                                               {"%nclusterid.z", SR_NCLUSTERID + 2},
+                                               {"%cluster_ctarank", SR_CL_RANK},
+                                               {"%cluster_nctarank", SR_CL_NRANK},
+                                               {"%is_explicit_cluster", SR_EXPLICIT_CL},
+                                               {"%laneid", SR_LANEID},
+                                               {"%warpid", SR_WARPID},
+                                               {"%nwarpid", SR_NWARPID},
+                                               {"%smid", SR_SMID},
+                                               {"%nsmid", SR_NSMID},
+                                               {"%lanemask_eq", SR_LM_EQ},
+                                               {"%lanemask_lt", SR_LM_LT},
+                                               {"%lanemask_le", SR_LM_LE},
+                                               {"%lanemask_gt", SR_LM_GT},
+                                               {"%lanemask_ge", SR_LM_GE},
+                                               {"WARP_SZ", SR_WARPSZ},
+                                               {"%dynamic_smem_size", SR_DYNSMEM},
+                                               {"%total_smem_size", SR_TOTALSMEM},
+                                               {"%gridid", SR_GRIDID},
+                                               {"%envreg1", SR_ENVREG1},
+                                               {"%envreg2", SR_ENVREG2}};
+  auto it = m.find(n);
+  return it == m.end() ? -1 : it->second;
+}
+
+// Register slot of a source operand: register, immediate, special register or address of a variable.
+i32 Decoder::src(const std::string &x, int size) {
+  if (auto *r = reg(x)) return r->first;
+  if (x == "_") return constant(0, size);
+  if (x.size() == 10 && x[0] == '0' && (x[1] == 'f' || x[1] == 'F'))
+    return constant((u32)strtoul(x.c_str() + 2, nullptr, 16), 4);
+  if (x.size() == 18 && x[0] == '0' && (x[1] == 'd' || x[1] == 'D')) {
+    u64 b = strtoull(x.c_str() + 2, nullptr, 16);
+    if (size != 4) return constant(b, 8);
+    double v;
+    memcpy(&v, &b, 8);
+    float f = (float)v;
+    u32 u;
+    memcpy(&u, &f, 4);
+    return constant(u, 4);
+  }
+  if (isdigit(x[0]) || x[0] == '-') return constant(parse_num(x, line), size);
+  int k = special_kind(x);
+  if (k >= 0) {
+    auto [it, fresh] = spec.try_emplace(x, 0);
+    if (fresh) {
+      it->second = slot(k == SR_GRIDID ? 8 : 4);
+      P.specials.push_back({it->second, k});
+    }
+    return it->second;
+  }
+  u64 v;
+  int sp;
+  if (symaddr(x, v, sp)) {
+    if (sp == SHR && v >= DYN_SHARED) perr(line, "address of dynamic shared memory in " + op);
+    return constant(v, size);
+  }
+  perr(line, "unknown operand " + x + " in " + op);
+}
+
+i32 Decoder::dst(const std::string &x, int) {
+  if (x == "_") {
+    if (sink < 0) sink = slot(8);
+    return sink;
+  }
+  auto *r = reg(x);
+  if (!r) perr(line, "unknown register " + x + " in " + op);
+  return r->first;
+}
+
+i32 Decoder::pred(const std::string &x, bool &neg) {
+  neg = x[0] == '!';
+  std::string n = neg ? x.substr(1) : x;
+  if (auto *r = reg(n)) return r->first;
+  if (special_kind(n) >= 0) return src(n, 4);
+  return constant(parse_num(n, line) ? ~0u : 0, 4);
+}
+
+i32 Decoder::predpos(const std::string &x) {
+  bool neg;
+  i32 p = pred(x, neg);
+  if (!neg) return p;
+  i32 t = slot(4);
+  Ins &i = emit(h1<u32, ONot>);
+  i.o[0] = t;
+  i.o[1] = p;
+  return t;
+}
+
+// Address of a variable, "name" or "name+offset". Shared and local: offset in the space.
+bool Decoder::symaddr(const std::string &x, u64 &v, int &sp) {
+  std::string n = x;
+  i64 off = 0;
+  size_t plus = x.find('+');
+  if (plus != std::string::npos) {
+    off = (i64)parse_num(trim(x.substr(plus + 1)), line);
+    n = trim(x.substr(0, plus));
+  }
+  u32 o32;
+  if (var(n, sp, o32)) {
+    v = o32 + off;
+    return true;
+  }
+  if (auto m = M.mem.find(n); m != M.mem.end()) {
+    sp = GLB;
+    v = (u64)m->second.first + off;
+    return true;
+  }
+  if (auto g = M.vars.find(n); g != M.vars.end() && g->second.space == SHR) {
+    sp = SHR;
+    v = shvar(g->second) + off;
+    return true;
+  }
+  return false;
+}
+
+u32 Decoder::shvar(const Var &v) {
+  auto it = shsym.find(v.name);
+  if (it != shsym.end()) return it->second;
+  if (v.ext || v.count == 0) {
+    P.dynalign = std::max<size_t>(P.dynalign, v.align);
+    return shsym[v.name] = DYN_SHARED;
+  }
+  shoff = (shoff + v.align - 1) / v.align * v.align;
+  u32 o0 = shoff;
+  shoff += (u32)(v.elem * v.count);
+  return shsym[v.name] = o0;
+}
+
+u32 Decoder::local_room(const Var &v) {
+  u32 al = std::max(v.align, 8u);
+  localoff = (localoff + al - 1) / al * al;
+  u32 o0 = localoff;
+  localoff += (u32)(v.elem * std::max<u64>(1, v.count));
+  return o0;
+}
+
+std::vector<std::string> Decoder::vec(const std::string &x) {
+  if (x[0] == '{') return split_top(x.substr(1, x.size() - 2), ',');
+  return {x};
+}
+
+// Address operand "[base+offset]": fills o[4] (register, or -1), imm, aux (1: 32-bit register).
+// Returns the state space, which a variable name may determine.
+int Decoder::address(Ins &i, const std::string &x, int sp) {
+  if (x.size() < 2 || x[0] != '[') perr(line, "address expected: " + x);
+  std::string in = trim(x.substr(1, x.size() - 2)), b = in;
+  i64 off = 0;
+  size_t plus = in.find('+');
+  if (plus != std::string::npos) {
+    b = trim(in.substr(0, plus));
+    off = (i64)parse_num(trim(in.substr(plus + 1)), line);
+  }
+  if (auto *r = reg(b)) {
+    i.o[4] = r->first;
+    i.imm = off;
+    i.aux = r->second.sz == 4;
+    return sp;
+  }
+  if (isdigit(b[0])) {
+    i.imm = (i64)parse_num(b, line) + off;
+    return sp;
+  }
+  u64 v;
+  int s2;
+  if (!symaddr(b, v, s2)) perr(line, "unknown address " + x);
+  i.imm = (i64)v + off;
+  if (s2 == SHR && v == DYN_SHARED) P.dynfix.push_back(-i.pc - 1);
+  return s2;
+}
+
+void Decoder::declare(const std::string &s) {
+  if (s.rfind(".reg", 0) == 0) {
+    std::string r = trim(s.substr(4));
+    size_t q = r.find_first_of(" \t");
+    Ty y = ty(r.substr(1, q - 1));
+    if (!y.sz || y.sz > 8) perr(line, "unsupported register type: " + r);
+    int size = y.sz == 8 ? 8 : 4;
+    auto &regs = scopes.back().regs;
+    for (auto &n : split_top(trim(r.substr(q)), ',')) {
+      size_t lt = n.find('<');
+      if (lt == std::string::npos) {
+        regs[n] = {slot(size), y};
+      } else {
+        int c = atoi(n.c_str() + lt + 1);
+        for (int k = 0; k < c; ++k) regs[n.substr(0, lt) + std::to_string(k)] = {slot(size), y};
+      }
+    }
+    return;
+  }
+  Var v = parse_var(s, line);
+  if (v.name.empty()) perr(line, "unsupported declaration " + s);
+  switch (v.space) {
+    case SHR:
+      scopes.back().vars[v.name] = {SHR, shvar(v)};
+      return;
+    case LOC:
+    case PRM:
+      scopes.back().vars[v.name] = {LOC, local_room(v)};
+      return;
+    case GLB:
+    case CST:
+      M.place(v);
+      return;
+  }
+  perr(line, "unsupported declaration " + s);
+}
+
+// Splits a function body into statements and labels.
+void Decoder::function(const Function &f) {
+  fn = &f;
+  scopes.assign(1, Scope{});
+  labels.clear();
+  btargets.clear();
+  bfix.clear();
+  brxfix.clear();
+  line = f.line;
+  if (f.entry) {
+    u32 off = 0;
+    for (auto &v : f.params) {
+      off = (off + v.align - 1) / v.align * v.align;
+      u32 n = (u32)(v.elem * v.count);
+      P.info.params.push_back({off, n});
+      scopes.back().vars[v.name] = {PRM, off};
+      off += n;
+    }
+  } else {
+    for (auto *L : {&f.params, &f.rets})
+      for (auto &v : *L) scopes.back().vars[v.name] = {LOC, fnparam[f.name].at(v.name)};
+  }
+  fnentry[f.name] = (i32)P.code.size();
+  emit(h_chk);
+  const std::string &B = f.body;
+  std::string buf;
+  bool started = false;
+  int first = f.line, ln = f.line;
+  for (size_t k = 0; k < B.size(); ++k) {
+    char c = B[k];
+    if (c == '\n') ++ln;
+    if (!started) {
+      if (isspace(c)) continue;
+      if (c == '{') {
+        scopes.push_back(Scope{});
+        continue;
+      }
+      if (c == '}') {
+        scopes.pop_back();
+        continue;
+      }
+      started = true;
+      first = ln;
+    }
+    if (c == ';') {
+      line = first;
+      stmt(trim(buf));
+      buf.clear();
+      started = false;
+      continue;
+    }
+    if (c == ':' && (k + 1 >= B.size() || B[k + 1] != ':') && (k == 0 || B[k - 1] != ':')) {
+      std::string name = trim(buf);
+      bool id = !name.empty();
+      for (char x : name) id &= isalnum(x) || x == '_' || x == '$' || x == '%';
+      if (id) {
+        size_t z = B.find_first_not_of(" \t\r\n", k + 1);
+        bool table = z != std::string::npos && B.compare(z, 14, ".branchtargets") == 0;
+        bool proto = z != std::string::npos && B.compare(z, 14, ".callprototype") == 0;
+        if (table || proto) {
+          size_t e = B.find(';', z);
+          if (table) btargets[name] = split_top(trim(B.substr(z + 14, e - z - 14)), ',');
+          for (size_t y = k; y < e; ++y)
+            if (B[y] == '\n') ++ln;
+          k = e;
+        } else {
+          line = ln;
+          labels[name] = (i32)P.code.size();
+          emit(h_chk);
+        }
+        buf.clear();
+        started = false;
+        continue;
+      }
+    }
+    buf += c;
+  }
+  line = ln;
+  Ins &last = emit(h_ret);
+  if (!f.entry) last.o[1] = fnret[f.name];
+  auto target = [&](const std::string &l) {
+    auto it = labels.find(l);
+    if (it == labels.end()) throw Fault("unknown label " + l);
+    return it->second;
+  };
+  for (auto &b : bfix) P.code[b.ins].o[0] = target(b.label);
+  for (auto &b : brxfix) {
+    auto it = btargets.find(b.second);
+    if (it == btargets.end()) throw Fault("unknown branch table " + b.second);
+    M.tabs.push_back(std::make_unique<std::vector<i32>>());
+    for (auto &l : it->second) M.tabs.back()->push_back(target(l));
+    P.code[b.first].imm = (i64)M.tabs.back().get();
+  }
+}
+
+void Decoder::stmt(std::string s) {
+  if (s.empty()) return;
+  if (s[0] == '.') {
+    if (s.rfind(".pragma", 0) != 0) declare(s);
+    return;
+  }
+  guard.clear();
+  if (s[0] == '@') {
+    size_t q = s.find_first_of(" \t\n");
+    guard = s.substr(1, q - 1);
+    s = trim(s.substr(q));
+  }
+  size_t q = s.find_first_of(" \t\n");
+  op = s.substr(0, q);
+  a.clear();
+  if (q != std::string::npos) a = split_top(trim(s.substr(q)), ',');
+  inst();
+}
+
+void Decoder::inst() {
+  d = split_dots(op);
+  o = d[0];
+  t = Ty{};
+  for (size_t k = d.size(); k-- > 1;) {
+    t = ty(d[k]);
+    if (t.sz) break;
+  }
+  sz = t.sz == 8 ? 8 : 4;
+  rnd = has("rz") ? 1 : has("rm") ? 2 : has("rp") ? 3 : 0;
+  isf = t.k == 'f';
+  space = GLB;
+  main_ins = -1;
+
+  // A guard on a simple instruction runs it under a reduced mask (h_guard). Instructions that change the flow
+  // or wait for other lanes are jumped over instead, so that they see a proper set of running lanes.
+  static const std::set<std::string> flow = {"brx",  "call",  "ret",   "exit", "bar", "barrier", "shfl",
+                                             "vote", "match", "redux", "mma",  "set", "setp"};
+  bool jump_over = !guard.empty() && flow.count(o), masked = !guard.empty() && o != "bra" && !jump_over;
+  size_t skip = 0, begin = P.code.size();
+  if (jump_over) {
+    bool neg;
+    i32 p = pred(guard, neg);
+    Ins &i = emit(h_brap);
+    i.o[1] = p;
+    i.aux = !neg;
+    skip = i.pc;
+  }
+  if (masked) {
+    // operands that need a helper instruction come before the guard: decode once to see whether there are any
+    bool neg;
+    i32 p = pred(guard, neg);
+    Ins &i = emit(h_guard);
+    i.o[1] = p;
+    i.aux = neg;
+    begin = P.code.size();
+  }
+  bool known = compare_ops() || control_ops() || warp_ops() || mma_ops() || memory_ops() || convert_ops() ||
+               float_ops() || int_ops();
+  if (!known) perr(line, "unsupported instruction " + op);
+  if (masked && P.code.size() != begin + 1) {
+    // helper steps before the main instruction: run them unguarded, they only write temporaries
+    if (main_ins >= 0 && main_ins != (i32)P.code.size() - 1) perr(line, "guarded multi-step " + op);
+    size_t g = begin - 1;
+    std::rotate(P.code.begin() + g, P.code.begin() + g + 1, P.code.end() - 1);
+    for (size_t k = g; k < P.code.size(); ++k) P.code[k].pc = (i32)k;
+  }
+  if (P.code.size() > begin) {
+    if (main_ins < 0) main_ins = (i32)P.code.size() - 1;
+    P.code[main_ins].cls = classify();
+  }
+  if (jump_over) {
+    P.code[skip].o[0] = (i32)P.code.size();
+    emit(h_chk);
+  }
+}
+
+// Class of the current instruction for the profile.
+u8 Decoder::classify() const {
+  static const std::set<std::string> sfu = {"ex2", "lg2", "sin", "cos", "tanh", "rcp", "rsqrt", "sqrt"};
+  if (o == "mma") return K_MMA;
+  if (o == "bra" || o == "brx" || o == "call" || o == "ret" || o == "exit") return K_BRANCH;
+  if (o == "shfl" || o == "vote" || o == "match" || o == "redux" || o == "activemask") return K_SHUFFLE;
+  if (o == "bar" || o == "barrier") return d.size() > 1 && d[1] == "warp" ? K_OTHER : K_BARRIER;
+  if (o == "ld" || o == "ldu" || o == "st" || (o == "cp" && has("async"))) {
+    bool st = o == "st";
+    switch (space) {
+      case SHR:
+      case SCL:
+        return st ? K_STS : K_LDS;
+      case LOC:
+        return has("param") || has("param::func") ? K_PARAM : K_LOCAL;
+      case PRM:
+        return K_PARAM;
+    }
+    if (o == "cp" && (has("commit_group") || has("wait_group") || has("wait_all"))) return K_OTHER;
+    return st ? K_STG : K_LDG;
+  }
+  if (o == "atom" || o == "red") return space == GLB ? K_ATOMG : K_ATOMS;
+  if (o == "mov" || o == "cvta") return K_MOVE;
+  if (o == "cvt") return K_CVT;
+  if (isf && t.sz == 8) return o == "div" || sfu.count(o) ? (has("approx") ? K_SFU : K_FP64_DIV) : K_FP64;
+  if (isf) {
+    if (o == "fma" || o == "mad") return K_FP32_FMA;
+    if (o == "add" || o == "sub") return K_FP32_ADD;
+    if (o == "mul") return K_FP32_MUL;
+    if (o == "div") return has("approx") ? K_SFU : K_FP32_DIV;
+    if (sfu.count(o)) return has("approx") || o == "ex2" || o == "lg2" ? K_SFU : K_FP32_DIV;
+    return K_FP32_OTHER;
+  }
+  static const std::set<std::string> other = {"fence", "membar", "nanosleep", "prefetch", "prefetchu", "trap"};
+  if (other.count(o)) return K_OTHER;
+  if (o == "div" || o == "rem") return K_INT_DIV;
+  return t.sz == 8 || has("wide") ? K_INT64 : K_INT;
+}
+
+void Decoder::run(const std::string &kernel) {
+  todo.push_back(kernel);
+  while (!todo.empty()) {
+    std::string n = todo.back();
+    todo.pop_back();
+    if (done.insert(n).second) function(M.fns.at(n));
+  }
+  // recursion: a function that reaches itself (parameters and return addresses are per function, not per
+  // call)
+  for (auto &[f, direct] : calls) {
+    std::set<std::string> seen(direct.begin(), direct.end());
+    std::vector<std::string> work(direct.begin(), direct.end());
+    while (!work.empty()) {
+      std::string g = work.back();
+      work.pop_back();
+      for (auto &h : calls[g])
+        if (seen.insert(h).second) work.push_back(h);
+    }
+    if (seen.count(f)) throw Fault("recursive device function " + f + " is not supported");
+  }
+  for (auto &c : callfix) P.code[c.first].o[0] = fnentry.at(c.second);
+  u32 dyn = (shoff + (u32)P.dynalign - 1) / (u32)P.dynalign * (u32)P.dynalign;
+  for (i32 k : P.dynfix) {
+    if (k >= 0)
+      P.consts[k].bits += (u64)dyn - DYN_SHARED;
+    else
+      P.code[-k - 1].imm += (i64)dyn - DYN_SHARED;
+  }
+  const Function &f = M.fns.at(kernel);
+  P.info.static_shared = dyn;
+  P.info.local_bytes = (localoff + 15) & ~15u;
+  P.info.instructions = P.code.size();
+  P.info.max_threads = f.max_threads;
+  P.info.req_cluster = f.req_cluster;
+  P.regbytes = (roff + 127) & ~127;
+  P.lines = M.lines;
+  P.srcloc = M.srcloc;
+  P.files = M.files;
+}
+
+Program &Module::program(const std::string &k) {
+  auto &q = p->progs[k];
+  if (!q) {
+    auto it = p->fns.find(k);
+    if (it == p->fns.end()) throw Fault("no kernel " + k);
+    auto P = std::make_unique<Program>();
+    P->name = k;
+    Decoder D{*p, *P};
+    D.run(k);
+    q = std::move(P);
+  }
+  return *q;
+}
+
+const KernelInfo &info(const Program &p) { return p.info; }
+
+}  // namespace ptxemu

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Thread-block clusters (compute_90): distributed shared memory, cluster barriers, mapa, special registers.
+#include <cooperative_groups.h>
+#include "check.h"
+namespace cg = cooperative_groups;
+__global__ void ring(int *out) {
+  extern __shared__ int s[];
+  auto cl = cg::this_cluster();
+  unsigned r = cl.block_rank(), n = cl.num_blocks();
+  s[threadIdx.x] = blockIdx.x * 1000 + threadIdx.x;
+  cl.sync();
+  int *other = cl.map_shared_rank(s, (r + 1) % n);
+  out[blockIdx.x * blockDim.x + threadIdx.x] = other[threadIdx.x];
+  cl.sync();
+}
+__global__ void __cluster_dims__(2, 1, 1) window(int *out) {
+  __shared__ int s[32];
+  unsigned rank, a = (unsigned)__cvta_generic_to_shared(s + threadIdx.x), b;
+  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+  s[threadIdx.x] = 0;
+  asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
+  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(b) : "r"(a), "r"(rank ^ 1));
+  asm volatile("st.shared::cluster.u32 [%0], %1;" ::"r"(b), "r"(threadIdx.x + 100 * rank) : "memory");
+  asm volatile("barrier.cluster.arrive;\n\tbarrier.cluster.wait;" ::: "memory");
+  out[blockIdx.x * 32 + threadIdx.x] = s[threadIdx.x];
+}
+__global__ void bad_rank(int *out) {
+  __shared__ int s[32];
+  s[threadIdx.x] = 1;
+  out[0] = *cg::this_cluster().map_shared_rank(s, 7);
+}
+int main() {
+  int *d;
+  OK(cudaMallocManaged(&d, 4096));
+  cudaLaunchAttribute at[1];
+  at[0].id = cudaLaunchAttributeClusterDimension;
+  at[0].val.clusterDim = {4, 1, 1};
+  cudaLaunchConfig_t c = {};
+  c.gridDim = dim3(8);
+  c.blockDim = dim3(64);
+  c.dynamicSmemBytes = 256;
+  c.attrs = at;
+  c.numAttrs = 1;
+  OK(cudaLaunchKernelEx(&c, ring, d));
+  OK(cudaDeviceSynchronize());
+  for (int b = 0; b < 8; ++b) CHECK(d[b * 64 + 3] == (b / 4 * 4 + (b + 1) % 4) * 1000 + 3);
+  window<<<4, 32>>>(d);
+  OK(cudaDeviceSynchronize());
+  for (int b = 0; b < 4; ++b) CHECK(d[b * 32 + 9] == 9 + 100 * ((b & 1) ^ 1));
+  c.gridDim = dim3(6);
+  FAILS(cudaLaunchKernelEx(&c, ring, d), cudaErrorInvalidConfiguration);
+  c.gridDim = dim3(32);
+  at[0].val.clusterDim = {16, 1, 1};
+  FAILS(cudaLaunchKernelEx(&c, ring, d), cudaErrorInvalidClusterSize);
+  OK(cudaFuncSetAttribute(ring, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+  c.gridDim = dim3(16);
+  c.blockDim = dim3(32);
+  OK(cudaLaunchKernelEx(&c, ring, d));
+  cudaGetLastError();
+  at[0].val.clusterDim = {2, 1, 1};
+  c.gridDim = dim3(2);
+  OK(cudaGetLastError());
+  cudaLaunchKernelEx(&c, bad_rank, d);
+  CHECK(cudaDeviceSynchronize() != cudaSuccess);
+  RESULT();
+}
