@@ -126,8 +126,9 @@ Case draw(unsigned seed) {
     l.sum = d.one_in(3);
     if (d.one_in(4)) l.pad = d.between(1, 3);
   }
-  c.executor =
-      d.one_of({int(BLV_EXECUTOR_AUTO), int(BLV_TASKS_IN_LANES), int(BLV_TASK_PER_CORE), int(BLV_ROWS_OVER_CORES)});
+  std::vector<int> named = executors();
+  named.insert(named.begin(), BLV_EXECUTOR_AUTO);
+  c.executor = named[d.between(0, int64_t(named.size()) - 1)];
   return c;
 }
 

@@ -107,7 +107,8 @@ TEST_P(Stores, AllAgreeWithMinibatches) {
   }
 }
 
-// Storing less takes less room, and a limit of exactly that room is met.
+// Storing less takes less room (on a device, where the first of it is on chip, never more), and a limit of exactly that room is
+// met.
 TEST_P(Stores, WorkspaceLimit) {
   const auto [dtype, optimiser] = GetParam();
   for (int executor : executors()) {
@@ -122,10 +123,14 @@ TEST_P(Stores, WorkspaceLimit) {
       ASSERT_EQ(plan.status, BLV_OK) << blv_context_error(context.handle);
       bytes.push_back(plan.sizes().workspace_bytes);
     }
-    EXPECT_GT(bytes[0], bytes[1]) << "executor " << executor;
-    EXPECT_GT(bytes[1], bytes[2]) << "executor " << executor;
+    EXPECT_GE(bytes[0], bytes[1]) << "executor " << executor;
+    EXPECT_GE(bytes[1], bytes[2]) << "executor " << executor;
+    EXPECT_TRUE(machine() || (bytes[0] > bytes[1] && bytes[1] > bytes[2])) << "executor " << executor;
     p.c.store = BLV_STORE_AUTO;
-    for (int64_t limit : {bytes[0], bytes[0] - 1, bytes[1], bytes[1] - 1, bytes[2]}) {
+    std::vector<int64_t> limits = bytes;
+    for (size_t i : {0u, 1u}) limits.push_back(std::max(bytes[i] - 1, bytes[i + 1]));
+    for (int64_t limit : limits) {
+      if (limit == 0) continue;  // no limit
       p.c.workspace_limit = limit;
       SCOPED_TRACE("limit " + std::to_string(limit));
       const Plan plan(context.handle, p.spec());
@@ -135,6 +140,7 @@ TEST_P(Stores, WorkspaceLimit) {
       ASSERT_EQ(out.status, BLV_OK) << out.error;
       ASSERT_EQ(difference(p, out.values, want.values), "");
     }
+    if (machine() && bytes[2] <= 64) continue;  // all on chip
     p.c.store = BLV_STORE_TAPE;
     p.c.workspace_limit = bytes[0] - 1;
     EXPECT_EQ(Plan(context.handle, p.spec()).status, BLV_TOO_SMALL);

@@ -1,51 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What must leave no trace in a result: what the workspace held before, and rows that a neighbour has and the task lacks.
-#include <bilevel/bilevel.h>
-#include <gtest/gtest.h>
-
-#include <cstdint>
-#include <cstring>
-#include <vector>
+#include "runner.h"
 
 namespace {
+
+using namespace harness;
 
 struct Call {
   blv_objective inner = {}, outer = {};
   std::vector<int64_t> widths;
   std::vector<blv_slot> slots;
   std::vector<void *> data;
+  std::vector<int64_t> bytes;
   std::vector<blv_task_info> info;
 
-  void slot(int side, int leaf, int use, std::vector<float> &array, int64_t task_stride, int extent = 0) {
-    slots.push_back({side, leaf, use, BLV_F32, 0, extent, task_stride, 0, 0});
+  template <class T>
+  void slot(int side, int leaf, int use, std::vector<T> &array, int64_t task_stride, int extent = 0) {
+    slots.push_back({side, leaf, use, std::is_integral_v<T> ? BLV_I32 : BLV_F32, 0, extent, task_stride, 0, 0});
     data.push_back(array.data());
+    bytes.push_back(int64_t(array.size() * sizeof(T)));
   }
   blv_objective objective(int loss, int64_t rows) const {
     return {sizeof(blv_objective), BLV_NETWORK, loss, BLV_RELU, 0, rows, int64_t(widths.size()), widths.data()};
   }
   // Runs on a workspace full of `fill`.
   void run(const blv_method *method, int64_t tasks, int executor, int fill) {
-    blv_context context = nullptr;
-    ASSERT_EQ(blv_context_create(nullptr, &context), BLV_OK);
+    const Context context;
+    ASSERT_EQ(context.status, BLV_OK) << blv_context_error(nullptr);
     blv_spec spec = {};
     spec.size = sizeof spec, spec.dtype = BLV_F32, spec.tasks = tasks, spec.executor = executor;
     spec.inner = &inner, spec.outer = outer.size ? &outer : nullptr, spec.method = method;
     spec.n_slots = int64_t(slots.size()), spec.slots = slots.data();
-    blv_plan plan = nullptr;
-    ASSERT_EQ(blv_plan_create(context, &spec, &plan), BLV_OK) << blv_context_error(context);
-    blv_sizes sizes = {};
-    sizes.size = sizeof sizes;
-    ASSERT_EQ(blv_plan_sizes(plan, &sizes), BLV_OK);
-    std::vector<char> memory(size_t(sizes.workspace_bytes + sizes.workspace_align), char(fill));
-    const auto begin = reinterpret_cast<uintptr_t>(memory.data()), align = uintptr_t(sizes.workspace_align);
-    void *workspace = memory.data() + (begin + align - 1) / align * align - begin;
+    const Plan plan(context.handle, &spec);
+    ASSERT_EQ(plan.status, BLV_OK) << blv_context_error(context.handle);
+    const blv_sizes sizes = plan.sizes();
+    Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, harness::Side::kLow);
+    std::memset(workspace.data(), fill, size_t(sizes.workspace_bytes));
     info.assign(size_t(tasks), {});
-    EXPECT_EQ(blv_execute(context, plan, tasks, data.data(), workspace, sizes.workspace_bytes, nullptr, info.data()),
-              BLV_OK)
-        << blv_context_error(context);
-    blv_plan_destroy(plan);
-    blv_context_destroy(context);
+    std::vector<void *> arrays = data;
+    void *room = workspace.data();
+    blv_task_info *told = info.data();
+    if (machine()) {
+      for (size_t i = 0; i < arrays.size(); i++) arrays[i] = machine()->put(arrays[i], bytes[i], 4);
+      room = machine()->put(room, sizes.workspace_bytes, sizes.workspace_align);
+      told = static_cast<blv_task_info *>(machine()->put(told, tasks * int64_t(sizeof *told), 8));
+    }
+    EXPECT_EQ(
+        blv_execute(context.handle, plan.handle, tasks, arrays.data(), room, sizes.workspace_bytes, nullptr, told),
+        BLV_OK)
+        << blv_context_error(context.handle);
+    EXPECT_EQ(machine() ? machine()->take_back() : "", "");
   }
 };
 
@@ -84,7 +89,7 @@ TEST_P(Executors, WorkspaceLeavesNoTrace) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Executors, testing::Values(BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES));
+INSTANTIATE_TEST_SUITE_P(All, Executors, testing::ValuesIn(executors()));
 
 // A task with few rows beside one with more. Every row has x = -1, where w x + b cancels; at x = 0, which stands for a row that
 // a task lacks, the output overflows.
@@ -107,10 +112,9 @@ TEST(Neighbours, MissingRowsAreNotComputedWith) {
       call.slot(BLV_INNER, BLV_WEIGHT, BLV_VALUE, weights, 2);
       call.slot(BLV_INNER, BLV_WEIGHT, BLV_GRADIENT, weight_gradient, 2);
       call.slot(BLV_METHOD, BLV_LOSS, BLV_RESULT, loss, 1);
-      call.slots.push_back({BLV_INNER, BLV_ROWS, BLV_VALUE, BLV_I32, 0, 0, 1, 0, 0});
-      call.data.push_back(rows.data());
+      call.slot(BLV_INNER, BLV_ROWS, BLV_VALUE, rows, 1);
       blv_method evaluate = {sizeof evaluate, BLV_EVALUATE, 0};
-      call.run(&evaluate, 2, BLV_TASKS_IN_LANES, 0xff);
+      call.run(&evaluate, 2, executors().front(), 0xff);
       for (const blv_task_info &info : call.info) EXPECT_EQ(info.status, BLV_TASK_OK) << few << " rows";
       for (const std::vector<float> *result : {&loss, &gradient, &x_gradient, &weight_gradient})
         for (const float value : *result) EXPECT_EQ(value, 0.0f) << few << " rows";

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a Problem through the C ABI with a guarded workspace of exactly the announced size, and collects what was written.
-// Also says which instruction sets this machine has.
+// Runs a Problem through the C ABI with a guarded workspace of exactly the announced size, on the machine of this program, and
+// collects what was written. Also says which executors and instruction sets this machine has.
 #pragma once
 #include <gtest/gtest.h>
 
 #include <bit>
 
 #include "harness.h"
+#include "machine.h"
 
 namespace harness {
 
@@ -31,11 +32,12 @@ class Context {
   explicit Context(const Means &means = {}) {
     blv_context_options o = {};
     o.size = sizeof o;
-    o.device = BLV_DEVICE_CPU;
+    o.device = machine() ? machine()->device() : BLV_DEVICE_CPU;
+    o.stream = machine() ? machine()->stream() : nullptr;
     o.max_isa = means.isa;
-    o.threads = means.threads;
-    o.parallel_for = means.parallel_for;
-    o.user = means.user;
+    o.threads = machine() ? 0 : means.threads;
+    o.parallel_for = machine() ? nullptr : means.parallel_for;
+    o.user = machine() ? nullptr : means.user;
     status = blv_context_create(&o, &handle);
   }
   ~Context() { blv_context_destroy(handle); }
@@ -98,6 +100,24 @@ inline bool gaps_intact(const Array &a, int64_t tasks) {
   return true;
 }
 
+// blv_execute with everything in the memory of the machine.
+inline blv_status execute_there(blv_context context, const Plan &plan, Problem &p, int64_t tasks, Guarded &workspace,
+                                const blv_sizes &sizes, std::vector<blv_task_info> &info) {
+  std::vector<void *> data = p.pointers();
+  if (!machine()) {
+    return blv_execute(context, plan.handle, tasks, data.data(), workspace.data(), sizes.workspace_bytes, nullptr,
+                       info.data());
+  }
+  for (size_t i = 0; i < data.size(); i++)
+    data[i] = machine()->put(data[i], p.arrays[i].memory->bytes(), size_of(p.arrays[i].slot.dtype));
+  void *there = machine()->put(workspace.data(), sizes.workspace_bytes, std::max<int64_t>(sizes.workspace_align, 1));
+  void *told = machine()->put(info.data(), static_cast<int64_t>(info.size() * sizeof(blv_task_info)), 8);
+  const blv_status status = blv_execute(context, plan.handle, tasks, data.data(), there, sizes.workspace_bytes, nullptr,
+                                        static_cast<blv_task_info *>(told));
+  EXPECT_EQ(machine()->take_back(), "");
+  return status;
+}
+
 // Executes `plan` on the arrays of `p`, tasks 0 to `tasks` (-1: all).
 inline Outcome execute(blv_context context, const Plan &plan, Problem &p, int64_t tasks = -1, Side side = Side::kHigh) {
   Outcome out;
@@ -112,9 +132,7 @@ inline Outcome execute(blv_context context, const Plan &plan, Problem &p, int64_
     const char *bytes = static_cast<const char *>(a.memory->data());
     inputs.push_back(a.written() ? std::vector<char>() : std::vector<char>(bytes, bytes + a.memory->bytes()));
   }
-  const std::vector<void *> data = p.pointers();
-  out.status = blv_execute(context, plan.handle, tasks, data.data(), workspace.data(), out.sizes.workspace_bytes,
-                           nullptr, out.info.data());
+  out.status = execute_there(context, plan, p, tasks, workspace, out.sizes, out.info);
   out.error = blv_context_error(context);
   EXPECT_TRUE(workspace.margins_intact()) << "the workspace was left";
   for (size_t i = 0; i < p.arrays.size(); i++) {
@@ -152,6 +170,7 @@ inline Outcome run(Problem &p, const Means &means = {}, int64_t tasks = -1) {
 
 // Levels that this machine can run.
 inline std::vector<int> levels() {
+  if (machine()) return {BLV_ISA_BEST};
   std::vector<int> all = {BLV_ISA_X86_64_V2};
   __builtin_cpu_init();
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -163,8 +182,8 @@ inline std::vector<int> levels() {
 }
 
 inline const std::vector<int> &executors() {
-  static const std::vector<int> all = {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
-  return all;
+  static const std::vector<int> host = {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
+  return machine() ? machine()->executors() : host;
 }
 
 // Bit for bit, any NaN like any other.
