@@ -23,7 +23,7 @@ struct BackendMessage {
 struct DeviceFacts {
   int32_t ordinal = 0, major = 0, minor = 0;  // compute capability major.minor
   int32_t multiprocessors = 0;
-  int32_t cooperative = 0;  // cooperative launches are supported
+  int32_t cooperative = 0;          // cooperative launches are supported
   int32_t driver = 0, runtime = 0;  // CUDA versions, as 13000 for 13.0
   int32_t reserved = 0;
   int64_t shared_per_block = 0;  // bytes, opted in
@@ -34,24 +34,24 @@ struct DeviceFacts {
 
 // How a problem runs on a device. Made by Backend::plan, kept in the library's plan, read by Backend::enqueue.
 struct DevicePlan {
-  int32_t executor = 0;  // BLV_WARP_PER_TASK, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_GRID
-  int32_t kernel = 0;    // position in the plugin's own table
-  int32_t threads = 0;   // of a block
-  int32_t cluster = 1;   // blocks that run one task together; the grid: 1
-  int64_t batches = 0;   // tasks are cut into so many batches, each run by one warp, block, cluster or grid
+  int32_t executor = 0;      // BLV_WARP_PER_TASK, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_GRID
+  int32_t kernel = 0;        // position in the plugin's own table
+  int32_t threads = 0;       // of a block
+  int32_t cluster = 1;       // blocks that run one task together; the grid: 1
+  int64_t batches = 0;       // tasks are cut into so many batches, each run by one warp, block, cluster or grid
   int64_t shared_bytes = 0;  // dynamic shared memory of a block
   int64_t slab_bytes = 0;    // workspace of a batch: what does not fit on chip
   DeviceFacts device;
-  Measure measure;  // workspace_bytes is exact; task_bytes: on chip and slab together
-  Storage storage;  // what problem.storage became
-  char name[64] = {};    // of the kernel
+  Measure measure;        // workspace_bytes is exact; task_bytes: on chip and slab together
+  Storage storage;        // what problem.storage became
+  char name[64] = {};     // of the kernel
   char reason[256] = {};  // why this regime
 };
 
 struct DeviceCall {
   int64_t tasks = 0, slots = 0;
-  void *const *data = nullptr;  // host array of `slots` device pointers
-  char *workspace = nullptr;    // device
+  void *const *data = nullptr;    // host array of `slots` device pointers
+  char *workspace = nullptr;      // device
   blv_task_info *info = nullptr;  // device, or null
   void *stream = nullptr;
 };

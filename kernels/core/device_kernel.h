@@ -8,8 +8,8 @@
 namespace bilevel {
 
 struct DeviceKernel {
-  const char *name;   // for example "unroll_f32_block"
-  int32_t executor;   // the BLV_* executor that it is
+  const char *name;  // for example "unroll_f32_block"
+  int32_t executor;  // the BLV_* executor that it is
   // Whether the kernel runs the problem (with problem.storage as it stands) on such a device. If so it fills threads,
   // cluster, batches, shared_bytes, slab_bytes and measure of *plan; if not it says why in `message`.
   bool (*measure)(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message);

@@ -3,8 +3,7 @@
 // A value with one tangent: v + eps d, eps^2 = 0. The scalar of a `map` in the modes that carry tangents; matrix
 // products never see it, they work plane by plane.
 #pragma once
-#include "kernels/core/math.h"
-#include "kernels/core/pack.h"
+#include "kernels/core/machine.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {

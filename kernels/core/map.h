@@ -14,8 +14,6 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-enum class Lanes { TASKS, COLUMNS, ROWS };
-
 template <class T, Mode M, Lanes L>
 struct Map {
   using P = Pack<T>;

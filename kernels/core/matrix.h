@@ -4,43 +4,32 @@
 // is a null pointer: as an operand it means a constant (tangent zero), as a result it means that nobody wants it. An
 // element is a pack of the same entry of several tasks (tasks in lanes) or one scalar (lanes within a task).
 #pragma once
-#include "kernels/core/pack.h"
-
-// Before a loop with a constant number of turns over arrays that must stay in registers.
-#define BLV_UNROLLED _Pragma("GCC unroll 32")
+#include "kernels/core/machine.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// Keeps a loaded pack in a register: the compiler would fold the load into every multiply-add that uses it, and load
-// again.
-template <class P>
-BLV_INLINE void hold(P &x) {
-#if BLV_PACK_BYTES == 64
-  asm("" : "+v"(x));
-#else
-  asm("" : "+x"(x));
-#endif
-}
-
 template <class Element>
 struct Matrix {
   Element *v = nullptr, *d = nullptr;
-  long plane = 0;  // elements between tangent planes
-  long ld = 0;     // elements between rows
+  Index plane = 0;  // elements between tangent planes
+  Index ld = 0;     // elements between rows
 
-  BLV_INLINE Element *tangent(long k) const { return d + k * plane; }
+  BLV_INLINE Element *tangent(Index k) const { return d + k * plane; }
   // The matrix that begins `offset` elements further on, rows ld apart.
-  BLV_INLINE Matrix at(long offset, long new_ld) const {
+  BLV_INLINE Matrix at(Index offset, Index new_ld) const {
     return {v ? v + offset : nullptr, d ? d + offset : nullptr, plane, new_ld};
   }
-  BLV_INLINE Matrix row_block(long row) const { return at(row * ld, ld); }
+  BLV_INLINE Matrix row_block(Index row) const { return at(row * ld, ld); }
   explicit BLV_INLINE operator bool() const { return v || d; }
 };
 
 // VALUE: values. JET: values and tangents. TAPED: tangents; the values of products are on the tape, those of maps are
 // recomputed.
 enum class Mode { VALUE, JET, TAPED };
+
+// What a SIMD lane stands for, see map.h. On a CUDA device a task has a group of threads, which is COLUMNS with packs of one.
+enum class Lanes { TASKS, COLUMNS, ROWS };
 
 // n > 0 cut into the fewest pieces of at most `most`, as even as that allows; the longer ones first.
 struct EvenCut {

@@ -93,6 +93,17 @@ struct CountTo<0, I...> {
 template <class T>
 using LaneIndices = typename CountTo<lanes<T>>::type;  // Indices<0, 1, ..., L - 1>
 
+// Keeps a loaded pack in a register: the compiler would fold the load into every multiply-add that uses it, and load
+// again.
+template <class P>
+BLV_INLINE void hold(P &x) {
+#if BLV_PACK_BYTES == 64
+  asm("" : "+v"(x));
+#else
+  asm("" : "+x"(x));
+#endif
+}
+
 // ---- Making packs ---------------------------------------------------------------------------------------------------
 
 template <class T>

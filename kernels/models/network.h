@@ -6,8 +6,7 @@
 // Run on matrices with tangent planes (theta + eps v), its results carry H v and the cross products. The tape of a run
 // is the values of h_l, o's product z_L, and c_l.
 #pragma once
-#include "kernels/core/rows_executor.h"
-#include "kernels/core/tasks_executor.h"
+#include "kernels/core/executors.h"
 #include "kernels/models/activations.h"
 #include "kernels/models/losses.h"
 
@@ -16,17 +15,17 @@ namespace BLV_ISA_NAMESPACE {
 
 // A layer within the internal parameter vector: W begins at `weight`, rows ld apart; b at `bias`.
 struct LayerView {
-  long inputs = 0, outputs = 0, ld = 0, weight = 0, bias = 0;
-  long output_ld = 0;  // of matrices with `outputs` columns
+  Index inputs = 0, outputs = 0, ld = 0, weight = 0, bias = 0;
+  Index output_ld = 0;  // of matrices with `outputs` columns
   Tiling outputs_tiling, weight_tiling, inputs_tiling;
 };
 
 struct NetworkView {
-  long n_layers = 0;
+  Index n_layers = 0;
   LayerView *layers = nullptr;
   int activation = 0;
   bool bias = true;
-  long size = 0;  // elements of the internal parameter vector, padding included
+  Index size = 0;  // elements of the internal parameter vector, padding included
 };
 
 // Matrices of one layer for a block of rows; those of the last layer are z and e only.
@@ -50,27 +49,26 @@ struct NetworkBlock {
 
 // h = a(z + b). On the tape, h's value is read instead.
 template <class X, class Activation, class Mat = typename X::Mat>
-BLV_INLINE void activate_tile(X &x, Activation, const Mat &z, const Mat &bias, Mat h, long i0, long i1, long j0,
-                              long j1, long columns) {
+BLV_INLINE void activate_tile(X &x, Activation, const Mat &z, const Mat &bias, Mat h, Index i0, Index i1, Index j0,
+                              Index j1, Index columns) {
   const Mat values = h;
   if (X::mode == Mode::TAPED) h.v = nullptr;
-  x.for_tile(
-      i0, i1, j0, j1, columns, [&](long i, long j) __attribute__((always_inline)) {
-        auto s = x.get(z, i, j);
-        if (bias) s = s + x.column_entry(bias, j);
-        if constexpr (X::mode == Mode::VALUE) {
-          x.put(h, i, j, Activation::value(s));
-        } else {
-          const auto value = X::mode == Mode::TAPED ? X::value(x.get(values, i, j)) : Activation::value(s.v);
-          x.put(h, i, j, {value, Activation::slope(value) * s.d});
-        }
-      });
+  x.for_tile(i0, i1, j0, j1, columns, [&](Index i, Index j) BLV_LAMBDA {
+    auto s = x.get(z, i, j);
+    if (bias) s = s + x.column_entry(bias, j);
+    if constexpr (X::mode == Mode::VALUE) {
+      x.put(h, i, j, Activation::value(s));
+    } else {
+      const auto value = X::mode == Mode::TAPED ? X::value(x.get(values, i, j)) : Activation::value(s.v);
+      x.put(h, i, j, {value, Activation::slope(value) * s.d});
+    }
+  });
 }
 
 template <class X, class Block>
-void network_forward(X &x, const NetworkView &net, const Block &b) {
+BLV_FUNCTION void network_forward(X &x, const NetworkView &net, const Block &b) {
   using Mat = typename X::Mat;
-  for (long l = 0; l < net.n_layers; l++) {
+  for (Index l = 0; l < net.n_layers; l++) {
     const LayerView &layer = net.layers[l];
     const LayerState<typename X::Element> &to = b.state[l];
     const Mat &input = l ? b.state[l - 1].h : b.x;
@@ -80,18 +78,17 @@ void network_forward(X &x, const NetworkView &net, const Block &b) {
       return;
     }
     const Mat bias = net.bias ? b.theta.at(layer.bias, 1) : Mat();
-    with_activation<typename X::Scalar>(
-        net.activation, [&](auto activation) __attribute__((always_inline)) {
-          const auto epilogue = [&](long i0, long i1, long j0, long j1) {
-            activate_tile(x, activation, to.z, bias, to.h, i0, i1, j0, j1, layer.outputs);
-          };
-          x.product_nt(b.loss.n, layer.outputs, layer.inputs, layer.outputs_tiling, input, weight, to.z, epilogue);
-        });
+    with_activation<typename X::Scalar>(net.activation, [&](auto activation) BLV_LAMBDA {
+      const auto epilogue = [&](Index i0, Index i1, Index j0, Index j1) {
+        activate_tile(x, activation, to.z, bias, to.h, i0, i1, j0, j1, layer.outputs);
+      };
+      x.product_nt(b.loss.n, layer.outputs, layer.inputs, layer.outputs_tiling, input, weight, to.z, epilogue);
+    });
   }
 }
 
 template <class X, class Block>
-void network_loss(X &x, const NetworkView &net, Block &b) {
+BLV_FUNCTION void network_loss(X &x, const NetworkView &net, Block &b) {
   using Mat = typename X::Mat;
   using T = typename X::Scalar;
   const LayerView &last = net.layers[net.n_layers - 1];
@@ -110,10 +107,10 @@ void network_loss(X &x, const NetworkView &net, Block &b) {
 }
 
 template <class X, class Block>
-void network_backward(X &x, const NetworkView &net, const Block &b) {
+BLV_FUNCTION void network_backward(X &x, const NetworkView &net, const Block &b) {
   using Mat = typename X::Mat;
-  const long n = b.loss.n;
-  for (long l = net.n_layers - 1; l >= 0; l--) {
+  const Index n = b.loss.n;
+  for (Index l = net.n_layers - 1; l >= 0; l--) {
     const LayerView &layer = net.layers[l];
     const Mat &e = b.state[l].e;
     const Mat weight = b.theta.at(layer.weight, layer.ld);
@@ -129,22 +126,20 @@ void network_backward(X &x, const NetworkView &net, const Block &b) {
       return;
     }
     const LayerState<typename X::Element> &below = b.state[l - 1];
-    with_activation<typename X::Scalar>(
-        net.activation, [&](auto activation) __attribute__((always_inline)) {
-          const auto epilogue = [&](long i0, long i1, long j0, long j1) {
-            x.for_tile(
-                i0, i1, j0, j1, layer.inputs, [&](long i, long j) __attribute__((always_inline)) {
-                  x.put(below.e, i, j, x.get(below.c, i, j) * decltype(activation)::slope(x.get(below.h, i, j)));
-                });
-          };
-          x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, below.c, true, false, epilogue);
+    with_activation<typename X::Scalar>(net.activation, [&](auto activation) BLV_LAMBDA {
+      const auto epilogue = [&](Index i0, Index i1, Index j0, Index j1) {
+        x.for_tile(i0, i1, j0, j1, layer.inputs, [&](Index i, Index j) BLV_LAMBDA {
+          x.put(below.e, i, j, x.get(below.c, i, j) * decltype(activation)::slope(x.get(below.h, i, j)));
         });
+      };
+      x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, below.c, true, false, epilogue);
+    });
   }
 }
 
 // Loss and gradient of a block of rows with respect to every leaf, in the executor's mode.
 template <class X, class Block>
-__attribute__((noinline)) void network_gradient(X &x, const NetworkView &net, Block &b) {
+BLV_FUNCTION BLV_NOINLINE void network_gradient(X &x, const NetworkView &net, Block &b) {
   network_forward(x, net, b);
   network_loss(x, net, b);
   network_backward(x, net, b);

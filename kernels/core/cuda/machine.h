@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The device as the shared sources see it: a "pack" is one scalar, one task is worked on by a group of threads, and a
+// loop over elements is split over them. A translation unit is compiled per level of cooperation (BLV_CUDA_LEVEL warp,
+// block, cluster, grid; BLV_CUDA_LEVEL_NUMBER 0..3) in a namespace of its own, as CPU kernels are per ISA level.
+//
+// Every function here is called by all threads of the group, in the same order (cooperation level: group), unless it
+// says otherwise. Loops: `each` ends with a barrier, `share` does not.
+#pragma once
+#include <cooperative_groups.h>
+#include <cstddef>
+#include <cstdint>
+
+#if !defined(BLV_ISA_NAMESPACE) || !defined(BLV_CUDA_LEVEL_NUMBER)
+#error "compile with BLV_CUDA_LEVEL_NUMBER (0 warp, 1 block, 2 cluster, 3 grid) and BLV_ISA_NAMESPACE (cuda_warp, ...)"
+#endif
+
+#define BLV_ON_DEVICE 1
+#define BLV_INLINE __device__ __forceinline__
+#define BLV_FUNCTION __device__
+#define BLV_HOST_DEVICE __host__ __device__
+#define BLV_NOINLINE __noinline__
+#define BLV_LAMBDA
+#define BLV_UNROLLED _Pragma("unroll")
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// Positions within one task's arrays. A task of a warp, block or cluster has fewer than 2^31 elements (the planner's
+// care); the grid's may have more.
+#if BLV_CUDA_LEVEL_NUMBER == 3
+using Index = long long;
+#else
+using Index = int;
+#endif
+
+// ---- Packs of one ---------------------------------------------------------------------------------------------------
+
+template <class T>
+using Pack = T;
+template <class P>
+using Lane = P;
+template <class T>
+using Integers = int;
+template <class T>
+inline constexpr int lanes = 1;
+
+template <class T>
+BLV_INLINE T broadcast(T x) {
+  return x;
+}
+template <class T>
+BLV_INLINE T select(bool condition, T a, T b) {
+  return condition ? a : b;
+}
+template <class T>
+BLV_INLINE T sum(T x) {
+  return x;
+}
+BLV_INLINE int is_not_finite_bits(float x) { return (__float_as_uint(x) & 0x7f800000u) == 0x7f800000u; }
+BLV_INLINE int is_not_finite_bits(double x) { return (unsigned(__double2hiint(x)) & 0x7ff00000u) == 0x7ff00000u; }
+
+// ---- Teams ----------------------------------------------------------------------------------------------------------
+
+// Room for reductions, one per block, in shared memory.
+struct ReductionRoom {
+  double slots[32];
+};
+BLV_INLINE ReductionRoom &reduction_room() {
+  __shared__ ReductionRoom room;
+  return room;
+}
+
+// Sum, maximum and minimum over the 32 lanes, the same bits in each. Cooperation level: warp.
+template <class X, class Combine>
+BLV_INLINE X warp_reduce(X x, Combine combine) {
+  BLV_UNROLLED for (int distance = 16; distance > 0; distance /= 2) x =
+      combine(x, __shfl_xor_sync(0xffffffffu, x, distance));
+  return x;
+}
+
+#if BLV_CUDA_LEVEL_NUMBER == 0
+struct BlockTeam {
+  static BLV_INLINE int thread() { return int(threadIdx.x); }
+  static BLV_INLINE int threads() { return 32; }
+  static BLV_INLINE void sync() { __syncwarp(); }
+  template <class X, class Combine>
+  static BLV_INLINE X reduce(X x, Combine combine) {
+    return warp_reduce(x, combine);
+  }
+};
+#else
+struct BlockTeam {
+  static BLV_INLINE int thread() { return int(threadIdx.x); }
+  static BLV_INLINE int threads() { return int(blockDim.x); }
+  static BLV_INLINE void sync() { __syncthreads(); }
+  template <class X, class Combine>
+  static BLV_INLINE X reduce(X x, Combine combine) {
+    static_assert(sizeof(X) <= sizeof(double), "a slot of the room holds one");
+    X *slots = reinterpret_cast<X *>(reduction_room().slots);
+    x = warp_reduce(x, combine);
+    if (threadIdx.x % 32 == 0) slots[threadIdx.x / 32] = x;
+    __syncthreads();
+    X all = slots[0];
+    for (unsigned w = 1; w < blockDim.x / 32; w++) all = combine(all, slots[w]);
+    __syncthreads();
+    return all;
+  }
+};
+#endif
+
+#if BLV_CUDA_LEVEL_NUMBER == 2
+struct ClusterTeam {
+  static BLV_INLINE int thread() {
+    return int(threadIdx.x + cooperative_groups::this_cluster().block_rank() * blockDim.x);
+  }
+  static BLV_INLINE int threads() { return int(cooperative_groups::this_cluster().num_blocks() * blockDim.x); }
+  static BLV_INLINE void sync() { cooperative_groups::this_cluster().sync(); }
+  template <class X, class Combine>
+  static BLV_INLINE X reduce(X x, Combine combine) {
+    const auto cluster = cooperative_groups::this_cluster();
+    X *slots = reinterpret_cast<X *>(reduction_room().slots);
+    x = BlockTeam::reduce(x, combine);
+    if (threadIdx.x == 0) slots[0] = x;
+    cluster.sync();
+    X all = *cluster.map_shared_rank(slots, 0);
+    for (unsigned b = 1; b < cluster.num_blocks(); b++) all = combine(all, *cluster.map_shared_rank(slots, b));
+    cluster.sync();
+    return all;
+  }
+};
+#elif BLV_CUDA_LEVEL_NUMBER == 3
+// Two rooms for reductions of the grid, in the workspace: one reduction may begin while some threads still read the
+// last one's. The pointer and the turn are every thread's own.
+struct GridRoom {
+  double *slots;  // 2 x gridDim.x
+  int turn;
+};
+BLV_INLINE GridRoom &grid_room() {
+  __shared__ GridRoom room;
+  return room;
+}
+struct GridTeam {
+  static BLV_INLINE long long thread() { return threadIdx.x + (long long)(blockIdx.x) * blockDim.x; }
+  static BLV_INLINE long long threads() { return (long long)(gridDim.x) * blockDim.x; }
+  static BLV_INLINE void sync() { cooperative_groups::this_grid().sync(); }
+  template <class X, class Combine>
+  static BLV_INLINE X reduce(X x, Combine combine) {
+    GridRoom &room = grid_room();
+    X *slots = reinterpret_cast<X *>(room.slots + room.turn * gridDim.x);
+    x = BlockTeam::reduce(x, combine);
+    if (threadIdx.x == 0) slots[blockIdx.x] = x, room.turn ^= 1;
+    sync();
+    X all = x;  // lane l of every warp adds the blocks l, l + 32, ...
+    bool some = false;
+    for (unsigned b = threadIdx.x % 32; b < gridDim.x; b += 32)
+      all = some ? combine(all, slots[b]) : slots[b], some = true;
+    return grid_warps(all, combine);
+  }
+
+ private:
+  // Lanes beyond the number of blocks hold nothing.
+  template <class X, class Combine>
+  static BLV_INLINE X grid_warps(X x, Combine combine) {
+    const unsigned filled = gridDim.x < 32 ? gridDim.x : 32;
+    X all = __shfl_sync(0xffffffffu, x, 0);
+    for (unsigned l = 1; l < filled; l++) all = combine(all, __shfl_sync(0xffffffffu, x, l));
+    return all;
+  }
+};
+#endif
+
+// Team: all threads that work on one task. PassTeam: those that share a block of rows of it.
+#if BLV_CUDA_LEVEL_NUMBER == 2
+using Team = ClusterTeam;
+using PassTeam = ClusterTeam;
+#elif BLV_CUDA_LEVEL_NUMBER == 3
+using Team = GridTeam;
+using PassTeam = BlockTeam;
+#else
+using Team = BlockTeam;
+using PassTeam = BlockTeam;
+#endif
+
+// ---- Loops ----------------------------------------------------------------------------------------------------------
+
+// f(i) for this thread's share of [0, n).
+template <class Threads = Team, class F>
+BLV_INLINE void share(Index n, F f) {
+  for (Index i = Threads::thread(); i < n; i += Threads::threads()) f(i);
+}
+// f(i) for every i in [0, n), done on return.
+template <class Threads = Team, class F>
+BLV_INLINE void each(Index n, F f) {
+  share<Threads>(n, f);
+  Threads::sync();
+}
+// f() by one thread of the team, done on return: for what the task's arrays hold.
+template <class F>
+BLV_INLINE void once(F f) {
+  if (Team::thread() == 0) f();
+  Team::sync();
+}
+// f() by one thread of every block, done on return: for what a block keeps in its own shared memory.
+template <class F>
+BLV_INLINE void control(F f) {
+  BlockTeam::sync();
+  if (threadIdx.x == 0) f();
+  BlockTeam::sync();
+}
+
+struct Plus {
+  template <class X>
+  BLV_INLINE X operator()(X a, X b) const {
+    return a + b;
+  }
+};
+struct Either {
+  BLV_INLINE int operator()(int a, int b) const { return a | b; }
+};
+struct Least {
+  BLV_INLINE long long operator()(long long a, long long b) const { return a < b ? a : b; }
+};
+
+// The sum over the group's threads, the same bits in each.
+template <class T>
+BLV_INLINE T team_sum(T x) {
+  return Team::reduce(x, Plus());
+}
+BLV_INLINE int team_any(int x) { return Team::reduce(x, Either()); }
+BLV_INLINE long long team_least(long long x) { return Team::reduce(x, Least()); }
+
+// One 128-bit access.
+template <class T>
+struct alignas(16) Quad {
+  static constexpr int size = 16 / sizeof(T);
+  T x[size];
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel
