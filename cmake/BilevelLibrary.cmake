@@ -8,6 +8,7 @@ file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cp
 add_library(bilevel_host OBJECT ${BILEVEL_HOST_SOURCES})
 bilevel_defaults(bilevel_host)
 target_compile_options(bilevel_host PRIVATE -fno-plt)
+target_compile_definitions(bilevel_host PRIVATE BLV_BACKEND_ABI="${BILEVEL_BACKEND_ABI}")
 set_target_properties(bilevel_host PROPERTIES POSITION_INDEPENDENT_CODE ON)
 
 set(BILEVEL_OBJECTS)
@@ -18,7 +19,7 @@ endforeach()
 add_library(bilevel SHARED ${BILEVEL_OBJECTS})
 add_library(bilevel::bilevel ALIAS bilevel)
 bilevel_defaults(bilevel)
-target_link_libraries(bilevel PRIVATE Threads::Threads)
+target_link_libraries(bilevel PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
 target_include_directories(bilevel INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
@@ -30,4 +31,4 @@ set_target_properties(bilevel PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${
 # The same objects for tests of what the library hides.
 add_library(bilevel_internal STATIC EXCLUDE_FROM_ALL ${BILEVEL_OBJECTS})
 set_target_properties(bilevel_internal PROPERTIES LINKER_LANGUAGE CXX)
-target_link_libraries(bilevel_internal PUBLIC Threads::Threads)
+target_link_libraries(bilevel_internal PUBLIC Threads::Threads ${CMAKE_DL_LIBS})
