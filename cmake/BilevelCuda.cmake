@@ -103,6 +103,8 @@ foreach(level IN LISTS BILEVEL_CUDA_LEVELS)
   endforeach()
   math(EXPR number "${number} + 1")
 endforeach()
+# What the plugin shares with the library's host side.
+list(APPEND BILEVEL_CUDA_HOST_SOURCES ${PROJECT_SOURCE_DIR}/csrc/storage_candidates.cpp)
 _bilevel_cuda_objects(bilevel_cuda_host "${BILEVEL_CUDA_ARCHITECTURES}" ${BILEVEL_CUDA_HOST_SOURCES} ${BILEVEL_CUDA_SINGLE_SOURCES})
 list(APPEND BILEVEL_CUDA_TARGETS bilevel_cuda_host)
 
