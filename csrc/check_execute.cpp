@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "csrc/context.h"
+#include "csrc/device.h"
 #include "csrc/execute.h"
 #include "csrc/names.h"
 #include "csrc/plan.h"
@@ -50,7 +51,7 @@ Range workspace_range(const blv_plan_s &plan, const ExecuteArguments &arguments)
   if (arguments.workspace_bytes < needed)
     refuse(BLV_TOO_SMALL, format("workspace_bytes is %lld; accepted: >= %lld",
                                  static_cast<long long>(arguments.workspace_bytes), static_cast<long long>(needed)));
-  return make_range("workspace", arguments.workspace, needed, workspace_align, true);
+  return make_range("workspace", arguments.workspace, needed, alignment_of_workspace(plan), true);
 }
 
 Range info_range(const ExecuteArguments &arguments) {
@@ -85,19 +86,42 @@ void check_pair(const Ranges &all, int64_t i, int64_t j) {
   refuse_overlap(all.name(j).c_str(), b, all.name(i).c_str(), a);
 }
 
-void check_memory(const blv_plan_s &plan, const ExecuteArguments &arguments) {
+// Every range in memory of the context's device.
+void check_places(const blv_context_s &context, const Ranges &all) {
+  for (int64_t i = 0; i < all.count; ++i) {
+    const Range &range = all.ranges[i];
+    if (range.begin == range.end) continue;
+    check_device_pointer(context, all.name(i).c_str(), reinterpret_cast<const void *>(range.begin));
+  }
+}
+
+void check_memory(const blv_context_s &context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
   Ranges all;
   all.slots = static_cast<int64_t>(plan.slots.size());
   for (int64_t slot = 0; slot < all.slots; ++slot) all.append(slot_range(plan, arguments, slot));
   all.append(workspace_range(plan, arguments));
   all.append(info_range(arguments));
+  if (context.backend != nullptr) check_places(context, all);
   for (int64_t i = 0; i < all.count; ++i)
     for (int64_t j = 0; j < i; ++j) check_pair(all, i, j);
+}
+
+// "the CPU", "CUDA device 1".
+Text machine_name(int32_t device) {
+  return device == BLV_DEVICE_CPU ? format("the CPU") : format("CUDA device %d", device);
+}
+
+void check_same_machine(const blv_context_s &context, const blv_plan_s &plan) {
+  const int32_t device = plan.device ? plan.device->device.ordinal : BLV_DEVICE_CPU;
+  if (device == context.options.device) return;
+  refuse(BLV_UNSUPPORTED, format("plan was made for %s; accepted by this context: a plan for %s",
+                                 machine_name(device).c_str(), machine_name(context.options.device).c_str()));
 }
 
 }  // namespace
 
 void check_execute(const blv_context_s &context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
+  check_same_machine(context, plan);
   if (plan.isa > context.isa)
     refuse(BLV_UNSUPPORTED, format("plan was made for the instruction set %s; accepted by this context: at most %s",
                                    plain_name_of(isa_names, plan.isa), plain_name_of(isa_names, context.isa)));
@@ -105,7 +129,7 @@ void check_execute(const blv_context_s &context, const blv_plan_s &plan, const E
   check_pointer("data", arguments.data);
   if (arguments.state != nullptr)
     refuse(BLV_INVALID, format("state is %p; accepted in this version: NULL", arguments.state));
-  check_memory(plan, arguments);
+  check_memory(context, plan, arguments);
 }
 
 }  // namespace bilevel

@@ -7,8 +7,10 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <memory>
 #include <thread>
 
+#include "csrc/device.h"
 #include "csrc/float_mode.h"
 #include "csrc/isa.h"
 #include "csrc/names.h"
@@ -20,11 +22,8 @@ namespace {
 void check_device(int32_t device, const void *stream) {
   if (device < BLV_DEVICE_CPU)
     refuse_value("options.device", device, "BLV_DEVICE_CPU (-1), or the number of a CUDA device");
-  if (device > BLV_DEVICE_CPU)
-    refuse(BLV_NO_DEVICE, format("options.device is %d, a CUDA device, and this build has no CUDA backend; accepted: "
-                                 "BLV_DEVICE_CPU (-1)",
-                                 device));
-  if (stream != nullptr) refuse(BLV_INVALID, format("options.stream is %p; accepted on the CPU: NULL", stream));
+  if (device == BLV_DEVICE_CPU && stream != nullptr)
+    refuse(BLV_INVALID, format("options.stream is %p; accepted on the CPU: NULL", stream));
 }
 
 blv_context_options read_options(const blv_context_options *given) {
@@ -49,6 +48,10 @@ int32_t usable_isa(int32_t max_isa) {
     refuse(BLV_UNSUPPORTED, format("options.max_isa is %s (%d); accepted on this machine: at most %s (%d)",
                                    name_of(isa_names, max_isa), max_isa, name_of(isa_names, machine), machine));
   return max_isa == BLV_ISA_BEST ? machine : max_isa;
+}
+
+int32_t isa_of(const blv_context_options &options) {
+  return options.device == BLV_DEVICE_CPU ? usable_isa(options.max_isa) : 0;
 }
 
 int32_t thread_count(int32_t wanted) { return wanted > 0 ? wanted : std::min(available_cores(), most_threads); }
@@ -79,11 +82,20 @@ Text &thread_error() {
   return text;
 }
 
-blv_context make_context(const blv_context_options *options) { return new blv_context_s(read_options(options)); }
+blv_context make_context(const blv_context_options *options) {
+  auto context = std::make_unique<blv_context_s>(read_options(options));
+  if (context->options.device != BLV_DEVICE_CPU) open_device(context.get());
+  return context.release();
+}
 
 void request_cancel(blv_context context) { __atomic_store_n(&context->cancel, 1, __ATOMIC_RELEASE); }
 
 bool consume_cancel(blv_context context) { return __atomic_exchange_n(&context->cancel, 0, __ATOMIC_ACQ_REL) != 0; }
+
+void start_progress(blv_context context, int64_t total) {
+  __atomic_store_n(&context->done, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&context->total, total, __ATOMIC_RELAXED);
+}
 
 void read_progress(blv_context context, int64_t *done, int64_t *total) {
   if (done != nullptr) *done = context != nullptr ? __atomic_load_n(&context->done, __ATOMIC_RELAXED) : 0;
@@ -94,9 +106,9 @@ void read_progress(blv_context context, int64_t *done, int64_t *total) {
 
 blv_context_s::blv_context_s(const blv_context_options &given)
     : options(given),
-      isa(bilevel::usable_isa(given.max_isa)),
+      isa(bilevel::isa_of(given)),
       threads(bilevel::thread_count(given.threads)),
-      pool(given.parallel_for ? 1 : threads, bilevel::available_cores()) {}
+      pool(given.parallel_for || isa == 0 ? 1 : threads, bilevel::available_cores()) {}
 
 void blv_context_s::parallel_for(int64_t n, void (*fn)(void *arg, int64_t i), void *arg) {
   if (options.parallel_for == nullptr) return pool.run(n, fn, arg);

@@ -8,6 +8,7 @@
 
 #include "csrc/pool.h"
 #include "csrc/refusal.h"
+#include "kernels/core/backend.h"
 
 namespace bilevel {
 
@@ -29,10 +30,15 @@ struct blv_context_s {
   void parallel_for(int64_t n, void (*fn)(void *arg, int64_t i), void *arg);
 
   blv_context_options options;
-  int32_t isa;
+  int32_t isa;  // 0 on a device
   int32_t threads;
   bilevel::Pool pool;
   bilevel::Text error;
+  // Of a CUDA device: its backend, else null; what it is; executes that were enqueued; and, if it has failed, when.
+  const bilevel::Backend *backend = nullptr;
+  bilevel::DeviceFacts device;
+  int64_t executes = 0;
+  bilevel::Text fault;
   // Read and written by any thread, by the __atomic builtins only.
   int32_t cancel = 0;
   int64_t done = 0, total = 0;
@@ -48,6 +54,8 @@ void request_cancel(blv_context context);
 // Whether a cancellation was asked for; if so the request is used up.
 bool consume_cancel(blv_context context);
 
+// Nothing done yet, of `total`.
+void start_progress(blv_context context, int64_t total);
 // `done` and `total` may be NULL; without a context both are 0.
 void read_progress(blv_context context, int64_t *done, int64_t *total);
 

@@ -8,7 +8,7 @@
 // data: 2M - M1 forward, 2M - M1 for the weights, 2M - 2 M1 back (2M for the inputs).
 #include "csrc/cost.h"
 
-#include <algorithm>
+#include <cstddef>
 
 #include "csrc/refusal.h"
 
@@ -112,20 +112,6 @@ int64_t count_bytes(const Problem &problem, const std::vector<blv_slot> &slots, 
   int64_t total = 0;
   for (size_t i = 0; i < slots.size(); ++i) total = saturating_add(total, bytes_of(problem, slots[i], spans[i]));
   return total;
-}
-
-double workspace_bound(const Problem &problem, int64_t lanes) {
-  const auto real = [](int64_t value) { return static_cast<double>(value); };
-  double units = 0;
-  for (int64_t l = 0; l < problem.network.n_layers; ++l)
-    units += real(problem.network.layers[l].inputs) + real(problem.network.layers[l].outputs) + 64;
-  const double parameters = real(problem.network.parameters) + 64.0 * real(problem.network.n_layers);
-  const double rows = real(std::max({problem.inner.rows, problem.outer.rows, problem.batch_rows})) + 1024;
-  const double planes = real(problem.vectors) + 2;
-  const double step = (parameters + rows * units) * planes;
-  const double states = real(problem.kind == BLV_UNROLL && problem.reverse ? problem.steps : 0) + 4;
-  const double sums = (real(problem.tasks) + real(lanes)) * (step + real(problem.steps));
-  return 8 * 4 * (real(problem.threads) * real(lanes) * step * states + sums);
 }
 
 }  // namespace bilevel

@@ -17,8 +17,4 @@ int64_t count_flops(const Problem &problem);
 // Each array with rows once per pass over the rows (that is per gradient, forward or reverse), every other array once.
 int64_t count_bytes(const Problem &problem, const std::vector<blv_slot> &slots, const std::vector<Span> &spans);
 
-// A bound from above on the bytes of any workspace of the problem, by far not sharp, in floating point: it says whether
-// a kernel can count the bytes in int64.
-double workspace_bound(const Problem &problem, int64_t lanes);
-
 }  // namespace bilevel

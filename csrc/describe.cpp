@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The description of a plan: one JSON object, with a writer that knows the few things it needs. No string in it needs
-// escapes.
+// The description of a plan: one JSON object, with a writer that knows the few things it needs.
 #include <string>
 
 #include "csrc/names.h"
@@ -13,7 +12,11 @@ namespace {
 
 class JsonObject {
  public:
-  void member(const char *name, const char *value) { begin(name).append("\"").append(value).append("\""); }
+  void member(const char *name, const char *value) {
+    begin(name).append("\"");
+    for (; *value != '\0'; ++value) append_escaped(*value);
+    text_.append("\"");
+  }
   void member(const char *name, int64_t value) { begin(name).append(std::to_string(value)); }
   void strings(const char *name, const std::vector<std::string> &values) {
     begin(name).append("[");
@@ -23,6 +26,11 @@ class JsonObject {
   std::string finish() const { return text_ + "}"; }
 
  private:
+  // The name of a device is not ours.
+  void append_escaped(char c) {
+    if (c == '"' || c == '\\') text_ += '\\';
+    text_ += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
   std::string &begin(const char *name) {
     text_.append(text_.size() > 1 ? ", \"" : "\"").append(name).append("\": ");
     return text_;
@@ -55,6 +63,29 @@ void describe_sizes(const blv_plan_s &plan, JsonObject *json) {
   json->member("bytes", plan.bytes);
 }
 
+void describe_cpu(const blv_plan_s &plan, JsonObject *json) {
+  json->member("device", "cpu");
+  json->member("isa", plain_name_of(isa_names, plan.isa));
+  json->member("lanes", plan.measure.lanes);
+  json->member("executor", plain_name_of(executor_names, plan.problem.executor));
+  json->member("threads", plan.problem.threads);
+}
+
+void describe_device(const DevicePlan &plan, JsonObject *json) {
+  const DeviceFacts &device = plan.device;
+  json->member("device", format("cuda:%d", device.ordinal).c_str());
+  json->member("device_name", device.name);
+  json->member("compute_capability", format("%d.%d", device.major, device.minor).c_str());
+  json->member("executor", plain_name_of(executor_names, plan.executor));
+  json->member("kernel", plan.name);
+  json->member("reason", plan.reason);
+  json->member("block_threads", plan.threads);
+  json->member("cluster_blocks", plan.cluster);
+  json->member("batches", plan.batches);
+  json->member("shared_bytes", plan.shared_bytes);
+  json->member("slab_bytes", plan.slab_bytes);
+}
+
 }  // namespace
 
 std::string describe(const blv_plan_s &plan) {
@@ -63,11 +94,10 @@ std::string describe(const blv_plan_s &plan) {
   json.member("version", format("%d.%d.%d", BLV_VERSION_MAJOR, BLV_VERSION_MINOR, BLV_VERSION_PATCH).c_str());
   json.member("method", plain_name_of(method_names, problem.kind));
   json.member("dtype", plain_name_of(dtype_names, problem.dtype));
-  json.member("device", "cpu");
-  json.member("isa", plain_name_of(isa_names, plan.isa));
-  json.member("lanes", plan.measure.lanes);
-  json.member("executor", plain_name_of(executor_names, problem.executor));
-  json.member("threads", problem.threads);
+  if (plan.device)
+    describe_device(*plan.device, &json);
+  else
+    describe_cpu(plan, &json);
   json.member("tasks", problem.tasks);
   json.member("layers", problem.network.n_layers);
   json.member("parameters", problem.network.parameters);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "csrc/context.h"
+#include "csrc/device.h"
 #include "csrc/float_mode.h"
 #include "csrc/plan.h"
 
@@ -30,14 +31,13 @@ Call make_call(blv_context context, const blv_plan_s &plan, const ExecuteArgumen
   return call;
 }
 
-void start_progress(blv_context context, int64_t total) {
-  __atomic_store_n(&context->done, 0, __ATOMIC_RELAXED);
-  __atomic_store_n(&context->total, total, __ATOMIC_RELAXED);
-}
-
 }  // namespace
 
 blv_status execute(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
+  if (context->backend != nullptr) {
+    execute_on_device(context, plan, arguments);
+    return BLV_OK;
+  }
   check_execute(*context, plan, arguments);
   start_progress(context, plan.kernel->progress_total(plan.problem, arguments.tasks));
   if (consume_cancel(context)) return BLV_CANCELLED;

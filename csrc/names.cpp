@@ -62,7 +62,11 @@ constexpr EnumName extent[] = {{BLV_NATURAL, "BLV_NATURAL", "natural"},
 constexpr EnumName executor[] = {{BLV_EXECUTOR_AUTO, "BLV_EXECUTOR_AUTO", "auto"},
                                  {BLV_TASKS_IN_LANES, "BLV_TASKS_IN_LANES", "tasks_in_lanes"},
                                  {BLV_TASK_PER_CORE, "BLV_TASK_PER_CORE", "task_per_core"},
-                                 {BLV_ROWS_OVER_CORES, "BLV_ROWS_OVER_CORES", "rows_over_cores"}};
+                                 {BLV_ROWS_OVER_CORES, "BLV_ROWS_OVER_CORES", "rows_over_cores"},
+                                 {BLV_WARP_PER_TASK, "BLV_WARP_PER_TASK", "warp_per_task"},
+                                 {BLV_BLOCK_PER_TASK, "BLV_BLOCK_PER_TASK", "block_per_task"},
+                                 {BLV_CLUSTER_PER_TASK, "BLV_CLUSTER_PER_TASK", "cluster_per_task"},
+                                 {BLV_GRID, "BLV_GRID", "grid"}};
 
 template <int32_t count>
 constexpr EnumNames names_of(const EnumName (&entries)[count]) {

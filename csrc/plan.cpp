@@ -11,6 +11,7 @@
 
 #include "csrc/context.h"
 #include "csrc/cost.h"
+#include "csrc/device.h"
 #include "csrc/executor.h"
 #include "csrc/isa.h"
 #include "csrc/names.h"
@@ -29,6 +30,15 @@ const Kernel &kernel_for(int32_t isa, const Problem &problem) {
   return *kernel;
 }
 
+void choose_kernel(const blv_context_s &context, int32_t store, int64_t limit, blv_plan_s *plan) {
+  Problem &problem = plan->problem;
+  plan->isa = context.isa;
+  const int64_t lanes = isa_lanes(plan->isa, problem.dtype == BLV_F64 ? 8 : 4);
+  problem.executor = choose_executor(problem, lanes);
+  plan->kernel = &kernel_for(plan->isa, problem);
+  plan->measure = plan_storage(*plan->kernel, store, limit, lanes, &problem);
+}
+
 }  // namespace
 
 blv_plan make_plan(blv_context context, const blv_spec *spec) {
@@ -38,14 +48,18 @@ blv_plan make_plan(blv_context context, const blv_spec *spec) {
   plan->layers = std::move(valid.layers);
   plan->slots = std::move(valid.slots);
   plan->spans = std::move(valid.spans);
-  plan->isa = context->isa;
 
   Problem &problem = plan->problem;
   problem.network.layers = plan->layers.data();
-  const int64_t lanes = isa_lanes(plan->isa, problem.dtype == BLV_F64 ? 8 : 4);
-  problem.executor = choose_executor(problem, lanes);
-  plan->kernel = &kernel_for(plan->isa, problem);
-  plan->measure = plan_storage(*plan->kernel, valid.store, valid.workspace_limit, lanes, &problem);
+  const auto slots = static_cast<int64_t>(plan->slots.size());
+  check_machine(*context, problem, slots);
+  if (context->backend != nullptr) {
+    plan->device =
+        std::make_unique<DevicePlan>(plan_on_device(context, slots, valid.store, valid.workspace_limit, &problem));
+    plan->measure = plan->device->measure;
+  } else {
+    choose_kernel(*context, valid.store, valid.workspace_limit, plan.get());
+  }
   plan->flops = count_flops(problem);
   plan->bytes = count_bytes(problem, plan->slots, plan->spans);
   plan->description = describe(*plan);
@@ -61,8 +75,12 @@ void plan_sizes(const blv_plan_s &plan, blv_sizes *out) {
     refuse(BLV_VERSION_MISMATCH,
            format("out->size is %lld; accepted: %zu, the size of blv_sizes in version %d.%d of the library",
                   static_cast<long long>(size), sizeof(blv_sizes), BLV_VERSION_MAJOR, BLV_VERSION_MINOR));
-  const blv_sizes sizes = {size, plan.measure.workspace_bytes, workspace_align, 0, plan.flops, plan.bytes};
+  const blv_sizes sizes = {size, plan.measure.workspace_bytes, alignment_of_workspace(plan), 0, plan.flops, plan.bytes};
   std::memcpy(out, &sizes, static_cast<size_t>(size));
+}
+
+int64_t alignment_of_workspace(const blv_plan_s &plan) {
+  return plan.device ? device_workspace_align : workspace_align;
 }
 
 int64_t plan_extent(const blv_plan_s &plan, int64_t slot) {

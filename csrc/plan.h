@@ -6,10 +6,12 @@
 #include <bilevel/bilevel.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "csrc/span.h"
+#include "kernels/core/backend.h"
 #include "kernels/core/problem.h"
 
 // Alignment of the workspace: a cache line, and the widest SIMD register.
@@ -23,7 +25,8 @@ struct blv_plan_s {
   std::vector<blv_slot> slots;
   std::vector<bilevel::Span> spans;  // parallel to slots
   int32_t isa = 0;
-  const bilevel::Kernel *kernel = nullptr;
+  const bilevel::Kernel *kernel = nullptr;      // of the CPU
+  std::unique_ptr<bilevel::DevicePlan> device;  // instead, on a CUDA device
   bilevel::Measure measure;
   int64_t flops = 0, bytes = 0;
   std::string description;
@@ -34,6 +37,7 @@ namespace bilevel {
 blv_plan make_plan(blv_context context, const blv_spec *spec);
 void plan_sizes(const blv_plan_s &plan, blv_sizes *out);
 int64_t plan_extent(const blv_plan_s &plan, int64_t slot);
+int64_t alignment_of_workspace(const blv_plan_s &plan);
 // Copies the description; `needed` may be NULL.
 void plan_describe(const blv_plan_s &plan, char *text, int64_t capacity, int64_t *needed);
 

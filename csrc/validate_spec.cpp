@@ -128,7 +128,8 @@ blv_spec read_spec(const blv_spec *given) {
   check_range("spec.tasks", spec.tasks, 0, most_size);
   check_range("spec.workspace_limit", spec.workspace_limit, 0, INT64_MAX);
   check_enum("spec.executor", spec.executor, executor_names);
-  check_mask("spec.flags", spec.flags, BLV_SKIP_FAILED, "0 or BLV_SKIP_FAILED (1)");
+  check_mask("spec.flags", spec.flags, BLV_SKIP_FAILED | BLV_SPLIT_TF32,
+             "0, BLV_SKIP_FAILED (1), BLV_SPLIT_TF32 (2) or both (3)");
   check_range("spec.n_slots", spec.n_slots, 0, most_slots);
   if (spec.n_slots > 0) check_pointer("spec.slots", spec.slots);
   return spec;

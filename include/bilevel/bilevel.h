@@ -73,7 +73,19 @@ BLV_API const char *blv_status_text(blv_status status);
 
 /* A context is used by one thread at a time; several contexts may be used at once, also with one plan. It holds a
  * thread pool (started at the first execute that wants one; a child process after fork() starts its own) and the last
- * error message. */
+ * error message.
+ *
+ * A context of a CUDA device. The first one of a process opens the plugin libbilevel_cuda.so: the file that the
+ * environment variable BILEVEL_CUDA_PLUGIN names, else the one beside the library. An execute then takes memory of that
+ * device (its primary context) for data, workspace and info, checks its arguments, enqueues its kernels on the
+ * context's stream and returns, before they have run: results and info are valid once the stream has come to that
+ * point. It allocates nothing, waits for nothing, copies nothing from host arrays but the pointers in `data`, and may be
+ * captured in a CUDA graph, which then is replayed with the same arrays, and the same workspace, but new values in them.
+ * Executes on one stream may share a workspace. The calling thread's current device is what it was before the call.
+ *
+ * A device reports a fault (an illegal address, say) late: a call after the one that caused it returns BLV_DEVICE_FAULT,
+ * and from then on so does every execute and every blv_plan_create on that context, with a message that says since when.
+ * CUDA gives no way back: destroy the context; the process cannot use the device again. */
 typedef struct blv_context_s *blv_context;
 
 enum { BLV_DEVICE_CPU = -1 };
@@ -81,12 +93,14 @@ enum { BLV_ISA_BEST = 0, BLV_ISA_X86_64_V2 = 2, BLV_ISA_X86_64_V3 = 3, BLV_ISA_X
 
 typedef struct blv_context_options {
   int64_t size;    /* sizeof(blv_context_options) */
-  int32_t device;  /* BLV_DEVICE_CPU, or a CUDA device ordinal >= 0. NB: zero is CUDA device 0 */
+  int32_t device;  /* BLV_DEVICE_CPU, or a CUDA device ordinal >= 0. NB: zero is CUDA device 0. Compute capability 8.0
+                      or later. The three members max_isa, threads, parallel_for are checked, but serve the CPU only */
   int32_t max_isa; /* the instruction set to use, BLV_ISA_*; BLV_ISA_BEST: the best that the machine has. One that it
                       lacks is BLV_UNSUPPORTED */
   int32_t threads; /* threads of an execute, 1 to 4096; 0: as many as the process may run on */
   int32_t reserved;
-  void *stream; /* a cudaStream_t of `device`; must be NULL on the CPU */
+  void *stream; /* a cudaStream_t of `device`, which must outlive the executes on it; NULL: its default stream. Must be
+                   NULL on the CPU */
   void *user;   /* first argument of the hook below */
   /* Runs fn(arg, i) once for each i in [0, n) and returns when all have returned, in any order, on any threads, one at
    * a time or at once. NULL: the context's own pool. Must not call into this context. Results do not depend on it. */
@@ -94,8 +108,9 @@ typedef struct blv_context_options {
 } blv_context_options;
 
 /* Makes a context. `options` NULL means: CPU, best ISA, all threads, own pool. On failure *out is NULL and the message
- * is blv_context_error(NULL). Errors: BLV_INVALID, BLV_VERSION_MISMATCH, BLV_NO_DEVICE, BLV_UNSUPPORTED (ISA),
- * BLV_NO_MEMORY. */
+ * is blv_context_error(NULL). Errors: BLV_INVALID, BLV_VERSION_MISMATCH (also: a plugin of another build), BLV_NO_DEVICE
+ * (no plugin, no driver, no device, or not so many), BLV_UNSUPPORTED (ISA; a device older than 8.0), BLV_NO_MEMORY,
+ * BLV_DEVICE_FAULT (the device failed earlier in this process). */
 BLV_API blv_status blv_context_create(const blv_context_options *options, blv_context *out);
 /* Ends the pool's threads and frees the context. NULL is allowed. Plans stay valid. */
 BLV_API void blv_context_destroy(blv_context context);
@@ -105,10 +120,10 @@ BLV_API void blv_context_destroy(blv_context context);
 BLV_API const char *blv_context_error(blv_context context);
 /* Asks the running execute, or else the next one, to stop between two inner steps and return BLV_CANCELLED. Any thread;
  * async-signal-safe. That execute consumes the request; one that comes after a running execute's last step is for the
- * next. */
+ * next. On a device, what has been enqueued runs to its end: a request is for the next execute. */
 BLV_API void blv_context_cancel(blv_context context);
 /* Inner steps done and to do (summed over groups of tasks) of the running or last execute. Any thread; either may be
- * NULL. */
+ * NULL. On a device, the steps of all tasks count as done once they are enqueued. */
 BLV_API void blv_context_progress(blv_context context, int64_t *done, int64_t *total);
 
 /* ---- Objective: a loss and the sizes of its leaves --------------------------------------------------------------- */
@@ -216,7 +231,8 @@ enum { BLV_NATURAL = 0, BLV_SCALAR = 1, BLV_PER_FEATURE = 2, BLV_PER_PARAMETER =
 /* Strides count elements; one that a leaf does not use is 0. Rows of X and dense Y are contiguous inside. Arrays need
  * only the alignment of their element type; an array of no elements may be NULL. VALUE arrays may alias one another; an
  * array that is written overlaps nothing else, from its first to its last element (see blv_plan_extent): checked at
- * execute, so arrays interleaved with a written one are refused. Gradients of rows that a task lacks are 0.
+ * execute, so arrays interleaved with a written one are refused. Gradients of rows that a task lacks are 0. All of this
+ * holds for arrays in device memory too; there, rows that begin at multiples of 16 bytes are read fastest.
  *
  * What step_stride 0 means:
  *   BATCH, VALUE of RATE and MOMENTUM     the same at every step
@@ -240,20 +256,28 @@ typedef struct blv_plan_s *blv_plan;
 
 enum {
   BLV_EXECUTOR_AUTO = 0,
-  BLV_TASKS_IN_LANES = 1, /* one task per SIMD lane, groups of tasks over the threads */
-  BLV_TASK_PER_CORE = 2,  /* SIMD lanes within a task, tasks over the threads */
-  BLV_ROWS_OVER_CORES = 3 /* SIMD lanes within a task, one task after another, its rows over the threads */
+  BLV_TASKS_IN_LANES = 1,  /* one task per SIMD lane, groups of tasks over the threads */
+  BLV_TASK_PER_CORE = 2,   /* SIMD lanes within a task, tasks over the threads */
+  BLV_ROWS_OVER_CORES = 3, /* SIMD lanes within a task, one task after another, its rows over the threads */
+  /* On a CUDA device; on the CPU they are BLV_UNSUPPORTED, as those above are on a device. */
+  BLV_WARP_PER_TASK = 16,    /* a warp runs one task, the whole inner loop in one launch */
+  BLV_BLOCK_PER_TASK = 17,   /* a thread block runs one task, likewise */
+  BLV_CLUSTER_PER_TASK = 18, /* a cluster of blocks with distributed shared memory runs one task; from 9.0 on */
+  BLV_GRID = 19              /* all blocks together run one task after another, its rows over the blocks */
 };
-/* Flags. BLV_SKIP_FAILED leaves failed tasks out of gradients summed over tasks; by default they poison them. */
-enum { BLV_SKIP_FAILED = 1 };
+/* Flags. BLV_SKIP_FAILED leaves failed tasks out of gradients summed over tasks; by default they poison them.
+ * BLV_SPLIT_TF32: matrix products of dtype BLV_F32 run on a device's tensor cores, each as three products of TF32
+ * numbers; their error is about 2^-21 of sum |a| |b|, where fp32 arithmetic has about 2^-24. BLV_UNSUPPORTED on the CPU,
+ * with BLV_F64, and for plans without such a kernel. */
+enum { BLV_SKIP_FAILED = 1, BLV_SPLIT_TF32 = 2 };
 
-/* The results of an execute depend on the spec, the data, the ISA level and the executor; never on the number of
- * threads, on the place of a task in its batch or on the other tasks: bit for bit. blv_plan_describe records ISA and
- * executor. */
+/* The results of an execute depend on the spec, the data, the ISA level (or the device's model) and the executor; never
+ * on the number of threads, on the place of a task in its batch or on the other tasks: bit for bit. blv_plan_describe
+ * records ISA, device and executor. */
 typedef struct blv_spec {
   int64_t size;               /* sizeof(blv_spec) */
   int32_t dtype;              /* BLV_F32, BLV_F64: of all arithmetic and of every floating-point slot */
-  int32_t max_threads;        /* most threads that an execute uses; scratch depends on it. 0: as this context */
+  int32_t max_threads;        /* CPU: most threads of an execute; scratch depends on it. 0: as this context */
   int64_t tasks;              /* most tasks of an execute, >= 0 */
   const blv_objective *inner; /* evaluate and hvp use this one */
   const blv_objective *outer; /* unroll with LOSS or GRADIENT slots, else NULL; widths, activation, flags as inner's */
@@ -262,7 +286,7 @@ typedef struct blv_spec {
   const blv_slot *slots;   /* copied; at most one slot per (side, leaf, use) */
   int64_t workspace_limit; /* bytes, 0 = none. The plan stores less to meet it, or creation fails with BLV_TOO_SMALL */
   int32_t executor;        /* BLV_EXECUTOR_AUTO, or one by name */
-  int32_t flags;           /* 0 or BLV_SKIP_FAILED */
+  int32_t flags;           /* 0, or BLV_SKIP_FAILED, BLV_SPLIT_TF32 or both */
 } blv_spec;
 
 typedef struct blv_sizes {
@@ -274,9 +298,10 @@ typedef struct blv_sizes {
   int64_t bytes;           /* least traffic: every input read and every output written once per pass over the rows */
 } blv_sizes;
 
-/* Checks the spec and makes a plan; takes less than a millisecond. On failure *out is NULL and the context's message
- * says why. Errors: BLV_INVALID, BLV_UNSUPPORTED, BLV_TOO_SMALL (workspace_limit), BLV_VERSION_MISMATCH, BLV_NO_MEMORY.
- */
+/* Checks the spec and makes a plan for the context's CPU or device; takes less than a millisecond (the first plan on a
+ * device also loads its kernel, which is no work for a capture). On failure *out is NULL and the context's message says
+ * why. On a device a plan has at most 16 layers and 40 slots; docs/cuda.md says what runs there. Errors: BLV_INVALID,
+ * BLV_UNSUPPORTED, BLV_TOO_SMALL (workspace_limit), BLV_VERSION_MISMATCH, BLV_NO_MEMORY, BLV_DEVICE_FAULT. */
 BLV_API blv_status blv_plan_create(blv_context context, const blv_spec *spec, blv_plan *out);
 /* Frees the plan; no execute of it may be running. NULL is allowed. */
 BLV_API void blv_plan_destroy(blv_plan plan);
@@ -284,7 +309,7 @@ BLV_API void blv_plan_destroy(blv_plan plan);
 BLV_API blv_status blv_plan_sizes(blv_plan plan, blv_sizes *out);
 /* Number of elements that the array of slot `slot` spans for spec.tasks tasks: a binding checks its array with it. */
 BLV_API blv_status blv_plan_extent(blv_plan plan, int64_t slot, int64_t *elements);
-/* Writes a JSON object (executor, ISA, store, sizes, partition) with a terminating zero into text[capacity]; *needed
+/* Writes a JSON object (executor, ISA or device and kernel, store, sizes, partition) with a terminating zero into text[capacity]; *needed
  * (may be NULL) receives the bytes needed. BLV_TOO_SMALL if capacity is less: text is then untouched. text may be NULL
  * with capacity 0. */
 BLV_API blv_status blv_plan_describe(blv_plan plan, char *text, int64_t capacity, int64_t *needed);
@@ -309,13 +334,19 @@ typedef struct blv_task_info {
   double gradient_norm; /* |dL/dtheta| (evaluate), |dL_out/dtheta_T| (unroll with a gradient); NaN if not computed */
 } blv_task_info;
 
-/* Runs `tasks` tasks (0 to spec.tasks). data[i] belongs to slot i; on the CPU all are host pointers. workspace: at
- * least blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is irrelevant before and
- * after. state: NULL in this version. info: NULL or `tasks` entries, written. Allocates nothing. On the CPU done on
- * return. With 0 tasks, gradients that are summed over tasks become 0. Cancellation is polled between inner steps and
- * between groups of tasks. Errors: BLV_INVALID (NULL pointers, overlap, alignment, tasks), BLV_TOO_SMALL (workspace),
- * BLV_UNSUPPORTED (the plan was made for another device, or for an ISA level above that of the context),
- * BLV_CANCELLED. */
+/* Runs `tasks` tasks (0 to spec.tasks). data (itself a host array) has data[i] for slot i; on the CPU all are host
+ * pointers. workspace: at least blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is
+ * irrelevant before and after. state: NULL in this version. info: NULL or `tasks` entries, written. Allocates nothing.
+ * On the CPU done on return. With 0 tasks, gradients that are summed over tasks become 0. Cancellation is polled between
+ * inner steps and between groups of tasks; on a device, once before anything is enqueued.
+ *
+ * On a device, workspace, info and every data[i] of at least one element point to memory that cudaMalloc and its like
+ * gave on that device, or to managed memory; a host pointer (pinned memory too) or another device's is BLV_INVALID. The
+ * execute is enqueued on the context's stream, see blv_context.
+ *
+ * Errors: BLV_INVALID (NULL pointers, overlap, alignment, kind of memory, tasks, a stream that is no more),
+ * BLV_TOO_SMALL (workspace), BLV_UNSUPPORTED (the plan was made for another device, or for an ISA level above that of
+ * the context), BLV_CANCELLED, BLV_DEVICE_FAULT (the device failed, at this call or before). */
 BLV_API blv_status blv_execute(blv_context context, blv_plan plan, int64_t tasks, void *const *data, void *workspace,
                                int64_t workspace_bytes, void *state, blv_task_info *info);
 

@@ -19,7 +19,7 @@ if printf '%s\n' "$symbols" | grep -vxE -f "$patterns"; then
   result=1
 fi
 needed=$(objdump -p "$library" | awk '$1 == "NEEDED" { print $2 }')
-if printf '%s\n' "$needed" | sed '/^$/d' | grep -vxE 'lib(c|m|stdc\+\+|gcc_s|pthread)\.so\.[0-9]+|ld-linux-x86-64\.so\.2'; then
+if printf '%s\n' "$needed" | sed '/^$/d' | grep -vxE 'lib(c|m|dl|stdc\+\+|gcc_s|pthread)\.so\.[0-9]+|ld-linux-x86-64\.so\.2'; then
   echo "these shared libraries are not allowed"
   result=1
 fi

@@ -19,7 +19,7 @@ TEST(BadCall, ContextCreate) {
       {"older", [](blv_context_options &o) { o.size -= 8; }, BLV_VERSION_MISMATCH, "size"},
       {"newer", [](blv_context_options &o) { o.size += 8; }, BLV_VERSION_MISMATCH, "size"},
       {"device", [](blv_context_options &o) { o.device = -2; }, BLV_INVALID, "device|-2"},
-      {"no such device", [](blv_context_options &o) { o.device = 0; }, BLV_NO_DEVICE, "device|0"},
+      {"no such device", [](blv_context_options &o) { o.device = 1000; }, BLV_NO_DEVICE, "device|1000"},
       {"isa", [](blv_context_options &o) { o.max_isa = 1; }, BLV_INVALID, "max_isa|1"},
       {"isa 5", [](blv_context_options &o) { o.max_isa = 5; }, BLV_INVALID, "max_isa|5"},
       {"threads", [](blv_context_options &o) { o.threads = -1; }, BLV_INVALID, "threads|-1"},
