@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The storages of a problem are tried from the fastest to the smallest; with each, every kernel of the table says
+// whether it runs the problem and what that takes. Among those that meet the limit of workspace the regime chooses.
+#include "csrc/cuda/planner.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "csrc/cuda/message.h"
+#include "csrc/storage_candidates.h"
+
+namespace bilevel {
+namespace {
+
+// More groups than this do not run at once on any device; a bound for counting bytes.
+constexpr int64_t most_groups = 1 << 20;
+
+bool fits_executor(const DeviceKernel &kernel, const Problem &problem) {
+  return problem.executor == BLV_EXECUTOR_AUTO || problem.executor == kernel.executor;
+}
+
+// Why the kernels of each executor do not run the problem: the last word of each, since the table goes from the special
+// to the general.
+class Reasons {
+ public:
+  void add(const DeviceKernel &kernel, const char *text) {
+    if (*text == '\0') return;
+    for (Reason &reason : reasons_)
+      if (reason.kernel->executor == kernel.executor) {
+        reason = {&kernel, text};
+        return;
+      }
+    reasons_.push_back({&kernel, text});
+  }
+  bool none() const { return reasons_.empty(); }
+  void write(BackendMessage *message) const {
+    say(message, "no CUDA kernel runs this plan");
+    for (const Reason &reason : reasons_) {
+      const size_t used = std::strlen(message->text);
+      std::snprintf(message->text + used, sizeof message->text - used, "; %s: %s", reason.kernel->name,
+                    reason.text.text);
+    }
+  }
+
+ private:
+  struct Reason {
+    Reason(const DeviceKernel *k, const char *t) : kernel(k) { say(&text, "%.200s", t); }
+    const DeviceKernel *kernel;
+    BackendMessage text;
+  };
+  std::vector<Reason> reasons_;
+};
+
+class Planner {
+ public:
+  Planner(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int64_t limit)
+      : table_(table), facts_(facts), limit_(limit), tried_(problem) {
+    tried_.threads = std::clamp<int64_t>(problem.tasks, 1, most_groups);
+  }
+
+  // The plans of all kernels that run the problem with this storage within the limit.
+  std::vector<DevicePlan> candidates(const Storage &storage) {
+    std::vector<DevicePlan> plans;
+    tried_.storage = storage;
+    if (!workspace_is_countable(tried_, 1)) return plans;
+    countable_ = true;
+    for (int64_t i = 0; i < table_.count; ++i) try_kernel(i, &plans);
+    return plans;
+  }
+
+  blv_status refuse(BackendMessage *message) const {
+    if (!countable_) {
+      say(message, "spec asks for a workspace of more than 2^62 bytes; accepted: smaller sizes");
+      return BLV_INVALID;
+    }
+    if (least_ > 0) {
+      say(message, "spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
+          static_cast<long long>(limit_), static_cast<long long>(least_));
+      return BLV_TOO_SMALL;
+    }
+    if (reasons_.none())
+      say(message, "spec.executor is %d, of which this build has no kernel; accepted: BLV_EXECUTOR_AUTO (0)",
+          tried_.executor);
+    else
+      reasons_.write(message);
+    return BLV_UNSUPPORTED;
+  }
+
+ private:
+  void try_kernel(int64_t i, std::vector<DevicePlan> *plans) {
+    const DeviceKernel &kernel = *table_.kernels[i];
+    if (!fits_executor(kernel, tried_)) return;
+    DevicePlan plan;
+    BackendMessage why;
+    if (!kernel.measure(tried_, facts_, &plan, &why)) return reasons_.add(kernel, why.text);
+    const int64_t bytes = plan.measure.workspace_bytes;
+    if (limit_ > 0 && bytes > limit_) {
+      least_ = least_ == 0 ? bytes : std::min(least_, bytes);
+      return;
+    }
+    plan.executor = kernel.executor;
+    plan.kernel = static_cast<int32_t>(i);
+    plan.device = facts_;
+    plan.storage = tried_.storage;
+    std::snprintf(plan.name, sizeof plan.name, "%s", kernel.name);
+    plans->push_back(plan);
+  }
+
+  const KernelTable table_;
+  const DeviceFacts facts_;
+  const int64_t limit_;
+  Problem tried_;
+  Reasons reasons_;
+  bool countable_ = false;
+  int64_t least_ = 0;
+};
+
+}  // namespace
+
+blv_status plan_kernel(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int32_t store,
+                       int64_t limit, DevicePlan *plan, BackendMessage *message) {
+  Planner planner(table, problem, facts, limit);
+  for (const Storage &storage : storage_candidates(problem, store)) {
+    const std::vector<DevicePlan> candidates = planner.candidates(storage);
+    if (candidates.empty()) continue;
+    *plan = candidates.front();
+    std::snprintf(plan->reason, sizeof plan->reason, "the first kernel of the table that runs it");
+    return BLV_OK;
+  }
+  return planner.refuse(message);
+}
+
+}  // namespace bilevel

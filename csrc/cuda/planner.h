@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which kernel of a table runs a problem on a device, with which storage: a pure function of problem, device and table.
+#pragma once
+#include "kernels/core/device_kernel.h"
+
+namespace bilevel {
+
+// The plugin's table, or one that a test makes up.
+struct KernelTable {
+  const DeviceKernel *const *kernels = nullptr;
+  int64_t count = 0;
+};
+
+// As Backend::plan. Throws std::bad_alloc at most.
+blv_status plan_kernel(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int32_t store,
+                       int64_t limit, DevicePlan *plan, BackendMessage *message);
+
+}  // namespace bilevel
