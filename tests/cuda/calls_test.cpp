@@ -208,7 +208,7 @@ TEST(CallsMachines, TooManyLayers) {
     const Context context;
     const Plan plan(context.handle, p.spec());
     EXPECT_EQ(plan.status, layers == 16 ? BLV_OK : BLV_UNSUPPORTED) << blv_context_error(context.handle);
-    if (layers == 17) expect_message(blv_context_error(context.handle), "16|17");
+    if (layers == 17) expect_message(blv_context_error(context.handle), "n_widths|18|17");
   }
 }
 

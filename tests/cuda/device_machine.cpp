@@ -47,7 +47,14 @@ bool DeviceArray::pattern(int64_t begin, int64_t length) const {
   return std::all_of(host.begin(), host.end(), [](unsigned char c) { return c == kPattern; });
 }
 
+// The plugin first: the emulated device is as new as the newest kernels of the process.
 DeviceMachine::DeviceMachine(int ordinal) : ordinal_(ordinal) {
+  blv_context_options o = {};
+  o.size = sizeof o;
+  o.device = ordinal;
+  blv_context context = nullptr;
+  if (blv_context_create(&o, &context) != BLV_OK) return;
+  blv_context_destroy(context);
   if (cudaGetDeviceProperties(&properties_, ordinal) != cudaSuccess) return;
   if (cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking) != cudaSuccess) stream_ = nullptr;
   executors_ = {BLV_WARP_PER_TASK, BLV_BLOCK_PER_TASK, BLV_GRID};

@@ -2,6 +2,8 @@
 //
 // Main program of the device tests: it makes CUDA device 0 the machine of the harness. Without a device nothing is skipped: the
 // program fails. A run that skips all its tests fails too, since it has shown nothing.
+#include <bilevel/bilevel.h>
+
 #include "device_machine.h"
 
 namespace harness {
@@ -17,7 +19,8 @@ int main(int argc, char **argv) {
   harness::machine() = &harness::device_machine();
   testing::InitGoogleTest(&argc, argv);
   if (!testing::GTEST_FLAG(list_tests) && !harness::device_machine().stream()) {
-    std::fprintf(stderr, "no CUDA device: %s\n", harness::cuda_error(cudaGetLastError()).c_str());
+    std::fprintf(stderr, "no CUDA device: %s %s\n", blv_context_error(nullptr),
+                 harness::cuda_error(cudaGetLastError()).c_str());
     return 1;
   }
   const int result = RUN_ALL_TESTS();
