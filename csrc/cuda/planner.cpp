@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The storages of a problem are tried from the fastest to the smallest; with each, every kernel of the table says
-// whether it runs the problem and what that takes. Among those that meet the limit of workspace the regime chooses.
+// whether it runs the problem and what that takes. The first that meets the limit of workspace does: the table goes from
+// the special to the general, and the general kernels answer for the regime that suits the problem (regime.h).
 #include "csrc/cuda/planner.h"
 
 #include <algorithm>
@@ -127,7 +128,7 @@ blv_status plan_kernel(const KernelTable &table, const Problem &problem, const D
     const std::vector<DevicePlan> candidates = planner.candidates(storage);
     if (candidates.empty()) continue;
     *plan = candidates.front();
-    std::snprintf(plan->reason, sizeof plan->reason, "the first kernel of the table that runs it");
+    if (plan->reason[0] == '\0') std::snprintf(plan->reason, sizeof plan->reason, "the first kernel that runs it");
     return BLV_OK;
   }
   return planner.refuse(message);

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A plugin without CUDA: two devices that compute nothing, whose memory is two arrays and whose streams are two numbers. A test gets
+// at its FakeDevices by the symbol fake_devices.
+#pragma once
+#include <cstdint>
+
+#include "kernels/core/backend.h"
+
+namespace bilevel {
+
+constexpr int64_t fake_bytes = 1 << 16;
+
+struct FakeDevices {
+  int entries = 0, opens = 0, plans = 0, enqueues = 0;  // calls
+  // What the next call of that function answers, with the message "made to fail".
+  blv_status next_plan = BLV_OK, next_where = BLV_OK, next_enqueue = BLV_OK;
+  void *streams[2] = {};  // those that live; of device 0 and 1
+  DeviceCall last;        // of enqueue
+  void *last_data[most_device_slots] = {};
+  alignas(4096) char memory[2][fake_bytes] = {};
+  alignas(4096) char managed[fake_bytes] = {}, pinned[fake_bytes] = {};
+};
+
+using FakeDevicesEntry = FakeDevices *(*)();
+
+}  // namespace bilevel
