@@ -27,6 +27,9 @@ using ptxemu::LaunchSpec;
 using ptxemu::Module;
 using ptxemu::Program;
 
+struct NoImage : Fault {  // the program has no PTX that this device can run
+  using Fault::Fault;
+};
 struct FatModule {  // one fat binary registered by nvcc's start-up code
   const void *wrapper;
   std::unique_ptr<Module> m;
@@ -105,6 +108,7 @@ struct Queued {
   std::vector<std::pair<Stream *, uint64_t>> after;
 };
 struct Stream {
+  int device = 0;
   bool legacy = false, nonblocking = false;
   unsigned flags = 0;
   int priority = 0;
@@ -133,19 +137,26 @@ struct Event {
 };
 
 enum MemType { MEM_NONE, MEM_DEVICE, MEM_HOST, MEM_MANAGED };
+struct Memory {
+  size_t size = 0;
+  MemType type = MEM_NONE;
+  int device = 0;  // current when it was made
+};
 
 struct State {
   std::recursive_mutex mu;
   std::vector<FatModule *> modules;
   std::unordered_map<const void *, Kernel> kernels;
   std::unordered_map<const void *, Variable> vars;
-  std::map<uint64_t, std::pair<size_t, MemType>> mem;  // allocations made through the API
-  std::set<uint64_t> registered;                       // cudaHostRegister
-  size_t used = 0;
+  std::map<uint64_t, Memory> mem;  // allocations made through the API
+  std::set<uint64_t> registered;   // cudaHostRegister
+  std::map<int, size_t> used;      // bytes, by device
   unsigned long long allocs = 0;
   cudaError_t sticky = cudaSuccess;
   Stream legacy, per_thread;
   std::set<Stream *> streams;
+  std::set<Event *> events;
+  std::vector<std::unique_ptr<Stream>> destroyed;  // kept, so that no later stream gets the handle of one of them
   std::map<unsigned long long, unsigned> conditions;
   unsigned long long next_condition = 1, next_capture = 1;
   int max_ptx_arch = 80;
@@ -157,19 +168,24 @@ cudaError_t ret(cudaError_t e);
 cudaError_t last_error(bool clear);
 // Error that every call returns: no device (PTXEMU_NO_DEVICE) or an earlier device fault.
 cudaError_t pre();
+// The error of a kernel whose PTX cannot be used, with a message on stderr.
+cudaError_t image_error(const Kernel &k, const std::exception &x);
 // Prints a message on stderr; for uses that this tool does not support or that are surely mistakes.
 cudaError_t complain(cudaError_t e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define CHECK_PRE                                   \
   std::lock_guard<std::recursive_mutex> lk(S().mu); \
   if (cudaError_t pe_ = pre()) return ret(pe_)
 
-int device_cc();  // 80, 90, ...
+int device_cc();        // 80, 90, ...
+int device_count();     // PTXEMU_DEVICES, else 1
+int &current_device();  // of this thread
 size_t optin_shared();
 size_t sm_shared();
 size_t memory_limit();
 int kernel_registers(const std::string &name);
 int blocks_per_sm(Kernel &k, int threads, size_t dyn);
 
+Memory memory_at(const void *p);  // the allocation or variable that p points into
 MemType mem_type(const void *p);
 cudaError_t execute(Work &w);                // runs it now
 cudaError_t submit(cudaStream_t s, Work w);  // run, queue or capture

@@ -86,7 +86,7 @@ struct Config {
 thread_local std::vector<Config> configs;
 }  // namespace
 
-// The PTX for the highest architecture not above the emulated device (or the lowest there is).
+// The PTX for the highest architecture not above the emulated device.
 Module &FatModule::get() {
   if (m) return *m;
   const Entry *best = nullptr;
@@ -96,12 +96,18 @@ Module &FatModule::get() {
     bool better = !best || (arch <= cc ? arch > (int)best->arch || (int)best->arch > cc : arch < (int)best->arch);
     if (better) best = &n, text = t;
   });
-  if (!best) throw Fault("no PTX in the fat binary: build with -gencode arch=compute_80,code=compute_80");
+  if (!best) throw NoImage("no PTX in the fat binary: build with -gencode arch=compute_80,code=compute_80");
   if ((int)best->arch > device_cc())
-    throw Fault("the fat binary has PTX for compute_" + std::to_string(best->arch) + " only, above PTXEMU_CC");
+    throw NoImage("the fat binary has PTX for compute_" + std::to_string(best->arch) + " only, above PTXEMU_CC");
   if (best->flags & 0xF000) throw Fault("compressed PTX in the fat binary: build with nvcc -no-compress");
   m = std::make_unique<Module>(std::string(text, best->size).c_str());
   return *m;
+}
+
+cudaError_t image_error(const Kernel &k, const std::exception &x) {
+  const bool none = dynamic_cast<const NoImage *>(&x);
+  return complain(none ? cudaErrorNoKernelImageForDevice : cudaErrorInvalidKernelImage, "%s: %s", k.name.c_str(),
+                  x.what());
 }
 
 }  // namespace rt

@@ -4,6 +4,7 @@
 // worth of rules taken from the CUDA C++ Programming Guide, table "Technical Specifications per Compute
 // Capability".
 #include <unistd.h>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -19,6 +20,14 @@ int device_cc() {
     return atoi(e);
   }
   return S().max_ptx_arch >= 90 ? S().max_ptx_arch : 80;
+}
+int device_count() {
+  const char *e = getenv("PTXEMU_DEVICES");
+  return e && *e ? std::max(1, atoi(e)) : 1;
+}
+int &current_device() {
+  static thread_local int device = 0;
+  return device;
 }
 size_t optin_shared() { return (device_cc() >= 90 ? 227 : 163) << 10; }
 size_t sm_shared() { return (device_cc() >= 90 ? 228 : 164) << 10; }
@@ -90,7 +99,7 @@ static cudaError_t with_kernel(const void *f, F body) {
   try {
     return ret(body(*k));
   } catch (const std::exception &x) {
-    return ret(complain(cudaErrorInvalidKernelImage, "%s: %s", k->name.c_str(), x.what()));
+    return ret(image_error(*k, x));
   }
 }
 
@@ -99,17 +108,25 @@ extern "C" {
 cudaError_t cudaGetDeviceCount(int *n) {
   *n = 0;
   if (cudaError_t e = pre(); e == cudaErrorNoDevice || e == cudaErrorInsufficientDriver) return ret(e);
-  *n = 1;
+  *n = device_count();
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int *d) {
   CHECK_PRE;
-  *d = 0;
+  *d = current_device();
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int d) {
   CHECK_PRE;
-  return ret(d == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+  if (d < 0 || d >= device_count()) return ret(cudaErrorInvalidDevice);
+  current_device() = d;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceCanAccessPeer(int *can, int a, int b) {
+  CHECK_PRE;
+  if (a < 0 || a >= device_count() || b < 0 || b >= device_count()) return ret(cudaErrorInvalidDevice);
+  *can = 0;
+  return cudaSuccess;
 }
 cudaError_t cudaInitDevice(int d, unsigned, unsigned) { return cudaSetDevice(d); }
 cudaError_t cudaSetDeviceFlags(unsigned) {
@@ -124,7 +141,7 @@ cudaError_t cudaGetDeviceFlags(unsigned *f) {
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int dev) {
   CHECK_PRE;
-  if (dev != 0) return ret(cudaErrorInvalidDevice);
+  if (dev < 0 || dev >= device_count()) return ret(cudaErrorInvalidDevice);
   memset(p, 0, sizeof *p);
   bool h = device_cc() >= 90;
   snprintf(p->name, sizeof p->name, "ptxemu (CPU emulation, %s-like)", h ? "H100" : "A100");
@@ -153,6 +170,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int dev) {
   p->unifiedAddressing = p->managedMemory = p->concurrentKernels = p->cooperativeLaunch = 1;
   p->concurrentManagedAccess = p->canMapHostMemory = p->memoryPoolsSupported = 1;
   p->asyncEngineCount = 3;
+  p->pciBusID = dev + 1;
   p->clusterLaunch = h;
   return cudaSuccess;
 }
@@ -247,6 +265,19 @@ cudaError_t cudaDeviceGetAttribute(int *v, cudaDeviceAttr a, int dev) {
     case cudaDevAttrEccEnabled:
       *v = 1;
       break;
+    case cudaDevAttrPciBusId:
+      *v = p.pciBusID;
+      break;
+    case cudaDevAttrMaxPitch:
+      *v = INT32_MAX;
+      break;
+    case cudaDevAttrTextureAlignment:
+      *v = 512;
+      break;
+    case cudaDevAttrPciDeviceId:
+    case cudaDevAttrPciDomainId:
+    case cudaDevAttrIsMultiGpuBoard:
+    case cudaDevAttrMaxPersistingL2CacheSize:
     case cudaDevAttrIntegrated:
     case cudaDevAttrKernelExecTimeout:
     case cudaDevAttrTccDriver:

@@ -24,33 +24,35 @@ static cudaError_t allocate(void **p, size_t n, MemType t) {
   if (!n) return cudaSuccess;
   if (injected_failure())
     return complain(cudaErrorMemoryAllocation, "PTXEMU_FAIL_MALLOC: allocation %llu fails", S().allocs);
-  if (n > memory_limit() || S().used + n > memory_limit()) return cudaErrorMemoryAllocation;
-  *p = ptxemu::dev_alloc(n);
+  int device = current_device();
+  if (n > memory_limit() || S().used[device] + n > memory_limit()) return cudaErrorMemoryAllocation;
+  *p = ptxemu::dev_alloc(n, t == MEM_DEVICE ? device : ptxemu::ALL_DEVICES);
   if (!*p) return cudaErrorMemoryAllocation;
-  S().mem[(uint64_t)*p] = {n, t};
-  S().used += n;
+  S().mem[(uint64_t)*p] = {n, t, device};
+  S().used[device] += n;
   return cudaSuccess;
 }
 static cudaError_t release(void *p, bool host) {
   if (!p) return cudaSuccess;
   auto it = S().mem.find((uint64_t)p);
-  if (it == S().mem.end() || (it->second.second == MEM_HOST) != host) return cudaErrorInvalidValue;
-  S().used -= it->second.first;
+  if (it == S().mem.end() || (it->second.type == MEM_HOST) != host) return cudaErrorInvalidValue;
+  S().used[it->second.device] -= it->second.size;
   S().mem.erase(it);
   ptxemu::dev_free(p);
   return cudaSuccess;
 }
 
-MemType mem_type(const void *p) {
+Memory memory_at(const void *p) {
   auto it = S().mem.upper_bound((uint64_t)p);
   if (it != S().mem.begin()) {
     --it;
-    if ((uint64_t)p < it->first + it->second.first) return it->second.second;
+    if ((uint64_t)p < it->first + it->second.size) return it->second;
   }
   uint64_t b, n;
-  if (!ptxemu::dev_range(p, b, n)) return MEM_NONE;
-  return S().registered.count(b) ? MEM_HOST : MEM_DEVICE;  // else: __device__ variable
+  if (!ptxemu::dev_range(p, b, n)) return {};
+  return {n, S().registered.count(b) ? MEM_HOST : MEM_DEVICE, current_device()};  // else: __device__ variable
 }
+MemType mem_type(const void *p) { return memory_at(p).type; }
 
 cudaError_t copy_work(Work &w, void *d, size_t dp, const void *s, size_t sp, size_t width, size_t h, cudaMemcpyKind k) {
   MemType td = mem_type(d), ts = mem_type(s);
@@ -210,18 +212,19 @@ cudaError_t cudaHostGetDevicePointer(void **d, void *h, unsigned) {
 cudaError_t cudaMemGetInfo(size_t *f, size_t *t) {
   CHECK_PRE;
   *t = memory_limit();
-  *f = *t - std::min(*t, S().used);
+  *f = *t - std::min(*t, S().used[current_device()]);
   return cudaSuccess;
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *a, const void *p) {
   CHECK_PRE;
   memset(a, 0, sizeof *a);
-  MemType t = mem_type(p);
+  const Memory m = memory_at(p);
+  const MemType t = m.type;
   a->type = t == MEM_DEVICE    ? cudaMemoryTypeDevice
             : t == MEM_HOST    ? cudaMemoryTypeHost
             : t == MEM_MANAGED ? cudaMemoryTypeManaged
                                : cudaMemoryTypeUnregistered;
-  a->device = t == MEM_NONE ? -2 : 0;
+  a->device = t == MEM_NONE ? -2 : m.device;
   if (t != MEM_NONE) a->devicePointer = (void *)p;
   if (t == MEM_HOST || t == MEM_MANAGED) a->hostPointer = (void *)p;
   return cudaSuccess;
@@ -332,7 +335,7 @@ cudaError_t cudaDeviceReset() {
   if (!S().sticky) drain_all();
   for (auto &[p, m] : S().mem) ptxemu::dev_free((void *)p);
   S().mem.clear();
-  S().used = 0;
+  S().used.clear();
   for (auto *m : S().modules)
     if (m->m) m->m->reset_variables();
   for (Stream *s : S().streams) s->queue.clear(), s->completed = s->submitted;

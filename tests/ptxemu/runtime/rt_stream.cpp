@@ -168,6 +168,9 @@ cudaError_t unsafe_in_capture(const char *what) {
 cudaError_t submit(cudaStream_t cs, Work w) {
   Stream *s = stream_of(cs);
   if (!s) return complain(cudaErrorInvalidResourceHandle, "unknown or destroyed stream");
+  if (w.kind == Work::KERNEL && !s->legacy && s != &S().per_thread && s->device != w.spec.device)
+    return complain(cudaErrorInvalidResourceHandle, "%s: launched on device %d into a stream of device %d",
+                    w.kernel->name.c_str(), w.spec.device, s->device);
   if (s->legacy)
     for (Stream *c : capturing())
       if (!c->nonblocking && c->cap_mode != cudaStreamCaptureModeRelaxed) {
@@ -238,7 +241,7 @@ cudaError_t kernel_work(Work &w, const void *f, dim3 g, dim3 b, void **args, siz
       if (g.x % cl.x || g.y % cl.y || g.z % cl.z)
         return complain(cudaErrorInvalidConfiguration, "%s: the grid is not a multiple of the cluster", k.name.c_str());
     }
-    w.spec = {{g.x, g.y, g.z}, {b.x, b.y, b.z}, cl, sh, coop};
+    w.spec = {{g.x, g.y, g.z}, {b.x, b.y, b.z}, cl, sh, coop, current_device()};
     if (coop) {
       uint64_t sms = device_cc() >= 90 ? 132 : 108;
       if (w.spec.grid.count() > sms * blocks_per_sm(k, (int)nt, sh)) return cudaErrorCooperativeLaunchTooLarge;
@@ -247,7 +250,7 @@ cudaError_t kernel_work(Work &w, const void *f, dim3 g, dim3 b, void **args, siz
     w.params.assign(ps.empty() ? 16 : ps.back().off + ps.back().size + 16, 0);
     for (size_t q = 0; q < ps.size(); ++q) memcpy(w.params.data() + ps[q].off, args[q], ps[q].size);
   } catch (const std::exception &x) {
-    return complain(cudaErrorInvalidKernelImage, "%s: %s", k.name.c_str(), x.what());
+    return image_error(k, x);
   }
   return cudaSuccess;
 }
@@ -313,6 +316,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned flags, int pr
   n->flags = flags;
   n->nonblocking = flags & cudaStreamNonBlocking;
   n->priority = prio;
+  n->device = current_device();
   S().streams.insert(n);
   *s = (cudaStream_t)n;
   return cudaSuccess;
@@ -325,7 +329,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t cs) {
   if (!s || s == &S().legacy || s == &S().per_thread) return ret(cudaErrorInvalidResourceHandle);
   cudaError_t e = drain(*s, s->submitted);
   S().streams.erase(s);
-  delete s;
+  S().destroyed.emplace_back(s);
   return ret(e);
 }
 #define STREAM(cs)           \
@@ -335,6 +339,11 @@ cudaError_t cudaStreamDestroy(cudaStream_t cs) {
 cudaError_t cudaStreamGetFlags(cudaStream_t cs, unsigned *f) {
   STREAM(cs);
   *f = s->flags;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamGetDevice(cudaStream_t cs, int *device) {
+  STREAM(cs);
+  *device = S().streams.count(s) ? s->device : current_device();
   return cudaSuccess;
 }
 cudaError_t cudaStreamGetPriority(cudaStream_t cs, int *p) {
@@ -363,9 +372,12 @@ cudaError_t cudaDeviceSynchronize() {
   return ret(drain_all());
 }
 
+// Null for what is no event, or no more.
+static Event *event_of(cudaEvent_t e) { return S().events.count((Event *)e) ? (Event *)e : nullptr; }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned f) {
   CHECK_PRE;
   auto *v = new Event;
+  S().events.insert(v);
   v->flags = f;
   *e = (cudaEvent_t)v;
   return cudaSuccess;
@@ -373,15 +385,16 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned f) {
 cudaError_t cudaEventCreate(cudaEvent_t *e) { return cudaEventCreateWithFlags(e, 0); }
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
   CHECK_PRE;
-  auto *v = (Event *)e;
+  Event *v = event_of(e);
   if (!v) return ret(cudaErrorInvalidResourceHandle);
   if (v->stream && (v->stream == &S().legacy || S().streams.count(v->stream))) drain(*v->stream, v->seq);
+  S().events.erase(v);
   delete v;
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t cs) {
   STREAM(cs);
-  auto *v = (Event *)e;
+  Event *v = event_of(e);
   if (!v) return ret(cudaErrorInvalidResourceHandle);
   if (s->cap) {
     v->cap = s->cap;
@@ -407,14 +420,14 @@ static bool pending(Event *v) {
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
   CHECK_PRE;
-  auto *v = (Event *)e;
+  Event *v = event_of(e);
   if (!v) return ret(cudaErrorInvalidResourceHandle);
   if (v->cap) return ret(cudaErrorCapturedEvent);
   return ret(pending(v) ? drain(*v->stream, v->seq) : cudaSuccess);
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
   CHECK_PRE;
-  auto *v = (Event *)e;
+  Event *v = event_of(e);
   if (!v) return ret(cudaErrorInvalidResourceHandle);
   if (v->cap) return ret(cudaErrorCapturedEvent);
   if (!pending(v)) return cudaSuccess;
@@ -424,7 +437,7 @@ cudaError_t cudaEventQuery(cudaEvent_t e) {
 // Host time between the two records, at least one timer tick (0.5 us) so that it can be divided by.
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t a, cudaEvent_t b) {
   CHECK_PRE;
-  auto *x = (Event *)a, *y = (Event *)b;
+  Event *x = event_of(a), *y = event_of(b);
   if (!x || !y || !x->recorded || !y->recorded || ((x->flags | y->flags) & cudaEventDisableTiming))
     return ret(cudaErrorInvalidResourceHandle);
   if (pending(x) || pending(y)) return ret(cudaErrorNotReady);
@@ -434,7 +447,7 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t a, cudaEvent_t b) {
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t cs, cudaEvent_t e, unsigned) {
   STREAM(cs);
-  auto *v = (Event *)e;
+  Event *v = event_of(e);
   if (!v) return ret(cudaErrorInvalidResourceHandle);
   if (v->cap) {  // joins the event's capture
     if (s->cap && s->cap_id != v->cap_id) return ret(cudaErrorStreamCaptureMerge);

@@ -10,21 +10,25 @@
 
 namespace ptxemu {
 
-static std::map<u64, u64> &allocs() {
-  static auto *m = new std::map<u64, u64>;  // base -> size; never destroyed, used by exit handlers
+struct Allocation {
+  u64 size;
+  int device;
+};
+static std::map<u64, Allocation> &allocs() {
+  static auto *m = new std::map<u64, Allocation>;  // by base; never destroyed, used by exit handlers
   return *m;
 }
 
-void dev_register(void *p, size_t n) { allocs()[(u64)p] = n; }
+void dev_register(void *p, size_t n) { allocs()[(u64)p] = {n, ALL_DEVICES}; }
 void dev_unregister(void *p) { allocs().erase((u64)p); }
 
 // Fresh memory is filled with 0xCD so that reading it before writing shows up in results.
-void *dev_alloc(size_t n) {
+void *dev_alloc(size_t n, int device) {
   size_t room = (n + 511) / 256 * 256;
   void *p = aligned_alloc(256, room);
   if (p) {
     memset(p, 0xCD, room);
-    allocs()[(u64)p] = n ? n : 1;
+    allocs()[(u64)p] = {n ? n : 1, device};
   }
   return p;
 }
@@ -37,13 +41,15 @@ bool dev_free(void *p) {
   return true;
 }
 
-static bool find_alloc(u64 a, u64 n, u64 &lo, u64 &sz) {
+// The allocation that holds n bytes at a; its device goes to *device.
+static bool find_alloc(u64 a, u64 n, u64 &lo, u64 &sz, int *device = nullptr) {
   auto it = allocs().upper_bound(a);
   if (it == allocs().begin()) return false;
   --it;
-  if (a + n > it->first + it->second) return false;
+  if (a + n > it->first + it->second.size) return false;
   lo = it->first;
-  sz = it->second;
+  sz = it->second.size;
+  if (device) *device = it->second.device;
   return true;
 }
 
@@ -80,13 +86,27 @@ __attribute__((noinline, cold)) char *slow_addr(const Ins *i, Warp &w, u64 a, un
     snprintf(buf, sizeof buf, "misaligned address 0x%llx (%u bytes, lane %d)", (unsigned long long)a, n, l);
     fault(i, w, buf);
   }
-  if (find_alloc(a, n, lo, sz)) {
+  int device = ALL_DEVICES;
+  if (find_alloc(a, n, lo, sz, &device)) {
+    if (device != ALL_DEVICES && device != w.cta->device) {
+      snprintf(buf, sizeof buf, "illegal global address 0x%llx (lane %d): memory of device %d, kernel on device %d",
+               (unsigned long long)a, l, device, w.cta->device);
+      fault(i, w, buf);
+    }
     i->clo = lo;
     i->cmax = sz - n;
     return (char *)a;
   }
   for (Cta *c : w.cta->cluster->ctas)  // own block's shared memory, or another block's in the cluster
     if (a >= (u64)c->sh && a - (u64)c->sh + n <= c->shsize) return (char *)a;
+  const std::vector<ParamInfo> &ps = w.cta->prog->info.params;
+  const u64 param = a - (u64)w.cta->params;
+  if (!ps.empty() && param < ps.back().off + ps.back().size && param + n <= ps.back().off + ps.back().size) {
+    if (i->cls != K_LDG) fault(i, w, "illegal write to a kernel parameter");
+    i->clo = (u64)w.cta->params;
+    i->cmax = ps.back().off + ps.back().size - n;
+    return (char *)a;
+  }
   if (a >= (u64)w.local && a + n <= (u64)w.local + (u64)w.lstride * W) return (char *)a;
   snprintf(buf, sizeof buf, "illegal global address 0x%llx (%u bytes, lane %d)", (unsigned long long)a, n, l);
   fault(i, w, buf);

@@ -102,6 +102,14 @@ struct MemCount {
   u64 sh_requests = 0, sh_bytes = 0, wavefronts = 0, ideal = 0;  // shared: bank-conflict wavefronts
 };
 
+// A cp.async of one lane that has been issued and not yet been waited for.
+struct AsyncCopy {
+  char *dst;
+  const char *src;
+  u32 n, size;  // bytes copied; bytes written, the rest being zero
+  u32 lane, group;
+};
+
 struct Special {  // special register to fill in at block start
   i32 off;
   int kind;
@@ -146,7 +154,9 @@ struct alignas(128) Warp {
   Cta *cta;
   const Ins *code;
   i32 pc[W], depth[W], bid[W];  // per lane: resume pc, call depth, barrier waited for
-  u32 cphase[W];                // per lane: cluster-barrier phase at its last arrive
+  std::vector<AsyncCopy> async;
+  u32 async_groups[W];  // per lane: cp.async groups committed
+  u32 cphase[W];        // per lane: cluster-barrier phase at its last arrive
   u32 idx;
   u64 clock;  // instructions executed: %clock
   void set(u32 a) {
@@ -185,6 +195,7 @@ struct Cta {           // cooperative thread array: one block
   u32 redacc[NBAR][3], redres[NBAR][3];  // bar.red: popc / and / or
   u32 alive, nthreads;
   Dim3 grid, block, id;
+  int device;
   Program *prog;
   Cluster *cluster;
   u32 rank;  // in the cluster

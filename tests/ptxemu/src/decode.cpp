@@ -418,6 +418,7 @@ void Decoder::stmt(std::string s) {
 void Decoder::inst() {
   d = split_dots(op);
   o = d[0];
+  check_parts();
   t = Ty{};
   for (size_t k = d.size(); k-- > 1;) {
     t = ty(d[k]);
@@ -458,6 +459,8 @@ void Decoder::inst() {
   if (masked && P.code.size() != begin + 1) {
     // helper steps before the main instruction: run them unguarded, they only write temporaries
     if (main_ins >= 0 && main_ins != (i32)P.code.size() - 1) perr(line, "guarded multi-step " + op);
+    for (i32 k : P.dynfix)
+      if (k < 0 && -k - 1 >= (i32)begin) perr(line, "guarded multi-step " + op);
     size_t g = begin - 1;
     std::rotate(P.code.begin() + g, P.code.begin() + g + 1, P.code.end() - 1);
     for (size_t k = g; k < P.code.size(); ++k) P.code[k].pc = (i32)k;

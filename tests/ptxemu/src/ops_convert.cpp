@@ -105,15 +105,12 @@ static const Ins *h_cvt(const Ins *i, Warp &w) {
         body(0);
     }
   } else {
-    if (x >> 8) {
-      RoundingScope c(x >> 8);
-      each<D>(w, i->o[0], [&](int l) { return (D)A[l]; });
-    } else
-      each<D>(w, i->o[0], [&](int l) {
-        D d = (D)A[l];
-        if (x & 16) d = sat(d);
-        return d;
-      });
+    RoundingScope c(x >> 8);
+    each<D>(w, i->o[0], [&](int l) {
+      D d = (D)(x & 32 ? ftz(A[l]) : A[l]);
+      if (x & 32) d = ftz(d);
+      return x & 16 ? sat(d) : d;
+    });
   }
   return i + 1;
 }
@@ -184,7 +181,10 @@ static const Ins *h_cvta(const Ins *i, Warp &w) {
   int sp = i->aux & 15;
   bool to = i->aux & 16;
   each<u64>(w, i->o[0], [&](int l) {
-    u64 b = sp == SHR ? (u64)w.cta->sh : sp == LOC ? (u64)w.local + (u64)l * w.lstride : 0;
+    u64 b = sp == SHR   ? (u64)w.cta->sh
+            : sp == PRM ? (u64)w.cta->params
+            : sp == LOC ? (u64)w.local + (u64)l * w.lstride
+                        : 0;
     return to ? A[l] - b : A[l] + b;
   });
   return i + 1;
@@ -262,6 +262,22 @@ static Handler cvt_from(Ty s) {
   }
 }
 
+// Refuses a modifier that the handler for these types would not look at.
+void Decoder::cvt_modifiers(Ty D, Ty S) {
+  auto real = [](Ty x) { return x.k == 'f' && x.sz >= 4; };
+  auto integer = [](Ty x) { return x.k == 'u' || x.k == 's'; };
+  const bool half = !(real(D) || integer(D)) || !(real(S) || integer(S));
+  const bool whole = has("rni") || has("rzi") || has("rmi") || has("rpi");
+  bool fine = true;
+  if (has("sat")) fine &= !half && (real(D) == real(S) || integer(D));
+  if (has("ftz")) fine &= !half && real(S);
+  if (whole) fine &= real(S) && (integer(D) || (real(D) && D.sz == S.sz));
+  if (rnd) fine &= real(D) && (integer(S) || (real(S) && D.sz != S.sz));
+  if (has("rna")) fine &= D.k == 't';
+  if (D.k == 't') fine &= has("rna");
+  if (!fine) perr(line, "unsupported cvt form " + op);
+}
+
 void Decoder::cvt_op() {
   std::vector<Ty> ts;
   for (size_t k = 1; k < d.size(); ++k) {
@@ -304,6 +320,7 @@ void Decoder::cvt_op() {
         f = g ? cvt_from<i64>(S) : cvt_from<u64>(S);
     }
   }
+  cvt_modifiers(D, S);
   Ins &i = emit(f);
   i.o[0] = dd;
   i.o[1] = s;
@@ -364,8 +381,9 @@ bool Decoder::convert_ops() {
   else if (o == "cvt")
     cvt_op();
   else if (o == "cvta") {
-    int sp = shared ? SHR : has("shared::cluster") ? SCL : has("local") ? LOC : GLB;
-    if (sp == SCL) perr(line, "unsupported instruction " + op);
+    bool param = has("param") || has("param::entry");
+    int sp = shared ? SHR : has("shared::cluster") ? SCL : has("local") ? LOC : param ? PRM : GLB;
+    if (sp == SCL || (sp == PRM && !fn->entry)) perr(line, "unsupported instruction " + op);
     i32 s = src(a[1], sz), dd = dst(a[0], sz);
     Ins &i = emit(sp == GLB ? h1<u64, OMov> : h_cvta);
     i.o[0] = dd;

@@ -295,9 +295,9 @@ bool Decoder::float_ops() {
   else if (t.sz == 4 && o == "lg2")
     E(fl & 1 ? hf<float, OLg2, 1, 1> : hf<float, OLg2, 1, 0>, 1);
   else if (t.sz == 4 && o == "sin")
-    E(hf<float, OSin, 1, 0>, 1);
+    E(fl & 1 ? hf<float, OSin, 1, 1> : hf<float, OSin, 1, 0>, 1);
   else if (t.sz == 4 && o == "cos")
-    E(hf<float, OCos, 1, 0>, 1);
+    E(fl & 1 ? hf<float, OCos, 1, 1> : hf<float, OCos, 1, 0>, 1);
   else if (t.sz == 4 && o == "tanh")
     E(hf<float, OTanh, 1, 0>, 1);
   else if (o == "testp") {

@@ -82,10 +82,9 @@ static const Ins *h_shfl(const Ins *i, Warp &w) {  // o0 d, o1 p, o2 a, o3 b, o4
         p = j <= mx;
       }
       if (!p) j = l;
-      out[l] = src[j];
+      out[l] = g >> j & 1 ? src[j] : 0xEEEEEEEEu;  // a lane that takes no part: undefined
       pv[l] = p ? -1 : 0;
     }
-    (void)g;
     each<u32>(w, i->o[0], [&](int l) { return out[l]; });
     if (i->o[1] >= 0) each<i32>(w, i->o[1], [&](int l) { return pv[l]; });
   });

@@ -143,12 +143,12 @@ Var parse_var(const std::string &text, int line) {
     else if (d == "v4")
       vec = 4;
     else if (d == "attribute")
-      p = t.find(')', p) + 1;
+      perr(line, "unsupported attribute in " + text);
     else if (Ty y = ty(d); y.sz) {
       v.elem = y.sz;
       v.type = d;
-    } else if (d == "texref" || d == "surfref" || d == "samplerref")
-      perr(line, "textures are not supported");
+    } else if (d != "visible" && d != "weak" && d != "common" && d != "ptr")
+      perr(line, "unsupported directive ." + d + " in " + text);
   }
   u32 elem = v.elem;
   v.elem *= vec;

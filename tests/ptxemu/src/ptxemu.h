@@ -63,6 +63,7 @@ struct LaunchSpec {
   Dim3 grid, block, cluster;
   size_t dynshared = 0;
   bool cooperative = false;  // all blocks resident and interleaved; grid.sync() works
+  int device = 0;            // whose memory the kernel may use
 };
 
 struct Stats {
@@ -75,8 +76,10 @@ void launch(Program &, const LaunchSpec &, const void *parambuf, Stats *st = nul
 // Called for cudaGraphSetConditional(handle, value) executed on the device.
 extern void (*on_set_conditional)(uint64_t handle, uint32_t value);
 
-// Device memory registry: every load and store outside shared/local memory is checked against it.
-void *dev_alloc(size_t n);
+// Device memory registry: every load and store outside shared/local memory is checked against it. Memory belongs to one device, or
+// to all of them.
+inline constexpr int ALL_DEVICES = -1;
+void *dev_alloc(size_t n, int device = ALL_DEVICES);
 bool dev_free(void *p);
 void dev_register(void *p, size_t n);
 void dev_unregister(void *p);

@@ -158,6 +158,7 @@ struct GridRun {
     c.prog = &P;
     c.grid = s.grid;
     c.block = s.block;
+    c.device = s.device;
     c.nthreads = nt;
     c.params = params;
     c.shsize = (u32)(P.info.static_shared + s.dynshared);
@@ -284,6 +285,8 @@ struct GridRun {
       w.rot = false;
       for (int l = 0; l < W; ++l) w.pc[l] = w.depth[l] = 0;
       for (int l = 0; l < W; ++l) w.cphase[l] = ~0u;
+      for (int l = 0; l < W; ++l) w.async_groups[l] = 0;
+      w.async.clear();
       fill_special(w, true);
     }
   }

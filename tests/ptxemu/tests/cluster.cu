@@ -14,6 +14,18 @@ __global__ void ring(int *out) {
   out[blockIdx.x * blockDim.x + threadIdx.x] = other[threadIdx.x];
   cl.sync();
 }
+// Every block adds into the shared memory of every block of its cluster, as a sum over the cluster does.
+__global__ void sum(double *out) {
+  __shared__ double part[8][32], total[32];
+  auto cl = cg::this_cluster();
+  const unsigned rank = cl.block_rank(), n = cl.num_blocks(), t = threadIdx.x;
+  for (unsigned k = 0; k < n; ++k) cl.map_shared_rank(&part[0][0], k)[rank * 32 + t] = 1 + blockIdx.x + 0.5 * t;
+  cl.sync();
+  total[t] = 0;
+  for (unsigned k = 0; k < n; ++k) total[t] += part[k][t];
+  cl.sync();
+  out[blockIdx.x * 32 + t] = *cl.map_shared_rank(total + t, (rank + 1) % n);
+}
 __global__ void __cluster_dims__(2, 1, 1) window(int *out) {
   __shared__ int s[32];
   unsigned rank, a = (unsigned)__cvta_generic_to_shared(s + threadIdx.x), b;
@@ -30,9 +42,14 @@ __global__ void bad_rank(int *out) {
   s[threadIdx.x] = 1;
   out[0] = *cg::this_cluster().map_shared_rank(s, 7);
 }
-int main() {
+int main(int argc, char **) {
   int *d;
   OK(cudaMallocManaged(&d, 4096));
+  if (argc > 1) {  // PTXEMU_CC=8.0: there is no image for such a device
+    window<<<4, 32>>>(d);
+    FAILS(cudaGetLastError(), cudaErrorNoKernelImageForDevice);
+    RESULT();
+  }
   cudaLaunchAttribute at[1];
   at[0].id = cudaLaunchAttributeClusterDimension;
   at[0].val.clusterDim = {4, 1, 1};
@@ -45,6 +62,39 @@ int main() {
   OK(cudaLaunchKernelEx(&c, ring, d));
   OK(cudaDeviceSynchronize());
   for (int b = 0; b < 8; ++b) CHECK(d[b * 64 + 3] == (b / 4 * 4 + (b + 1) % 4) * 1000 + 3);
+  cudaStream_t stream;
+  OK(cudaStreamCreate(&stream));
+  double *sums;
+  OK(cudaMallocManaged(&sums, 16 * 32 * 8));
+  c.dynamicSmemBytes = 0;
+  c.gridDim = dim3(16);
+  c.blockDim = dim3(32);
+  c.stream = stream;
+  for (unsigned size : {2u, 4u, 8u}) {
+    at[0].val.clusterDim = {size, 1, 1};
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    OK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+    OK(cudaLaunchKernelEx(&c, sum, sums));
+    OK(cudaStreamEndCapture(stream, &graph));
+    OK(cudaGraphInstantiate(&exec, graph, 0));
+    for (int round = 0; round < 2; ++round) {
+      for (int k = 0; k < 16 * 32; ++k) sums[k] = -1;
+      OK(cudaGraphLaunch(exec, stream));
+      OK(cudaStreamSynchronize(stream));
+      for (unsigned b = 0; b < 16; ++b)
+        for (unsigned t = 0; t < 32; ++t) {
+          double expected = 0;
+          for (unsigned k = b / size * size; k < b / size * size + size; ++k) expected += 1 + k + 0.5 * t;
+          CHECK(sums[b * 32 + t] == expected);
+        }
+    }
+  }
+  c.stream = nullptr;
+  c.dynamicSmemBytes = 256;
+  c.gridDim = dim3(8);
+  c.blockDim = dim3(64);
+  at[0].val.clusterDim = {4, 1, 1};
   window<<<4, 32>>>(d);
   OK(cudaDeviceSynchronize());
   for (int b = 0; b < 4; ++b) CHECK(d[b * 32 + 9] == 9 + 100 * ((b & 1) ^ 1));

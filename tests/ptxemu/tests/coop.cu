@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cooperative launch: grid.sync() between phases that read what other blocks wrote.
+// Cooperative launch: grid.sync() between phases that read what other blocks wrote; also captured into a graph and replayed.
 #include <cooperative_groups.h>
 #include "check.h"
 namespace cg = cooperative_groups;
@@ -38,6 +38,23 @@ int main() {
   OK(cudaLaunchKernelEx(&c, reduce, d, rounds));
   OK(cudaDeviceSynchronize());
   CHECK(d[0] == (2 * R * T) % n + 2 * R);
+  // captured, and replayed with new data
+  cudaStream_t s;
+  cudaGraph_t g;
+  cudaGraphExec_t e;
+  OK(cudaStreamCreate(&s));
+  OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+  OK(cudaLaunchCooperativeKernel((void *)reduce, dim3(B), dim3(T), a, 0, s));
+  c.stream = s;
+  OK(cudaLaunchKernelEx(&c, reduce, d, rounds));
+  OK(cudaStreamEndCapture(s, &g));
+  OK(cudaGraphInstantiate(&e, g, 0));
+  for (int first : {0, 1000}) {
+    for (int i = 0; i < n; ++i) d[i] = first + i;
+    OK(cudaGraphLaunch(e, s));
+    OK(cudaStreamSynchronize(s));
+    for (int i = 0; i < n; ++i) CHECK(d[i] == first + (i + 2 * R * T) % n + 2 * R);
+  }
   reduce<<<B, T>>>(d, 1);  // not cooperative: grid.sync() traps
   CHECK(cudaDeviceSynchronize() != cudaSuccess);
   RESULT();
