@@ -40,7 +40,7 @@ void *open_file(const PluginPath &plugin) {
                 "does not exist; accepted: a build with BILEVEL_CUDA=ON, or options.device BLV_DEVICE_CPU (-1)");
   void *library = dlopen(plugin.path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library != nullptr) return library;
-  const char *reason = dlerror();
+  const char *reason = dlerror();  // NOLINT(concurrency-mt-unsafe): each thread has its own
   refuse_file(BLV_NO_DEVICE, plugin, format("can't be loaded: %.150s", reason != nullptr ? reason : "?").c_str());
 }
 

@@ -17,6 +17,7 @@ namespace {
 struct Range {
   uintptr_t begin = 0, end = 0;
   bool written = false;
+  const void *pointer = nullptr;  // to begin
 };
 
 bool overlap(const Range &a, const Range &b) { return a.begin < b.end && b.begin < a.end; }
@@ -33,7 +34,7 @@ Range make_range(const char *argument, const void *pointer, int64_t bytes, int64
   if (__builtin_add_overflow(address(pointer), static_cast<uintptr_t>(bytes), &end))
     refuse(BLV_INVALID, format("%s is %p, and its %lld bytes reach beyond the address space", argument, pointer,
                                static_cast<long long>(bytes)));
-  return {address(pointer), end, written};
+  return {address(pointer), end, written, pointer};
 }
 
 Text slot_name(int64_t slot) { return format("data[%lld]", static_cast<long long>(slot)); }
@@ -90,8 +91,7 @@ void check_pair(const Ranges &all, int64_t i, int64_t j) {
 void check_places(const blv_context_s &context, const Ranges &all) {
   for (int64_t i = 0; i < all.count; ++i) {
     const Range &range = all.ranges[i];
-    if (range.begin == range.end) continue;
-    check_device_pointer(context, all.name(i).c_str(), reinterpret_cast<const void *>(range.begin));
+    if (range.begin != range.end) check_device_pointer(context, all.name(i).c_str(), range.pointer);
   }
 }
 
