@@ -6,6 +6,9 @@
 
 option(BILEVEL_CUDA_GPU_TESTS "Also build the tests of the CUDA plugin for the GPU of this machine" OFF)
 
+# Builds what the tests with label "cuda" run.
+add_custom_target(bilevel_cuda_tests DEPENDS bilevel_cuda bilevel_cuda_emulated cudart_emu)
+
 # Ways to run a program in the emulator, by name: what its environment gets.
 set(BILEVEL_CUDA_MODES plain racecheck shuffled deferred nodevice olddriver twodevices)
 set(BILEVEL_CUDA_MODE_racecheck PTXEMU_RACECHECK=1)   # races in shared memory are faults
@@ -40,6 +43,7 @@ endfunction()
 function(bilevel_cuda_program name)
   cmake_parse_arguments(PARSE_ARGV 1 program EMULATOR_ONLY "" LIBRARIES)
   _bilevel_cuda_executable(${name} cudart_emu_shared bilevel_cuda_emulated ${ARGN})
+  add_dependencies(bilevel_cuda_tests ${name})
   if(BILEVEL_CUDA_GPU_TESTS AND NOT program_EMULATOR_ONLY)
     _bilevel_cuda_executable(${name}_gpu "${BILEVEL_CUDART_STATIC};rt;${CMAKE_DL_LIBS}" bilevel_cuda ${ARGN})
   endif()
