@@ -55,7 +55,8 @@ struct Arguments {
   float *partials = nullptr;  // [batches][Shape::partial]: sums over a batch; used if gradient.task_stride is 0
   int64_t tasks = 0;
   int32_t batches = 0, steps = 0, rows[2] = {0, 0}, skip_failed = 0;
-  // 0xffffe000. The compiler drops a constant mask before a tf32 product, which ignores those bits; it then copies every
+  float inverse_rows[2] = {0, 0};
+  // 0xffffe000: the compiler drops a constant mask before a tf32 product, which ignores those bits; it then copies every
   // operand into a register quad of its own.
   uint32_t high_part = 0;
 };

@@ -16,8 +16,12 @@ constexpr unsigned all_lanes = 0xffffffffu;
 
 // Lane 4 g + t holds rows g and g + 8 of a matrix rows x features, and of every eight features those at 2 t, 2 t + 1.
 struct Lane {
-  int id = static_cast<int>(threadIdx.x), g = id >> 2, t = id & 3;
+  int id, g, t;
 };
+BLV_DEVICE Lane this_lane() {
+  const int id = static_cast<int>(threadIdx.x);
+  return {id, id >> 2, id & 3};
+}
 
 BLV_DEVICE float sum_over_warp(float x) {
   for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(all_lanes, x, distance);
@@ -26,11 +30,18 @@ BLV_DEVICE float sum_over_warp(float x) {
 
 // ---- States in shared memory and in the workspace -------------------------------------------------------------------
 
+// f(i) for i = lane, lane + 32, .. < n. All lanes take the same number of turns but for one that only some take.
+template <int n, class F>
+BLV_DEVICE void share(Lane lane, F f) {
+#pragma unroll 7
+  for (int i = 0; i + 32 <= n; i += 32) f(i + lane.id);
+  if (n % 32 != 0 && lane.id < n % 32) f(n / 32 * 32 + lane.id);
+}
+
 // f(i) for the lane's share of the state, four floats from i on, padding included.
 template <class S, class F>
 BLV_DEVICE void each_quad(Lane lane, F f) {
-#pragma unroll 5
-  for (int i = 4 * lane.id; i < S::state; i += 128) f(i);
+  share<S::state / 4>(lane, [&](int i) { f(4 * i); });
 }
 
 template <class S>
@@ -54,11 +65,13 @@ BLV_DEVICE void wait_for_copy() {
 // Zeros what lies between the rows and at the end, so that sums over a state may run over all of it.
 template <class S>
 BLV_DEVICE void clear_padding(Lane lane, float *state) {
-  for (int i = lane.id; i < S::width / 2; i += 32)
+  share<S::width / 2>(lane, [&](int i) {
     *reinterpret_cast<float4 *>(state + S::row(4 * (i >> 1)) + 4 * S::stride + 4 * (i & 1)) = {};
+  });
   if (S::stride > S::width) {
-    for (int r = lane.id; r < S::width; r += 32)
+    share<S::width>(lane, [&](int r) {
       for (int j = S::width; j < S::stride; j += 4) *reinterpret_cast<float4 *>(state + S::row(r) + j) = {};
+    });
   }
   if (lane.id < 3) state[S::middle + 3 * S::width + 1 + lane.id] = 0;
 }
@@ -91,8 +104,8 @@ BLV_DEVICE void each_parameter(Lane lane, F f) {
 #pragma unroll
     for (int k = 0; k < H; k += 8) f(2 * H + (n + j) * H + k + i, S::row(i) + S::row(k) + n + j);
   }
-  for (int q = lane.id; q < H; q += 32) f(2 * H + H * H + q, S::row(H) + q);
-  for (int q = lane.id; q <= 3 * H; q += 32) f(q < 2 * H ? q : q + H * (H + 1), S::middle + q);
+  share<H>(lane, [&](int q) { f(2 * H + H * H + q, S::row(H) + q); });
+  share<3 * H + 1>(lane, [&](int q) { f(q < 2 * H ? q : q + H * (H + 1), S::middle + q); });
 }
 
 template <class S>
