@@ -19,6 +19,11 @@ struct Arena {
     used += (count * long(sizeof(E)) + align - 1) / align * align;
     return p;
   }
+  // An array that goes by once a step or less often; on a device it would lie elsewhere.
+  template <class E>
+  E *stream(long count) {
+    return take<E>(count);
+  }
 };
 
 }  // namespace BLV_ISA_NAMESPACE

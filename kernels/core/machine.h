@@ -22,6 +22,9 @@ namespace BLV_ISA_NAMESPACE {
 
 using Index = long;
 
+// Whether a task's states of the forward sweep are better copied to and from the theta at hand than worked on in place.
+constexpr bool states_are_far = false;
+
 // f(i) for every i in [0, n); `share`: the same, but no promise of when (see cuda/machine.h).
 template <class F>
 BLV_INLINE void each(Index n, F f) {
@@ -41,6 +44,10 @@ template <class F>
 BLV_INLINE void control(F f) {
   f();
 }
+
+// Zeroes an array of parameters whose padding products leave alone: here they write it.
+template <class P>
+BLV_INLINE void zero_padding(P *, Index) {}
 
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

@@ -34,6 +34,12 @@ struct Map {
   Map() = default;
   explicit Map(long tangent_planes) : planes(tangent_planes) {}
 
+  // The tasks' numbers of rows, as executor x knows them.
+  template <class X>
+  BLV_INLINE void with_rows_of(const X &x) {
+    row_counts = x.row_counts;
+  }
+
   // f(i) for every row, for every plane.
   template <class F>
   BLV_INLINE void for_rows(long n_rows, long n_columns, F f) {

@@ -93,6 +93,12 @@ struct SharedWriter {
 
 // ---- Results by shape. `from` may be null where only the shape is asked for.
 
+// One number.
+template <class Visitor, class Element>
+void visit_scalar(Visitor &visitor, const Slot &slot, long step, const Element *from) {
+  if (slot) visitor.run(slot, step, 0, 1, 1, from);
+}
+
 // K planes of a parameter vector.
 template <class Visitor, class Element>
 void visit_parameters(Visitor &visitor, const NetworkView &net, const Slot &slot, long planes, const Element *from) {

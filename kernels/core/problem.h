@@ -16,7 +16,7 @@ struct Slot {
   int64_t index = -1;  // position in the caller's array of pointers; -1: the plan has no such slot
   int32_t dtype = 0, link = 0, extent = 0;
   int64_t task_stride = 0, step_stride = 0, row_stride = 0;
-  explicit operator bool() const { return index >= 0; }
+  constexpr explicit operator bool() const { return index >= 0; }
 };
 
 struct Leaf {

@@ -72,6 +72,16 @@ struct Transfer {
     }
   }
 
+  // One number of array `step`, in every lane.
+  void load_scalar(const Slot &slot, long step, P *to) const {
+    Element one;
+    load(slot, step, 0, 1, 1, &one);
+    if constexpr (L == Lanes::TASKS)
+      *to = one;
+    else
+      *to = broadcast<T>(one);
+  }
+
   static BLV_INLINE Element element(T x) {
     if constexpr (L == Lanes::TASKS)
       return broadcast<T>(x);

@@ -97,7 +97,7 @@ BLV_FUNCTION void network_loss(X &x, const NetworkView &net, Block &b) {
   b.loss.bias = net.bias ? b.theta.at(last.bias, 1) : Mat();
   b.loss.outputs = last.outputs;
   const auto run = [&](auto map) {
-    map.row_counts = x.row_counts;
+    map.with_rows_of(x);
     loss_rows(map, b.loss);
   };
   if (last.outputs == 1)

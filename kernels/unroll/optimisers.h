@@ -19,51 +19,53 @@ struct Optimiser {
 
   StepLeaf<T, L> rate, momentum;
   bool heavy_ball = false;
-  long packs = 0, n_steps = 0;
+  Index packs = 0, n_steps = 0;
   P *direction = nullptr;  // m_t of heavy ball
   P *mu = nullptr;
 
-  void layout(Arena &arena, const Problem &problem, const NetworkView &net, long parameter_packs_) {
+  // `spare`: an array that only the forward sweep needs.
+  BLV_HOST_DEVICE void layout(Arena &arena, const Problem &problem, const NetworkView &net, Index parameter_packs_,
+                              P *spare) {
     heavy_ball = problem.optimiser == BLV_HEAVY_BALL;
     packs = parameter_packs_, n_steps = problem.steps;
     rate.layout(arena, problem.rate, net, n_steps);
     momentum.layout(arena, problem.momentum, net, n_steps);
-    if (heavy_ball) direction = arena.take<P>(packs);
-    if (problem.reverse) mu = arena.take<P>(packs);
+    if (heavy_ball) direction = arena.template take<P>(packs);
+    if (problem.reverse) mu = spare ? spare : arena.template take<P>(packs);
   }
 
   // Packs of what a step carries to the next beside theta.
-  long state_packs() const { return heavy_ball ? packs : 0; }
-  void begin() {
-    for (long i = 0; i < state_packs(); i++) direction[i] = P{};
+  BLV_HOST_DEVICE Index state_packs() const { return heavy_ball ? packs : 0; }
+  BLV_FUNCTION void begin() {
+    each(state_packs(), [&](Index i) { direction[i] = P{}; });
   }
-  void begin_reverse() {
-    for (long i = 0; i < packs; i++) mu[i] = P{};
+  BLV_FUNCTION void begin_reverse() {
+    each(packs, [&](Index i) { mu[i] = P{}; });
   }
 
   // theta_t into `to`, from theta_{t-1} and g_t (which it may overwrite). Returns what theta was moved along: m_t or g_t.
-  const P *step(long t, const P *from, const P *g, P *to, FiniteCheck<T> &check) {
+  BLV_FUNCTION const P *step(Index t, const P *from, const P *g, P *to, FiniteCheck<T> &check) {
     const P *along = heavy_ball ? move_direction(t, g) : g;
     const P *a = rate.at(t);
-    const long stride = rate.stride();
+    const Index stride = rate.stride();
     Integers<T> bits = {};
-    for (long i = 0, j = 0; i < packs; i++, j += stride) {
-      to[i] = from[i] - a[j] * along[i];
+    each(packs, [&](Index i) {
+      to[i] = from[i] - a[i * stride] * along[i];
       bits |= is_not_finite_bits(to[i]);
-    }
+    });
     check.bits |= bits;
     return along;
   }
 
   // mu of step t. `along` and `before`: m_t (SGD: g_t) and m_{t-1}; null where no rate or momentum has a gradient.
-  void adjoint(long t, const P *lambda, const P *along, const P *before) {
+  BLV_FUNCTION void adjoint(Index t, const P *lambda, const P *along, const P *before) {
     const P *a = rate.at(t);
-    const long stride = rate.stride();
+    const Index stride = rate.stride();
     if (heavy_ball) {
       if (t + 1 < n_steps) scale(mu, momentum.at(t + 1), momentum.stride());
-      for (long i = 0, j = 0; i < packs; i++, j += stride) mu[i] -= a[j] * lambda[i];
+      each(packs, [&](Index i) { mu[i] -= a[i * stride] * lambda[i]; });
     } else {
-      for (long i = 0, j = 0; i < packs; i++, j += stride) mu[i] = -a[j] * lambda[i];
+      each(packs, [&](Index i) { mu[i] = -a[i * stride] * lambda[i]; });
     }
     if (!along) return;
     rate.add_product(t, T(-1), lambda, along, packs);
@@ -71,14 +73,14 @@ struct Optimiser {
   }
 
  private:
-  const P *move_direction(long t, const P *g) {
+  BLV_FUNCTION const P *move_direction(Index t, const P *g) {
     const P *u = momentum.at(t);
-    const long stride = momentum.stride();
-    for (long i = 0, j = 0; i < packs; i++, j += stride) direction[i] = u[j] * direction[i] + g[i];
+    const Index stride = momentum.stride();
+    each(packs, [&](Index i) { direction[i] = u[i * stride] * direction[i] + g[i]; });
     return direction;
   }
-  void scale(P *x, const P *by, long stride) const {
-    for (long i = 0, j = 0; i < packs; i++, j += stride) x[i] *= by[j];
+  BLV_FUNCTION void scale(P *x, const P *by, Index stride) const {
+    each(packs, [&](Index i) { x[i] *= by[i * stride]; });
   }
 };
 

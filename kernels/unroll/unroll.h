@@ -6,8 +6,10 @@
 //     lambda += H mu,    dleaf += (d2 L_in / dleaf dtheta) mu.
 // Forward states are kept per segment, see Storage.
 #pragma once
-#include "kernels/core/group_run.h"
+#include "kernels/core/group.h"
+#ifndef __CUDACC__
 #include "kernels/unroll/minibatch.h"
+#endif
 #include "kernels/unroll/optimisers.h"
 
 namespace bilevel {
@@ -22,7 +24,7 @@ struct Unroll {
 
   const Problem *problem = nullptr;
   const NetworkView *net = nullptr;
-  long packs = 0, steps = 0, segment = 0, segments = 0, tape_step = 0;
+  Index packs = 0, steps = 0, segment = 0, segments = 0, tape_step = 0;
   bool reverse = false, keeps_directions = false;
   Pass<T, L> pass;
   SideData<T, L> inner, outer;
@@ -36,37 +38,41 @@ struct Unroll {
   Element *tape = nullptr;
   P *lambda = nullptr;
   P loss = {}, norm = {};
-  FiniteCheck<T> check;
 
-  static long tangent_planes(const Problem &p) { return p.reverse ? 1 : 0; }
-  static long most_rows(const Problem &p) {
-    long rows = p.batch_rows ? p.batch_rows : p.inner.rows;
+  static bool runs(int32_t kind) { return kind == BLV_UNROLL; }
+  static BLV_HOST_DEVICE Index tangent_planes(const Problem &p) { return p.reverse ? 1 : 0; }
+  static BLV_HOST_DEVICE Index most_rows(const Problem &p) {
+    Index rows = p.batch_rows ? p.batch_rows : p.inner.rows;
     return p.outer.present && p.outer.rows > rows ? p.outer.rows : rows;
   }
   static int64_t progress(const Problem &p) {
     if (!p.reverse || p.steps == 0) return p.steps + 1;
-    const long last = (p.steps - 1) / p.storage.segment_steps * p.storage.segment_steps;
+    const int64_t last = (p.steps - 1) / p.storage.segment_steps * p.storage.segment_steps;
     return 2 * p.steps + last + 1;
   }
 
-  void layout(Arena &arena, const Problem &p, const NetworkView &network) {
+  // What is touched most comes first: where memory on chip is short, the rows stay outside.
+  BLV_HOST_DEVICE void layout(Arena &arena, const Problem &p, const NetworkView &network) {
     problem = &p, net = &network, steps = p.steps, reverse = p.reverse != 0;
     packs = parameter_packs<T, L>(network);
     keeps_directions = reverse && (p.rate.gradient || p.momentum.gradient);
     segment = reverse ? p.storage.segment_steps : steps;
     segments = steps ? (steps + segment - 1) / segment : 0;
+    theta = arena.template take<P>(packs), gradient = arena.template take<P>(packs);
+    result = theta;
+    // g_t is of the forward sweep and mu of the reverse one: they share an array unless mu may have to outlive a segment.
+    optimiser.layout(arena, p, network, packs, p.optimiser == BLV_SGD ? gradient : nullptr);
+    if (reverse) layout_reverse(arena);
     inner.layout(arena, p.inner, BLV_INNER, network, p.inner.rows, 1, packs);
     if (p.outer.present) outer.layout(arena, p.outer, BLV_OUTER, network, p.outer.rows, 1, packs);
     minibatch.layout(arena, p, network, inner);
-    optimiser.layout(arena, p, network, packs);
-    theta = arena.take<P>(packs), gradient = arena.take<P>(packs);
-    result = theta;
-    if (reverse) layout_reverse(arena);
+    tape_step = tape_size(network, p.batch_rows ? minibatch.view.rows : inner.rows);
+    if (reverse && p.storage.tape) tape = arena.template stream<Element>(segment * tape_step);
   }
 
   template <class Visitor>
-  void visit(Visitor &visitor) const {
-    if (problem->loss) visitor.run(problem->loss, 0, 0, 1, 1, reinterpret_cast<const Element *>(&loss));
+  BLV_HOST_DEVICE void visit(Visitor &visitor) const {
+    visit_scalar(visitor, problem->loss, 0, reinterpret_cast<const Element *>(&loss));
     visit_parameters(visitor, *net, problem->theta_result, 1, reinterpret_cast<const Element *>(result));
     visit_parameters(visitor, *net, problem->theta.gradient, 1, reinterpret_cast<const Element *>(lambda));
     optimiser.rate.visit(visitor);
@@ -75,23 +81,23 @@ struct Unroll {
     if (problem->outer.present) visit_side(visitor, outer, 1);
   }
 
-  bool run(const Move &move, const Call &call, TaskStatus *status) {
+  BLV_FUNCTION bool run(const Move &move, const Call &call, TaskStatus *status) {
+    FiniteCheck<T> check;
     load(move, status);
-    check = {};
-    if (steps == 0) check_now(move, status, theta, 0);
-    for (long s = 0; s < segments; s++) {
+    if (steps == 0) check.see(theta, packs), check.template report<L>(status, move.count, -1);
+    for (Index s = 0; s < segments; s++) {
       if (reverse && segments > 1) save_checkpoint(s);
-      if (!run_segment(move, call, s, reverse && s + 1 == segments, status)) return false;
+      if (!run_segment(move, call, s, reverse && s + 1 == segments, status, check)) return false;
     }
     if (is_cancelled(call)) return false;
     if (result != theta) copy(result, theta);
-    if (problem->outer.present) run_outer(move, status);
+    if (problem->outer.present) run_outer(move, status, check);
     count_progress(call, 1);
     if (reverse) optimiser.begin_reverse();
-    for (long s = segments - 1; reverse && s >= 0; s--) {
+    for (Index s = segments - 1; reverse && s >= 0; s--) {
       if (s + 1 < segments) {
         restore_checkpoint(s);
-        if (!run_segment(move, call, s, true, status)) return false;
+        if (!run_segment(move, call, s, true, status, check)) return false;
       }
       if (!reverse_segment(move, call, s, status)) return false;
     }
@@ -99,113 +105,113 @@ struct Unroll {
     return true;
   }
 
-  void report(long lane, blv_task_info &info) const {
-    const long at = L == Lanes::TASKS ? lane : 0;
-    if (problem->outer.present) info.loss = loss[at];
-    if (reverse) info.gradient_norm = norm[at];
+  BLV_FUNCTION void report(Index lane, blv_task_info &info) const {
+    const Index at = L == Lanes::TASKS ? lane : 0;
+    if (problem->outer.present) info.loss = reinterpret_cast<const T *>(&loss)[at];
+    if (reverse) info.gradient_norm = reinterpret_cast<const T *>(&norm)[at];
   }
 
  private:
-  long steps_in(long s) const { return (s + 1) * segment < steps ? segment : steps - s * segment; }
-  Mat matrix(P *v, P *d) const {
+  BLV_FUNCTION Index steps_in(Index s) const { return (s + 1) * segment < steps ? segment : steps - s * segment; }
+  BLV_FUNCTION Mat matrix(P *v, P *d) const {
     return {reinterpret_cast<Element *>(v), reinterpret_cast<Element *>(d), net->size, 0};
   }
-  void copy(P *to, const P *from) const {
-    for (long i = 0; i < packs; i++) to[i] = from[i];
+  BLV_FUNCTION void copy(P *to, const P *from) const {
+    each(packs, [&](Index i) { to[i] = from[i]; });
   }
-  SideGradients<T, L> gradients(SideData<T, L> &side) const { return {side, 1, packs}; }
+  BLV_FUNCTION SideGradients<T, L> gradients(SideData<T, L> &side) const { return {side, 1, packs}; }
 
-  void layout_reverse(Arena &arena) {
-    states = arena.take<P>((segment + 1) * packs);
-    if (keeps_directions) directions = arena.take<P>((segment + 1) * packs);
-    if (segments > 1) checkpoints = arena.take<P>(segments * checkpoint_packs());
-    if (segments > 1 && problem->theta_result) result = arena.take<P>(packs);  // earlier segments will be run again
-    tape_step = tape_size(*net, minibatch.n ? minibatch.view.rows : inner.rows);
-    if (problem->storage.tape) tape = arena.take<Element>(segment * tape_step);
-    lambda = arena.take<P>(packs);
+  BLV_HOST_DEVICE void layout_reverse(Arena &arena) {
+    lambda = arena.template take<P>(packs);
+    states = arena.template stream<P>((segment + 1) * packs);
+    if (keeps_directions) directions = arena.template stream<P>((segment + 1) * packs);
+    if (segments > 1) checkpoints = arena.template stream<P>(segments * checkpoint_packs());
+    // Earlier segments will be run again, and states may be brought back into theta.
+    if ((segments > 1 || states_are_far) && problem->theta_result) result = arena.template stream<P>(packs);
   }
 
-  void load(const Move &move, TaskStatus *status) {
+  BLV_FUNCTION void load(const Move &move, TaskStatus *status) {
     inner.load(move, status);
     if (problem->outer.present) outer.load(move, status);
     optimiser.rate.load(move), optimiser.momentum.load(move);
     load_parameters<T, L>(move, *net, problem->theta.value, 0, reinterpret_cast<Element *>(theta));
+    zero_padding(gradient, packs);
+    if (reverse) zero_padding(lambda, packs);
     optimiser.begin();
     gradients(inner).clear();
     if (problem->outer.present) gradients(outer).clear();
   }
 
-  long checkpoint_packs() const { return packs + optimiser.state_packs(); }
-  void save_checkpoint(long s) {
+  BLV_HOST_DEVICE Index checkpoint_packs() const { return packs + optimiser.state_packs(); }
+  BLV_FUNCTION void save_checkpoint(Index s) {
     P *to = checkpoints + s * checkpoint_packs();
     copy(to, theta);
     if (optimiser.state_packs()) copy(to + packs, optimiser.direction);
   }
-  void restore_checkpoint(long s) {
+  BLV_FUNCTION void restore_checkpoint(Index s) {
     const P *from = checkpoints + s * checkpoint_packs();
     copy(theta, from);
     if (optimiser.state_packs()) copy(optimiser.direction, from + packs);
   }
 
-  void check_now(const Move &move, TaskStatus *status, const P *x, long t) {
-    check.see(x, packs);
-    check.template report<L>(status, move.count, t > 0 ? t : -1);
-  }
-
   // Steps of segment s from theta and the optimiser's state, which end at its last; `keep`: with all that the reverse sweep
   // reads.
-  bool run_segment(const Move &move, const Call &call, long s, bool keep, TaskStatus *status) {
-    if (keep) copy(states, theta);
+  BLV_FUNCTION bool run_segment(const Move &move, const Call &call, Index s, bool keep, TaskStatus *status,
+                                FiniteCheck<T> &check) {
+    const bool in_place = states_are_far || !keep;
     if (keep && keeps_directions && optimiser.state_packs()) copy(directions, optimiser.direction);
-    for (long i = 0; i < steps_in(s); i++) {
+    if (!in_place) copy(states, theta);
+    for (Index i = 0; i < steps_in(s); i++) {
       if (is_cancelled(call)) return false;
-      const long t = s * segment + i;
-      P *from = keep ? states + i * packs : theta, *to = keep ? from + packs : theta;
+      const Index t = s * segment + i;
+      P *from = in_place ? theta : states + i * packs, *to = in_place ? theta : from + packs;
+      if (keep && in_place) copy(states + i * packs, theta);
       run_inner<Mode::VALUE>(move, t, from, nullptr, gradient, keep && tape ? tape + i * tape_step : nullptr, status);
       const P *along = optimiser.step(t, from, gradient, to, check);
       if (keep && keeps_directions) copy(directions + (i + 1) * packs, along);
       check.template report<L>(status, move.count, t + 1);
       count_progress(call, 1);
     }
-    if (keep) copy(theta, states + steps_in(s) * packs);
+    if (!in_place) copy(theta, states + steps_in(s) * packs);
     return true;
   }
 
-  // The gradient of the inner loss into `result` (VALUE); or its derivative along `tangent`, added to `result` and to
-  // the leaves.
+  // The gradient of the inner loss into `to` (VALUE); or its derivative along `tangent`, added to `to` and to the leaves.
   template <Mode M>
-  void run_inner(const Move &move, long t, P *at, P *tangent, P *result, Element *step_tape, TaskStatus *status) {
+  BLV_FUNCTION void run_inner(const Move &move, Index t, P *at, P *tangent, P *to, Element *step_tape,
+                              TaskStatus *status) {
     constexpr bool value = M == Mode::VALUE;
     if (minibatch.n) minibatch.gather(move, inner, t, status);
     const auto view = minibatch.n ? minibatch.view : view_all_rows<T, L>(inner);
-    const Mat to = value ? matrix(result, nullptr) : matrix(nullptr, result);
-    pass.template run<M>(view, matrix(at, tangent), to, nullptr, step_tape, !value, !value);
+    const Mat sum = value ? matrix(to, nullptr) : matrix(nullptr, to);
+    pass.template run<M>(view, matrix(at, tangent), sum, nullptr, step_tape, !value, !value);
     add_penalty<M>(inner, Matrix<P>{at, tangent, packs, packs},
-                   Matrix<P>{value ? result : nullptr, value ? nullptr : result, packs, packs}, nullptr, 1, packs,
-                   !value);
+                   Matrix<P>{value ? to : nullptr, value ? nullptr : to, packs, packs}, nullptr, 1, packs, !value);
     if (!value && minibatch.n) minibatch.scatter(move, inner, t, status);
   }
 
   // The outer loss, and where a gradient is wanted lambda and the gradients of the outer leaves.
-  void run_outer(const Move &move, TaskStatus *status) {
-    loss = P{};
+  BLV_FUNCTION void run_outer(const Move &move, TaskStatus *status, FiniteCheck<T> &check) {
+    P total = {}, length = {};
     P *to = reverse ? lambda : nullptr;
-    pass.template run<Mode::VALUE>(view_all_rows<T, L>(outer), matrix(theta, nullptr), matrix(to, nullptr), &loss,
+    pass.template run<Mode::VALUE>(view_all_rows<T, L>(outer), matrix(theta, nullptr), matrix(to, nullptr), &total,
                                    nullptr, reverse);
     add_penalty<Mode::VALUE>(outer, Matrix<P>{theta, nullptr, packs, packs}, Matrix<P>{to, nullptr, packs, packs},
-                             &loss, 1, packs, reverse);
-    check.see(loss);
-    if (reverse) check.see(lambda, packs), norm = norm_over_parameters<T, L>(lambda, packs);
+                             &total, 1, packs, reverse);
+    check.see(total);
+    if (reverse) check.see(lambda, packs), length = norm_over_parameters<T, L>(lambda, packs);
     check.template report<L>(status, move.count, -1);
+    control([&] { loss = total, norm = length; });
   }
 
-  bool reverse_segment(const Move &move, const Call &call, long s, TaskStatus *status) {
-    for (long i = steps_in(s) - 1; i >= 0; i--) {
+  BLV_FUNCTION bool reverse_segment(const Move &move, const Call &call, Index s, TaskStatus *status) {
+    for (Index i = steps_in(s) - 1; i >= 0; i--) {
       if (is_cancelled(call)) return false;
-      const long t = s * segment + i;
+      const Index t = s * segment + i;
       const P *along = keeps_directions ? directions + (i + 1) * packs : nullptr;
       optimiser.adjoint(t, lambda, along, along ? along - packs : nullptr);
-      P *at = states + i * packs;
+      P *at = states_are_far ? theta : states + i * packs;
+      if (states_are_far) copy(theta, states + i * packs);
       if (tape)
         run_inner<Mode::TAPED>(move, t, at, optimiser.mu, lambda, tape + i * tape_step, status);
       else
@@ -215,8 +221,8 @@ struct Unroll {
     return true;
   }
 
-  void finish(const Move &move, TaskStatus *status) {
-    check = {};
+  BLV_FUNCTION void finish(const Move &move, TaskStatus *status) {
+    FiniteCheck<T> check;
     check.see(lambda, packs);
     optimiser.rate.check(check), optimiser.momentum.check(check);
     gradients(inner).finish(check);

@@ -22,6 +22,7 @@ struct Arena {
   int ranks = 1;       // blocks of the cluster
   long long used[most_ranks] = {};
   long long slab_used = 0;
+  long long largest = 0;  // bytes of the largest array of the task
 
   BLV_HOST_DEVICE bool assigns() const { return chip != nullptr; }
 
@@ -36,6 +37,7 @@ struct Arena {
   template <class E>
   BLV_HOST_DEVICE E *take(long long count) {
     const long long bytes = bytes_of<E>(count, align);
+    largest = bytes > largest ? bytes : largest;
     for (int r = 0; r < ranks; r++) {
       if (used[r] + bytes > room) continue;
       used[r] += bytes;

@@ -90,8 +90,9 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   template <Kind K, int MR, int NR>
   BLV_INLINE void tiles(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
                         bool accumulate) {
-    Tile<T, K, MR, NR> tile;
-    tile.m = s.m, tile.n = s.n, tile.downs = tile.Down::tiles(s.m), tile.acrosses = tile.Across::tiles(s.n);
+    using Shape = Tile<T, K, MR, NR>;
+    Shape tile;
+    tile.m = s.m, tile.n = s.n, tile.downs = Shape::Down::tiles(s.m), tile.acrosses = Shape::Across::tiles(s.n);
     const bool wants_value = C.v && !(M == Mode::TAPED && on_tape);
     const Index last = M != Mode::VALUE && C.d ? this->planes : 0;
     for (Index q = PassTeam::thread(); q < tile.downs * tile.acrosses; q += PassTeam::threads()) {

@@ -34,6 +34,8 @@ using Index = long long;
 using Index = int;
 #endif
 
+constexpr bool states_are_far = true;
+
 // ---- Packs of one ---------------------------------------------------------------------------------------------------
 
 template <class T>

@@ -27,6 +27,10 @@ struct Map {
   Map() = default;
   explicit BLV_INLINE Map(Index tangent_planes) : planes(tangent_planes) {}
 
+  // A task on the device has no rows beyond its own.
+  template <class X>
+  BLV_INLINE void with_rows_of(const X &) {}
+
   template <class F>
   BLV_INLINE void for_rows(Index n_rows, Index n_columns, F f) {
     rows = n_rows, columns = n_columns;

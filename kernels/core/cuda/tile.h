@@ -106,11 +106,16 @@ struct Tile {
 
   // Returns how many k it has done.
   BLV_INLINE Index add_runs(Segment<T> s, Index lda, Index ldb, Index depth) {
-    if constexpr (K == Kind::TN) return add_tn(s, lda, ldb, depth);
-    const T *a[MR];
-    BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = s.a + row(i) * lda;
-    if constexpr (K == Kind::NT) return add_nt(a, s.b, ldb, depth);
-    return add_nn(a, s.b, ldb, depth);
+    if constexpr (K == Kind::TN) {
+      return add_tn(s, lda, ldb, depth);
+    } else {
+      const T *a[MR];
+      BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = s.a + row(i) * lda;
+      if constexpr (K == Kind::NT)
+        return add_nt(a, s.b, ldb, depth);
+      else
+        return add_nn(a, s.b, ldb, depth);
+    }
   }
 
   BLV_INLINE Index add_nt(const T *const (&a)[MR], const T *from, Index ldb, Index depth) {

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One pass over the rows of a linear model (one layer, no hidden one) in hand-written form: what it is given, and the
+// parts that its two kernels share. For rows i, outputs j, tangents k, with theta = (W, b):
+//     z_i = W x_i, e_i = r dloss/dz (losses.h), dL/dW = sum of e_i x_i^T, dL/db = sum of e_i,
+// so that a row of X, once on chip, serves both products. See linear_narrow.h and linear_wide.h.
+#pragma once
+#include "kernels/core/matrix.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// Matrices follow losses.h and matrix.h. Leaf gradients are added to: in mode VALUE their `v`, else their `d`.
+template <class T>
+struct LinearArguments {
+  int loss = 0;
+  bool index_targets = false;
+  int inputs = 0, outputs = 0, planes = 0;  // d, C, K
+  const T *x = nullptr;                     // [n][d], rows x_ld apart
+  Index x_ld = 0;
+  bool x_on_chip = false;  // x lies in this block's shared memory, rows padded to whole quads by finite numbers
+  Matrix<T> y, weight;     // y: [n][C], or [n] class indices; weight: null if all one
+  T inverse_n = {};
+  Matrix<T> theta;                     // the parameter vector's planes (d: null in mode VALUE)
+  int theta_weight = 0, theta_ld = 0;  // W begins there, rows theta_ld apart
+  int theta_bias = -1;                 // b begins there; -1: none
+  T *tape = nullptr;                   // z's values, rows tape_ld apart: VALUE writes them, TAPED reads them
+  int tape_ld = 0;
+  Matrix<T> theta_gradient;  // laid out as theta; VALUE: v, else d; neither: not wanted
+  bool add = false;          // to theta_gradient, instead of overwriting it
+  bool wants_total = false;
+  Matrix<T> x_gradient, y_gradient, weight_gradient;
+
+  template <Mode M>
+  BLV_INLINE T *gradient_plane(int k) const {
+    return M == Mode::VALUE ? theta_gradient.v : theta_gradient.d ? theta_gradient.tangent(k) : nullptr;
+  }
+};
+
+BLV_HOST_DEVICE constexpr int quotient_up(int a, int b) { return (a + b - 1) / b; }
+BLV_HOST_DEVICE constexpr int round_up(int a, int b) { return quotient_up(a, b) * b; }
+
+// Division of small numbers by a number that is known before: exact while dividend times divisor is below 2^16.
+struct Divisor {
+  int by = 1, factor = 1 << 16;
+  Divisor() = default;
+  explicit BLV_HOST_DEVICE Divisor(int b) : by(b), factor(((1 << 16) + b - 1) / b) {}
+  BLV_INLINE int quotient(int a) const { return int((unsigned(a) * unsigned(factor)) >> 16); }
+  BLV_INLINE int rest(int a) const { return a - quotient(a) * by; }
+};
+
+// ---- Shared memory by 32-bit addresses, which its instructions take: half the arithmetic of pointers. In order with each other
+// and with barriers, since they are volatile.
+template <class T>
+BLV_INLINE unsigned shared_address(const T *p) {
+  return unsigned(__cvta_generic_to_shared(p));
+}
+template <class T>
+struct Shared;
+template <>
+struct Shared<float> {
+  static BLV_INLINE float load(unsigned at) {
+    float x;
+    asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at));
+    return x;
+  }
+  static BLV_INLINE Quad<float> load_quad(unsigned at) {
+    Quad<float> q;
+    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+                 : "=f"(q.x[0]), "=f"(q.x[1]), "=f"(q.x[2]), "=f"(q.x[3])
+                 : "r"(at));
+    return q;
+  }
+  static BLV_INLINE void store_quad(unsigned at, const Quad<float> &q) {
+    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(q.x[0]), "f"(q.x[1]), "f"(q.x[2]), "f"(q.x[3]));
+  }
+  static BLV_INLINE void store(unsigned at, float x) { asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(x)); }
+};
+template <>
+struct Shared<double> {
+  static BLV_INLINE double load(unsigned at) {
+    double x;
+    asm volatile("ld.shared.f64 %0, [%1];" : "=d"(x) : "r"(at));
+    return x;
+  }
+  static BLV_INLINE Quad<double> load_quad(unsigned at) {
+    Quad<double> q;
+    asm volatile("ld.shared.v2.f64 {%0, %1}, [%2];" : "=d"(q.x[0]), "=d"(q.x[1]) : "r"(at));
+    return q;
+  }
+  static BLV_INLINE void store_quad(unsigned at, const Quad<double> &q) {
+    asm volatile("st.shared.v2.f64 [%0], {%1, %2};" ::"r"(at), "d"(q.x[0]), "d"(q.x[1]));
+  }
+  static BLV_INLINE void store(unsigned at, double x) { asm volatile("st.shared.f64 [%0], %1;" ::"r"(at), "d"(x)); }
+};
+
+// ---- Rows into shared memory ----------------------------------------------------------------------------------------
+
+// Bytes (4, 8 or 16) from global to shared memory, not awaited; what is beyond `exists` becomes zero.
+template <int Bytes>
+BLV_INLINE void copy_async(unsigned to, const char *from, int exists = Bytes) {
+  if constexpr (Bytes == 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(exists) : "memory");
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(from), "n"(Bytes) : "memory");
+}
+
+// How a thread's share of a block of rows lies: pieces of 16 bytes where all rows are aligned, else elements; up to 32 lanes
+// share a row. Rows in shared memory are `stride` bytes apart, their padding is left as it is.
+template <class T>
+struct RowStage {
+  static constexpr int size = sizeof(T), V = Quad<T>::size;
+  int pieces = 0, first_row = 0, step_rows = 0, first_piece = 0, stride = 0;
+  bool quads = false;
+
+  BLV_INLINE RowStage(const LinearArguments<T> &a, int stride_bytes) : stride(stride_bytes) {
+    quads = reinterpret_cast<uintptr_t>(a.x) % 16 == 0 && a.x_ld % V == 0;
+    pieces = quads ? a.inputs / V : a.inputs;
+    const int most = quotient_up(a.inputs, quads ? V : 1);
+    const int shift = most > 16 ? 5 : most > 8 ? 4 : most > 4 ? 3 : 2;  // lanes that share a row: 2^shift
+    first_row = PassTeam::thread() >> shift, first_piece = PassTeam::thread() & ((1 << shift) - 1);
+    step_rows = PassTeam::threads() >> shift;
+  }
+
+  // Begins the copy of rows [row, row + count); `wait` ends it, and a barrier shows it to the others. Cooperation level:
+  // thread.
+  BLV_INLINE void begin(const LinearArguments<T> &a, Index row, int count, unsigned to) const {
+    const char *from = reinterpret_cast<const char *>(a.x + (row + first_row) * a.x_ld);
+    to += first_row * stride;
+#pragma unroll 1
+    for (int i = first_row; i < count; i += step_rows) {
+      if (quads)
+        begin_row<16>(from, to, a.inputs % V * size);
+      else
+        begin_row<size>(from, to, 0);
+      from += step_rows * a.x_ld * size, to += step_rows * stride;
+    }
+    asm volatile("cp.async.commit_group;" ::: "memory");
+  }
+  static BLV_INLINE void wait() { asm volatile("cp.async.wait_group 0;" ::: "memory"); }
+
+  // Zeros where `begin` writes nothing, up to column `until`: what is read there, times zero, must be no NaN.
+  BLV_INLINE void clear_padding(const LinearArguments<T> &a, unsigned to, int rows, int until) const {
+    const int from = quads ? round_up(a.inputs, V) : a.inputs;
+    if (from >= until) return;
+    for (int i = PassTeam::thread(); i < rows; i += PassTeam::threads())
+      for (int j = from; j < until; j++) Shared<T>::store(to + i * stride + j * size, T(0));
+  }
+
+ private:
+  // `rest`: bytes of a last piece that is not whole.
+  template <int Bytes>
+  BLV_INLINE void begin_row(const char *from, unsigned to, int rest) const {
+    int p = first_piece;
+    for (from += p * Bytes, to += p * Bytes; p < pieces; p += 32, from += 32 * Bytes, to += 32 * Bytes)
+      copy_async<Bytes>(to, from);
+    if (rest > 0 && p == pieces) copy_async<Bytes>(to, from, rest);
+  }
+};
+
+// ---- Sums over the lanes of a warp ----------------------------------------------------------------------------------
+
+// N sums over the lanes that differ in bits Bit..16, spread over these lanes: afterwards lane l holds in x[0..rest) the
+// sums line<N, Bit>(l, 0..rest). A value costs about one shuffle instead of one per bit.
+template <int N, int Bit>
+inline constexpr int spread_rest = spread_rest<(N + 1) / 2, 2 * Bit>;
+template <int N>
+inline constexpr int spread_rest<N, 32> = N;
+
+template <int N, int Bit, class T, int Size>
+BLV_INLINE void spread_sums(T (&x)[Size], int lane) {
+  if constexpr (Bit < 32) {
+    constexpr int half = (N + 1) / 2;
+    const bool upper = lane & Bit;
+    BLV_UNROLLED for (int i = 0; i < half; i++) {
+      if (i + half < N) {
+        const T send = upper ? x[i] : x[i + half], keep = upper ? x[i + half] : x[i];
+        x[i] = keep + __shfl_xor_sync(0xffffffffu, send, Bit);
+      } else {
+        x[i] += __shfl_xor_sync(0xffffffffu, x[i], Bit);
+      }
+    }
+    spread_sums<half, 2 * Bit>(x, lane);
+  }
+}
+// Which sum x[p] is; -1 if another lane has it too.
+template <int N, int Bit>
+BLV_INLINE int spread_line(int lane, int p) {
+  if constexpr (Bit >= 32) {
+    return p;
+  } else {
+    constexpr int half = (N + 1) / 2;
+    const int i = spread_line<half, 2 * Bit>(lane, p);
+    if (i < 0 || !(lane & Bit)) return i;
+    return i + half < N ? i + half : -1;
+  }
+}
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The losses of losses.h on registers: an executor's Map for one row, whose outputs are dealt out to `Lanes` neighbouring
+// lanes, `Columns` to each (lane l has outputs l, l + Lanes, ...). The row's matrices are arrays of the thread.
+#pragma once
+#include "kernels/core/cuda/linear_arguments.h"
+#include "kernels/models/losses.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// A row of a matrix: null, or the thread's own entries.
+template <class S>
+struct RegisterRow {
+  S *at = nullptr;
+  explicit BLV_INLINE operator bool() const { return at; }
+};
+
+template <class T, Mode M, int Columns, int LanesOfRow>
+struct RegisterMap {
+  using P = T;
+  using S = typename Choose<M == Mode::VALUE, T, Jet<T>>::type;
+  using Scalar = T;
+  using Mat = RegisterRow<S>;
+  static constexpr Mode mode = M;
+  static constexpr int column_step = LanesOfRow, columns = Columns * LanesOfRow;
+
+  int lane = 0, outputs = 0;  // outputs of a row that exist: at most `columns`
+  bool first = true;          // this thread is the row's first and the tangent at hand is the first
+
+  BLV_INLINE S get(const Mat &m, Index, Index j) const { return m.at[j / LanesOfRow]; }
+  BLV_INLINE S row_entry(const Mat &m, Index) const { return m.at[0]; }
+  BLV_INLINE S column_entry(const Mat &m, Index j) const { return m.at[j / LanesOfRow]; }
+  BLV_INLINE T column_index(Index j) const { return T(int(j) + lane); }
+
+  BLV_INLINE void put(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
+  BLV_INLINE void add(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
+  BLV_INLINE void add_row_entry(const Mat &m, Index, S x) const { m.at[0] = x; }
+  BLV_INLINE void add_to_total(T *total, Index, S x) const {
+    if (first) *total += value(x);
+  }
+
+  template <class F>
+  BLV_INLINE S row_sum(F f) const {
+    S total = zero();
+    BLV_UNROLLED for (int j = 0; j < columns; j += column_step) {
+      const S x = f(j);
+      total = total + (exists(j) ? x : zero());
+    }
+    BLV_UNROLLED for (int distance = LanesOfRow / 2; distance > 0; distance /= 2) total =
+        total + shuffled(total, distance);
+    return total;
+  }
+  template <class F>
+  BLV_INLINE T row_max(F f) const {
+    T most = f(0);  // a lane's first output may not exist
+    if (LanesOfRow > 1 && !exists(0)) most = -T(INFINITY);
+    BLV_UNROLLED for (int j = column_step; j < columns; j += column_step) {
+      const T x = f(j);
+      most = exists(j) ? max(x, most) : most;
+    }
+    BLV_UNROLLED for (int distance = LanesOfRow / 2; distance > 0; distance /= 2) {
+      const T other = __shfl_xor_sync(0xffffffffu, most, distance);
+      most = max(other, most);
+    }
+    return most;
+  }
+
+  static BLV_INLINE T value(T x) { return x; }
+  static BLV_INLINE T value(Jet<T> x) { return x.v; }
+  static BLV_INLINE S constant(T x) {
+    if constexpr (M == Mode::VALUE)
+      return x;
+    else
+      return {x, T(0)};
+  }
+  static BLV_INLINE S zero() { return constant(T(0)); }
+
+ private:
+  BLV_INLINE bool exists(int j) const { return columns == 1 || j + lane < outputs; }
+  static BLV_INLINE T shuffled(T x, int distance) { return __shfl_xor_sync(0xffffffffu, x, distance); }
+  static BLV_INLINE Jet<T> shuffled(Jet<T> x, int distance) {
+    return {shuffled(x.v, distance), shuffled(x.d, distance)};
+  }
+};
+
+// One row's loss for one tangent. Cooperation level: the warp, where a row has several lanes.
+template <class X>
+struct RowLoss {
+  static constexpr int columns = X::columns / X::column_step;
+  using T = typename X::Scalar;
+  using S = typename X::S;
+  using Row = RegisterRow<S>;
+
+  // In: z (bias added), y, w. Out: e, and the contributions to the leaf gradients.
+  S z[columns], y[columns], w, e[columns], y_gradient[columns], weight_gradient;
+
+  BLV_INLINE void run(X &x, const LinearArguments<T> &a, T *total) {
+    LossArguments<Row, T> l;
+    l.index_targets = a.index_targets;
+    l.inverse_n = a.inverse_n;
+    l.z = {z}, l.y = {y}, l.e = {e};
+    if (a.weight) l.weight = {&w};
+    if (a.y_gradient) l.y_gradient = {y_gradient};
+    if (a.weight_gradient) l.weight_gradient = {&weight_gradient};
+    l.total = total;
+    if (a.loss == BLV_LOGISTIC)
+      logistic_row(x, l, 0);
+    else if (a.loss == BLV_SQUARED)
+      squared_row(x, l, 0);
+    else
+      cross_entropy_row(x, l, 0);
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A pass over rows that many threads share. A team of warps covers a row: every lane keeps its columns of W (and of the
+// tangents) and of the gradient in registers, for `Outputs` outputs and `Tangents` tangents at a time. Batches of rows
+// pass through shared memory, three phases each:
+//   1  partial products of a lane's columns, summed over the warp:        z_parts[part][row][line]
+//   2  per row the sum of the parts, in order, and the loss:              e[row][group][line]
+//   3  gradient += e x^T, from the same rows in shared memory
+// A line is one output of one plane. In phase 1 slot s of lane l works on row s ^ (l mod Rows): so the first sums over lanes need
+// no select, and rows 32 bytes apart in alignment meet no bank conflict.
+#pragma once
+#include "kernels/core/cuda/linear_loss.h"
+#include "kernels/core/cuda/linear_wide_cut.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+template <class T, Mode M, int Outputs, int Tangents>
+struct LinearWide {
+  using Tile = WideTile<T, M, Outputs, Tangents>;
+  static constexpr int V = Tile::V, NI = Tile::lines_in, NO = Tile::lines_out, R = Tile::rows, size = Tile::size;
+  static constexpr bool value = M == Mode::VALUE;
+
+  const LinearArguments<T> &a;
+  const WideCut &cut;
+  unsigned stage, z_parts, e;  // addresses in scratch
+  int lane, team, part, output_group, tangent_group;
+  int own_quads;            // of this warp's lanes: quads that exist in some lane
+  int column[Tile::quads];  // bytes: where a lane's quads begin in a row; 0 for one that does not exist
+  T w[NI][Tile::columns], g[NO][Tile::columns];
+  T bias, bias_gradient;  // of this thread's output in the losses; of one line, by the first threads
+
+  BLV_INLINE LinearWide(const LinearArguments<T> &arguments, const WideCut &c, T *room)
+      : a(arguments), cut(c), bias(T(0)), bias_gradient(T(0)) {
+    stage = shared_address(room);
+    e = stage + cut.e, z_parts = stage + cut.z;
+    const int warp = PassTeam::thread() / 32;
+    lane = PassTeam::thread() % 32;
+    team = cut.team_warps.quotient(warp);
+    const int in_team = warp - team * cut.team_warps.by, group = cut.parts.quotient(in_team);
+    tangent_group = cut.output_groups.quotient(group), output_group = group - tangent_group * cut.output_groups.by;
+    // The last part has the fewest columns; in turn, so that it is not always the same scheduler's.
+    part = cut.parts.rest(in_team + team + group);
+    own_quads = 0;
+    BLV_UNROLLED for (int q = 0; q < Tile::quads; q++) {
+      const int first = first_column(q), last_lane = first + (31 - lane) * V;
+      if (last_lane - 31 * V < a.inputs) own_quads = q + 1;
+      column[q] = first < a.inputs ? first * size : 0;
+    }
+    const int j = PassTeam::thread() % Tile::loss_lanes;
+    if (a.theta_bias >= 0 && j < a.outputs) bias = a.theta.v[a.theta_bias + j];
+    load_theta();
+    BLV_UNROLLED for (int n = 0; n < NO; n++) BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) g[n][c] = T(0);
+  }
+
+  BLV_INLINE void run(Index begin, Index end, T &total) {
+    if (a.x_on_chip)
+      run_batches<true>(begin, end, total);
+    else
+      run_batches<false>(begin, end, total);
+    if (a.theta_gradient) finish();
+    PassTeam::sync();
+  }
+
+ private:
+  template <bool OnChip>
+  BLV_INLINE void run_batches(Index begin, Index end, T &total) {
+    const int stride = OnChip ? int(a.x_ld) * size : cut.stride;
+    const RowStage<T> rows(a, stride);
+    unsigned x = stage, next = stage + cut.stage;
+    if (OnChip) {
+      x = shared_address(a.x + begin * a.x_ld);
+    } else {
+      rows.clear_padding(a, stage, 2 * cut.batch, round_up(a.inputs, V));
+      if (begin < end) rows.begin(a, begin, count_at(begin, end), x);
+    }
+#pragma unroll 1
+    for (Index row = begin; row < end; row += cut.batch) {
+      const int count = count_at(row, end);
+      if (!OnChip) rows.wait();
+      PassTeam::sync();
+      if (!OnChip && row + cut.batch < end) rows.begin(a, row + cut.batch, count_at(row + cut.batch, end), next);
+      multiply(x, stride, count);
+      PassTeam::sync();
+      losses(row, count, total);
+      PassTeam::sync();
+      accumulate(x, stride, count);
+      if (a.x_gradient) add_x_gradient(row, count);
+      if (OnChip) {
+        x += cut.batch * stride;
+      } else {
+        const unsigned done = x;
+        x = next, next = done;
+      }
+    }
+  }
+
+  BLV_INLINE int count_at(Index row, Index end) const { return end - row < cut.batch ? int(end - row) : cut.batch; }
+  BLV_INLINE int first_column(int q) const { return ((q * cut.parts.by + part) * 32 + lane) * V; }
+  // Output and tangent of line n; the value's lines come first.
+  BLV_INLINE int output_of(int n) const { return output_group * Outputs + n % Outputs; }
+  BLV_INLINE int tangent_of(int n) const { return tangent_group * Tangents + n / Outputs - (M == Mode::JET ? 1 : 0); }
+
+  BLV_INLINE void load_theta() {
+    BLV_UNROLLED for (int n = 0; n < NI; n++) {
+      const bool is_value = value || (M == Mode::JET && n < Outputs);
+      const int j = output_of(n), k = is_value ? 0 : tangent_of(n);
+      const bool exists = j < a.outputs && (is_value || k < a.planes);
+      const T *from =
+          (is_value ? a.theta.v : a.theta.tangent(exists ? k : 0)) + a.theta_weight + (exists ? j : 0) * a.theta_ld;
+      const bool aligned = reinterpret_cast<uintptr_t>(from) % 16 == 0;
+      BLV_UNROLLED for (int q = 0; q < Tile::quads; q++) {
+        const int first = first_column(q), left = exists ? a.inputs - first : 0;
+        if (left >= V && aligned) {
+          const Quad<T> quad = *reinterpret_cast<const Quad<T> *>(from + first);
+          BLV_UNROLLED for (int v = 0; v < V; v++) w[n][q * V + v] = quad.x[v];
+        } else {
+          BLV_UNROLLED for (int v = 0; v < V; v++) w[n][q * V + v] = v < left ? from[first + v] : T(0);
+        }
+      }
+    }
+  }
+
+  // ---- Phase 1
+  BLV_INLINE void multiply(unsigned x, int stride, int count) const {
+    if (team >= cut.teams) return;
+    if (own_quads == Tile::quads)
+      multiply_quads<Tile::quads>(x, stride, count);
+    else
+      multiply_quads<1>(x, stride, count);
+  }
+  template <int Q>
+  BLV_INLINE void multiply_quads(unsigned x, int stride, int count) const {
+    constexpr int rest = spread_rest<NI, R>;
+    const int turn = lane % R, step = cut.teams * R;
+    unsigned z_at[rest];  // of the sums that this lane writes; 0: none
+    BLV_UNROLLED for (int p = 0; p < rest; p++) {
+      const int line = line_position(spread_line<NI, R>(lane, p));
+      z_at[p] = line < 0 ? 0 : z_parts + part * cut.z_part + (team * R + turn) * cut.z_row + line * size;
+    }
+    x += team * R * stride;
+#pragma unroll 1
+    for (int row = team * R; row < count; row += step, x += step * stride) {
+      const int last = count - 1 - row;  // beyond it, that row again: its e will be zero
+      T z[R][NI];
+      BLV_UNROLLED for (int s = 0; s < R; s++) {
+        const int i = s ^ turn;
+        const unsigned at = x + (i < last ? i : last) * stride;
+        BLV_UNROLLED for (int n = 0; n < NI; n++) z[s][n] = T(0);
+        BLV_UNROLLED for (int q = 0; q < Q; q++) {
+          const Quad<T> quad = Shared<T>::load_quad(at + column[q]);
+          BLV_UNROLLED for (int v = 0; v < V; v++) BLV_UNROLLED for (int n = 0; n < NI; n++) z[s][n] +=
+              quad.x[v] * w[n][q * V + v];
+        }
+      }
+      BLV_UNROLLED for (int m = R / 2; m > 0; m /= 2) BLV_UNROLLED for (int s = 0; s < m; s++)
+          BLV_UNROLLED for (int n = 0; n < NI; n++) z[s][n] += __shfl_xor_sync(0xffffffffu, z[s + m][n], m);
+      spread_sums<NI, R>(z[0], lane);
+      BLV_UNROLLED for (int p = 0; p < rest; p++) {
+        if (z_at[p]) Shared<T>::store(z_at[p], z[0][p]), z_at[p] += step * cut.z_row;
+      }
+    }
+  }
+  // Of line n among a row's z; -1 if it is not this lane's to write.
+  BLV_INLINE int line_position(int n) const {
+    if (n < 0) return -1;
+    if (value || (M == Mode::JET && n < Outputs)) return tangent_group == 0 ? output_of(n) : -1;
+    return ((M == Mode::JET ? 1 : 0) + tangent_of(n)) * cut.z_width + output_of(n);
+  }
+
+  // ---- Phase 2
+  BLV_INLINE T z_of(unsigned at) const {
+    T z = Shared<T>::load(at);
+    for (int p = 1; p < cut.parts.by; p++) z += Shared<T>::load(at += cut.z_part);
+    return z;
+  }
+  // Bytes from a row's e on.
+  BLV_INLINE int e_position(int k, int output) const {
+    const int group = (value ? 0 : k / Tangents * cut.output_groups.by) + output / Outputs;
+    return (group * Tile::lines_out_padded + (value ? 0 : k % Tangents * Outputs) + output % Outputs) * size;
+  }
+  BLV_INLINE int e_value_position(int output) const {
+    return value ? e_position(0, output) : cut.e_value + output * size;
+  }
+
+  BLV_INLINE void losses(Index first, int count, T &total) const {
+    const int sweep = PassTeam::threads() / Tile::loss_lanes, mine = PassTeam::thread() / Tile::loss_lanes;
+#pragma unroll 1
+    for (int base = 0; base < round_up(count, R); base += sweep) {
+      const int row = base + mine;
+      row_loss(first, row < count ? row : count - 1, row, row < count, total);
+    }
+  }
+  // Row `from`, whose e goes to row `to`: zero if that does not exist. All lanes of a warp come by.
+  BLV_INLINE void row_loss(Index first, int from, int to, bool exists, T &total) const {
+    using X = RegisterMap<T, M, 1, Tile::loss_lanes>;
+    const Index i = first + from;
+    const int j = PassTeam::thread() % Tile::loss_lanes, output = j < a.outputs ? j : 0;
+    const unsigned z_row = z_parts + from * cut.z_row + output * size;
+    T z;
+    if constexpr (M == Mode::TAPED)
+      z = a.tape[i * a.tape_ld + output];
+    else
+      z = z_of(z_row);
+    exists = exists && j < a.outputs;
+    if (value && a.tape && exists) a.tape[i * a.tape_ld + output] = z;
+    X x;
+    x.lane = j, x.outputs = a.outputs;
+    RowLoss<X> loss;
+    loss.y[0] = X::constant(a.y.v[a.index_targets ? i : i * a.y.ld + output]);
+    if (a.weight) loss.w = X::constant(a.weight.v[i]);
+#pragma unroll 1
+    for (int k = 0; k < (value ? 1 : a.planes); k++) {
+      x.first = exists && j == 0 && k == 0;
+      loss.z[0] = X::constant(z + bias);
+      if constexpr (!value) loss.z[0].d = z_tangent(z_row, k, output);
+      loss.run(x, a, a.wants_total ? &total : nullptr);
+      if (to < cut.batch && j < a.outputs) put_e(e + to * cut.e_row, k, j, exists, loss.e[0]);
+      if (exists) add_leaf_gradients(i, k, j, loss.y_gradient[0], loss.weight_gradient);
+    }
+  }
+  BLV_INLINE T z_tangent(unsigned z_row, int k, int j) const {
+    T z = z_of(z_row + (k + (M == Mode::JET ? 1 : 0)) * cut.z_width * size);
+    if (a.theta_bias >= 0) z += a.theta.tangent(k)[a.theta_bias + j];
+    return z;
+  }
+  BLV_INLINE void put_e(unsigned e_of_row, int k, int j, bool exists, T x) const {
+    Shared<T>::store(e_of_row + e_position(k, j), exists ? x : T(0));
+  }
+  BLV_INLINE void put_e(unsigned e_of_row, int k, int j, bool exists, Jet<T> x) const {
+    put_e(e_of_row, k, j, exists, x.d);
+    if (a.x_gradient && k == 0) Shared<T>::store(e_of_row + e_value_position(j), x.v);
+  }
+  BLV_INLINE void add_leaf_gradients(Index i, int k, int j, T y, T weight) const {
+    if (a.y_gradient) a.y_gradient.v[i * a.y_gradient.ld + j] += y;
+    if (a.weight_gradient && j == 0) a.weight_gradient.v[i] += weight;
+  }
+  BLV_INLINE void add_leaf_gradients(Index i, int k, int j, Jet<T> y, Jet<T> weight) const {
+    if (a.y_gradient) a.y_gradient.tangent(k)[i * a.y_gradient.ld + j] += y.d;
+    if (a.weight_gradient && j == 0) a.weight_gradient.tangent(k)[i] += weight.d;
+  }
+
+  // ---- Phase 3
+  BLV_INLINE void accumulate(unsigned x, int stride, int count) {
+    if (!a.theta_gradient) return;
+    if (a.theta_bias >= 0) accumulate_bias(count);
+    if (team >= cut.teams) return;
+    if (own_quads == Tile::quads)
+      accumulate_quads<Tile::quads>(x, stride, count);
+    else
+      accumulate_quads<1>(x, stride, count);
+  }
+  template <int Q>
+  BLV_INLINE void accumulate_quads(unsigned x, int stride, int count) {
+    const int step = (cut.teams - 1) * R;
+    unsigned at = x + team * R * stride;
+    unsigned e_at = e + team * R * cut.e_row +
+                    (tangent_group * cut.output_groups.by + output_group) * Tile::lines_out_padded * size;
+#pragma unroll 1
+    for (int row = team * R; row < count; row += cut.teams * R, at += step * stride, e_at += step * cut.e_row) {
+      BLV_UNROLLED for (int s = 0; s < R; s++) {
+        T of_row[NO];
+        read_lines(e_at, of_row);
+        BLV_UNROLLED for (int q = 0; q < Q; q++) {
+          const Quad<T> quad = Shared<T>::load_quad(at + column[q]);
+          BLV_UNROLLED for (int v = 0; v < V; v++) BLV_UNROLLED for (int n = 0; n < NO; n++) g[n][q * V + v] +=
+              of_row[n] * quad.x[v];
+        }
+        e_at += cut.e_row;
+        if (row + s + 1 < count) at += stride;  // beyond the last row, that row again: e is zero
+      }
+    }
+  }
+  static BLV_INLINE void read_lines(unsigned from, T (&to)[NO]) {
+    constexpr int whole = NO == 1 ? 0 : NO / V * V;
+    BLV_UNROLLED for (int n = 0; n < whole; n += V) {
+      const Quad<T> quad = Shared<T>::load_quad(from + n * size);
+      BLV_UNROLLED for (int v = 0; v < V; v++) to[n + v] = quad.x[v];
+    }
+    BLV_UNROLLED for (int n = whole; n < NO; n++) to[n] = Shared<T>::load(from + n * size);
+  }
+  BLV_INLINE void accumulate_bias(int count) {
+    const int t = PassTeam::thread(), k = cut.outputs.quotient(t);
+    if (k >= (value ? 1 : a.planes)) return;
+    unsigned from = e + e_position(k, t - k * cut.outputs.by);
+    for (int row = 0; row < count; row++, from += cut.e_row) bias_gradient += Shared<T>::load(from);
+  }
+
+  // dL/dx_i += sum over outputs of e W, and its tangents e.d W + e W.d: from W in memory, four rows at a time.
+  BLV_INLINE void add_x_gradient(Index first, int count) const {
+#pragma unroll 1
+    for (int k = 0; k < (value ? 1 : a.planes); k++) {
+      T *to = value ? a.x_gradient.v : a.x_gradient.tangent(k);
+#pragma unroll 1
+      for (int row = 0; row < count; row += 4)
+#pragma unroll 1
+        for (int c = PassTeam::thread(); c < a.inputs; c += PassTeam::threads()) {
+          T sum[4] = {};
+          for (int j = 0; j < a.outputs; j++) {
+            const int at = a.theta_weight + j * a.theta_ld + c;
+            add_scaled(row, count, e_position(k, j), a.theta.v[at], sum);
+            if constexpr (!value) add_scaled(row, count, e_value_position(j), a.theta.tangent(k)[at], sum);
+          }
+          BLV_UNROLLED for (int s = 0; s < 4; s++) {
+            if (row + s < count) to[(first + row + s) * a.x_gradient.ld + c] += sum[s];
+          }
+        }
+    }
+  }
+  BLV_INLINE void add_scaled(int row, int count, int position, T factor, T (&sum)[4]) const {
+    BLV_UNROLLED for (int s = 0; s < 4; s++) {
+      const int i = row + s < count ? row + s : count - 1;
+      sum[s] += Shared<T>::load(e + i * cut.e_row + position) * factor;
+    }
+  }
+
+  // ---- The gradient's sum over teams, in order, by the first team; scratch is free by now.
+  BLV_INLINE void finish() {
+    const int group = tangent_group * cut.output_groups.by + output_group, step = cut.team_warps.by * 512,
+              one = step * NO * Tile::quads;  // bytes
+    const unsigned mine = stage + ((group * cut.parts.by + part) * 32 + lane) * 16;
+    for (int next = 1; next < cut.teams; next += cut.merged) {
+      PassTeam::sync();
+      if (team >= next && team < next + cut.merged && team < cut.teams) exchange<true>(mine + (team - next) * one, step);
+      PassTeam::sync();
+      for (int t = next; team == 0 && t < next + cut.merged && t < cut.teams; t++)
+        exchange<false>(mine + (t - next) * one, step);
+    }
+    if (team == 0) write_gradient();
+    const int t = PassTeam::thread(), k = cut.outputs.quotient(t);
+    if (a.theta_bias >= 0 && k < (value ? 1 : a.planes)) {
+      T *to = a.template gradient_plane<M>(k) + a.theta_bias + t - k * cut.outputs.by;
+      *to = a.add ? *to + bias_gradient : bias_gradient;
+    }
+  }
+  template <bool Write>
+  BLV_INLINE void exchange(unsigned at, int step) {
+    BLV_UNROLLED for (int n = 0; n < NO; n++) BLV_UNROLLED for (int q = 0; q < Tile::quads; q++, at += step) {
+      Quad<T> quad;
+      if (!Write) quad = Shared<T>::load_quad(at);
+      BLV_UNROLLED for (int v = 0; v < V; v++) {
+        if (Write)
+          quad.x[v] = g[n][q * V + v];
+        else
+          g[n][q * V + v] += quad.x[v];
+      }
+      if (Write) Shared<T>::store_quad(at, quad);
+    }
+  }
+  BLV_INLINE void write_gradient() const {
+    BLV_UNROLLED for (int n = 0; n < NO; n++) {
+      const int j = output_of(n), k = value ? 0 : tangent_group * Tangents + n / Outputs;
+      if (j >= a.outputs || (!value && k >= a.planes)) continue;
+      T *to = a.template gradient_plane<M>(k) + a.theta_weight + j * a.theta_ld;
+      BLV_UNROLLED for (int q = 0; q < Tile::quads; q++) {
+        const int first = first_column(q);
+        if (first + V <= a.inputs && reinterpret_cast<uintptr_t>(to + first) % 16 == 0) {
+          auto *at = reinterpret_cast<Quad<T> *>(to + first);
+          Quad<T> quad;
+          if (a.add) quad = *at;
+          BLV_UNROLLED for (int v = 0; v < V; v++) quad.x[v] = a.add ? quad.x[v] + g[n][q * V + v] : g[n][q * V + v];
+          *at = quad;
+        } else {
+          BLV_UNROLLED for (int v = 0; v < V; v++) {
+            if (first + v < a.inputs) to[first + v] = a.add ? to[first + v] + g[n][q * V + v] : g[n][q * V + v];
+          }
+        }
+      }
+    }
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel
