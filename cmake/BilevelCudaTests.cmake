@@ -51,8 +51,9 @@ endfunction()
 
 # bilevel_cuda_test(name program [FILTER googletest_filter] [MODES mode...] [ENVIRONMENT NAME=value...] [TIMEOUT seconds])
 # Runs the program once in each of the MODES (default: plain), as test <name>_<mode>, or <name> if the mode is plain. A whole program
-# is one test, since the emulator reads the plugin's PTX once per process. If the program was also built for the GPU, it runs there
-# once as <name>_gpu, unless MODES has no plain. A test fails if nothing ran or anything was skipped.
+# is one test, since the emulator reads the plugin's PTX once per process; its device is a small one, since a kernel of the whole grid
+# has as many blocks as fit. If the program was also built for the GPU, it runs there once as <name>_gpu, unless MODES has no plain. A
+# test fails if nothing ran or anything was skipped.
 function(_bilevel_cuda_run name label timeout)
   add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E env ${ARGN})
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
@@ -87,7 +88,7 @@ function(bilevel_cuda_test name program)
       endif()
     endif()
     _bilevel_cuda_run(
-      ${run} cuda ${test_TIMEOUT} BILEVEL_CUDA_PLUGIN=$<TARGET_FILE:bilevel_cuda_emulated> ${BILEVEL_CUDA_MODE_${mode}}
-      ${test_ENVIRONMENT} $<TARGET_FILE:${program}> ${arguments})
+      ${run} cuda ${test_TIMEOUT} BILEVEL_CUDA_PLUGIN=$<TARGET_FILE:bilevel_cuda_emulated> PTXEMU_SMS=3
+      ${BILEVEL_CUDA_MODE_${mode}} ${test_ENVIRONMENT} $<TARGET_FILE:${program}> ${arguments})
   endforeach()
 endfunction()

@@ -177,6 +177,7 @@ cudaError_t complain(cudaError_t e, const char *fmt, ...) __attribute__((format(
   if (cudaError_t pe_ = pre()) return ret(pe_)
 
 int device_cc();        // 80, 90, ...
+int multiprocessors();  // PTXEMU_SMS, else 132 or 108
 int device_count();     // PTXEMU_DEVICES, else 1
 int &current_device();  // of this thread
 size_t optin_shared();
@@ -193,6 +194,7 @@ cudaError_t drain_all();
 cudaError_t drain(Stream &s, uint64_t upto);
 Stream *stream_of(cudaStream_t s);
 bool deferred();
+std::vector<Stream *> capturing();
 cudaError_t unsafe_in_capture(const char *what);  // error if a capture forbids the call
 cudaError_t run_exec(Exec &e);
 Node *add_node(Graph &g, Work w, std::vector<Node *> deps);

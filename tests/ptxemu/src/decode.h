@@ -132,7 +132,8 @@ struct Decoder {
   void check_parts() const;  // modifiers.cpp: refuses what would be ignored
 
   // ---- instruction groups (ops_*.cpp); false: not mine
-  bool int_ops(), float_ops(), compare_ops(), convert_ops(), memory_ops(), control_ops(), warp_ops(), mma_ops();
+  bool int_ops(), bit_ops(), float_ops(), compare_ops(), convert_ops(), memory_ops(), control_ops(), warp_ops(),
+      mma_ops();
   void cvt_modifiers(Ty to, Ty from);
   void carry_op(), wide_op(), set_op(), cvt_op(), mov_op(), ldst_op(), atom_op(), cpasync_op(), bar_op(), call_op();
   int op_space();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Loads, stores, atomics and cp.async (PTX 9.7.9 data movement, 9.7.13 atom/red).
+// Loads and stores (PTX 9.7.9 data movement).
 // Caching, ordering and scope qualifiers (.ca, .cg, .volatile, .acquire, .gpu ...) are accepted and ignored:
 // execution is sequentially consistent.
 #include "access.h"
@@ -112,104 +112,6 @@ static const Ins *h_st(const Ins *i, Warp &w) {
   }
   return i + 1;
 }
-enum { A_ADD, A_MIN, A_MAX, A_EXCH, A_CAS, A_INC, A_DEC, A_AND, A_OR, A_XOR };
-template <class T, int OP, int SP>
-static const Ins *h_atom(const Ins *i, Warp &w) {  // o0 dst, o1 b, o2 c, o4 addr
-  using U = std::conditional_t<sizeof(T) == 8, u64, u32>;
-  auto B = OPERAND(T, 1), C = OPERAND(T, 2);
-  T *D = (T *)(w.r + i->o[0]);
-  if (SP != LOC && __builtin_expect(w.cta->watch, 0))
-    watch_access(i, w, SP, i->o[4] >= 0 && i->aux ? OPERAND(u32, 4) : nullptr,
-                 i->o[4] >= 0 && !i->aux ? OPERAND(u64, 4) : nullptr, i->imm, sizeof(T), ATOMIC);
-  lanes(w.act, [&](int l) {
-    u64 a = (i->o[4] < 0 ? 0 : i->aux ? OPERAND(u32, 4)[l] : OPERAND(u64, 4)[l]) + i->imm;
-    U *p = (U *)addr<SP>(i, w, a, sizeof(T), l);
-    T b = B[l], c = C[l];
-    U old = __atomic_load_n(p, __ATOMIC_RELAXED);
-    for (;;) {
-      T o, n;
-      memcpy(&o, &old, sizeof o);
-      if constexpr (OP == A_ADD)
-        n = o + b;
-      else if constexpr (OP == A_MIN)
-        n = o < b ? o : b;
-      else if constexpr (OP == A_MAX)
-        n = o > b ? o : b;
-      else if constexpr (OP == A_EXCH)
-        n = b;
-      else if constexpr (OP == A_CAS)
-        n = o == b ? c : o;
-      else if constexpr (OP == A_INC)
-        n = o >= b ? 0 : o + 1;
-      else if constexpr (OP == A_DEC)
-        n = (o == 0 || o > b) ? b : o - 1;
-      else {
-        U x;
-        memcpy(&x, &b, sizeof x);
-        U y = OP == A_AND ? (old & x) : OP == A_OR ? (old | x) : (old ^ x);
-        memcpy(&n, &y, sizeof n);
-      }
-      U nu;
-      memcpy(&nu, &n, sizeof nu);
-      if (__atomic_compare_exchange_n(p, &old, nu, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-        D[l] = o;
-        break;
-      }
-    }
-  });
-  return i + 1;
-}
-// cp.async: addresses are checked when it is issued, the bytes arrive when its group is waited for (PTXEMU_CPASYNC=now: at once), so
-// that a missing wait shows as stale shared memory.
-static bool copies_at_once() {
-  static const char *e = getenv("PTXEMU_CPASYNC");
-  return e && !strcmp(e, "now");
-}
-static void arrive(const AsyncCopy &c) {
-  if (c.n) memcpy(c.dst, c.src, c.n);
-  if (c.n < c.size) memset(c.dst + c.n, 0, c.size - c.n);
-}
-// o4 dst shared addr, o5 src global addr, imm dst off, o6 src off, o1 src-size reg or -1
-template <int N>
-static const Ins *h_cpasync(const Ins *i, Warp &w) {
-  if (w.cta->watch) {
-    watch_access(i, w, GLB, nullptr, OPERAND(u64, 5), i->o[6], N, LOAD);
-    watch_access(i, w, SHR, i->aux & 1 ? OPERAND(u32, 4) : nullptr, i->aux & 1 ? nullptr : OPERAND(u64, 4), i->imm, N,
-                 STORE);
-  }
-  lanes(w.act, [&](int l) {
-    u64 d = (i->aux & 1 ? OPERAND(u32, 4)[l] : OPERAND(u64, 4)[l]) + i->imm;
-    u64 s = OPERAND(u64, 5)[l] + i->o[6];
-    u32 n = i->o[1] < 0 ? N : std::min<u32>(N, OPERAND(u32, 1)[l]);
-    AsyncCopy c{addr<SHR>(i, w, d, N, l), nullptr, n, N, (u32)l, w.async_groups[l]};
-    if (n) c.src = addr<GLB>(i, w, s, N, l);
-    if (copies_at_once())
-      arrive(c);
-    else
-      w.async.push_back(c);
-  });
-  return i + 1;
-}
-static const Ins *h_cpasync_commit(const Ins *i, Warp &w) {
-  lanes(w.act, [&](int l) { ++w.async_groups[l]; });
-  return i + 1;
-}
-// imm: the number of most recent groups that may still be under way; -1: none, and no copy without a group either.
-static const Ins *h_cpasync_wait(const Ins *i, Warp &w) {
-  auto due = [&](const AsyncCopy &c) {
-    if (!(w.act >> c.lane & 1)) return false;
-    return i->imm < 0 || (i64)c.group < (i64)w.async_groups[c.lane] - i->imm;
-  };
-  size_t kept = 0;
-  for (const AsyncCopy &c : w.async) {  // in the order of issue
-    if (due(c))
-      arrive(c);
-    else
-      w.async[kept++] = c;
-  }
-  w.async.resize(kept);
-  return i + 1;
-}
 
 template <class M, class DS, int SP>
 static Handler ld_v(int v) {
@@ -246,36 +148,6 @@ static Handler st_fn(int v, int sp) {
     default:
       return st_v<M, DS, GLB>(v);
   }
-}
-template <class T, int O>
-static Handler atom_sp(int sp) {
-  return sp == SHR ? h_atom<T, O, SHR> : sp == SCL ? h_atom<T, O, SCL> : h_atom<T, O, GLB>;
-}
-template <class T>
-static Handler atom_int(int op, int sp) {
-  switch (op) {
-    case A_ADD:
-      return atom_sp<T, A_ADD>(sp);
-    case A_MIN:
-      return atom_sp<T, A_MIN>(sp);
-    case A_MAX:
-      return atom_sp<T, A_MAX>(sp);
-    case A_EXCH:
-      return atom_sp<T, A_EXCH>(sp);
-    case A_CAS:
-      return atom_sp<T, A_CAS>(sp);
-    case A_INC:
-      return atom_sp<T, A_INC>(sp);
-    case A_DEC:
-      return atom_sp<T, A_DEC>(sp);
-    case A_AND:
-      return atom_sp<T, A_AND>(sp);
-    case A_OR:
-      return atom_sp<T, A_OR>(sp);
-    case A_XOR:
-      return atom_sp<T, A_XOR>(sp);
-  }
-  return nullptr;
 }
 
 // State space named by the instruction; generic when none is.
@@ -336,64 +208,6 @@ void Decoder::ldst_op() {
     default:
       perr(line, "unsupported load/store type " + op);
   }
-}
-
-void Decoder::atom_op() {
-  static const std::map<std::string, int> am = {{"add", A_ADD}, {"min", A_MIN}, {"max", A_MAX}, {"exch", A_EXCH},
-                                                {"cas", A_CAS}, {"inc", A_INC}, {"dec", A_DEC}, {"and", A_AND},
-                                                {"or", A_OR},   {"xor", A_XOR}};
-  int k = -1;
-  for (size_t q = 1; q < d.size(); ++q) {
-    auto it = am.find(d[q]);
-    if (it != am.end()) k = it->second;
-  }
-  int sp = op_space();
-  if (k < 0 || sp == PRM || sp == LOC || t.x2 || t.k == 'h' || has("v2") || has("v4") || has("async"))
-    perr(line, "unsupported instruction " + op);
-  size_t z = o == "red" ? 0 : 1;
-  i32 dd = dst(z ? a[0] : "_", sz), b = src(a[z + 1], sz), c = a.size() > z + 2 ? src(a[z + 2], sz) : b;
-  Handler f = nullptr;
-  if (!isf)
-    f = sel_int48(t, line, [&](auto tag) -> Handler { return atom_int<TT>(k, sp); });
-  else if (k == A_ADD && t.sz >= 4)
-    f = t.sz == 4 ? atom_sp<float, A_ADD>(sp) : atom_sp<double, A_ADD>(sp);
-  else
-    perr(line, "unsupported instruction " + op);
-  Ins &i = emit(f);
-  int s2 = address(i, a[z], sp);
-  if (i.o[4] < 0 && s2 == SHR && sp != SHR) perr(line, "generic atomic on a shared symbol");
-  i.o[0] = dd;
-  i.o[1] = b;
-  i.o[2] = c;
-  space = sp;
-}
-
-void Decoder::cpasync_op() {
-  if (has("commit_group")) {
-    emit(h_cpasync_commit);
-    return;
-  }
-  if (has("wait_group") || has("wait_all")) {
-    const bool all = has("wait_all");
-    emit(h_cpasync_wait).imm = all ? -1 : (i64)parse_num(a.at(0), line);
-    return;
-  }
-  if (has("bulk") || has("mbarrier")) perr(line, "unsupported instruction " + op);
-  int n = (int)parse_num(a[2], line);
-  if (a.size() > 3)
-    if (auto *g = reg(a[3]); (g && g->second.k == 'p') || a.size() > 4) perr(line, "unsupported cp.async form");
-  if (n != 4 && n != 8 && n != 16) perr(line, "unsupported cp.async form");
-  i32 ss = a.size() > 3 && a[3].find("L2") == std::string::npos ? src(a[3], 4) : -1;
-  Ins tmp{};
-  for (auto &x : tmp.o) x = -1;
-  address(tmp, a[1], GLB);
-  Ins &i = emit(n == 4 ? h_cpasync<4> : n == 8 ? h_cpasync<8> : h_cpasync<16>);
-  address(i, a[0], SHR);
-  i.o[5] = tmp.o[4];
-  i.o[6] = (i32)tmp.imm;
-  i.o[1] = ss;
-  if (i.o[4] < 0 || i.o[5] < 0) perr(line, "unsupported cp.async form");
-  space = GLB;
 }
 
 bool Decoder::memory_ops() {
