@@ -13,11 +13,13 @@
 // call, so a loop may update phi in place. float and double both work and cannot be mixed. What fails throws
 // bilevel::Error.
 //
-//   views.hpp      Matrix, Tensor; links exp, sigmoid, softplus; axes per_step, per_task, per_parameter, per_feature
+// On a CUDA device: a Context of it, arrays as bl::device(pointer, size), and plan.enqueue(memory, bl::into(phi, grad)).
+//
+//   views.hpp      Matrix, Tensor, device; links exp, sigmoid, softplus; axes per_step, per_task, per_parameter, per_feature
 //   objective.hpp  least_squares, logistic, softmax, network; .weights .l2 .no_bias .rows .on; sgd, heavy_ball
 //   unroll.hpp     unroll | reverse -> BilevelPlan: hypergradient, loss, train, check_gradient
 //   evaluation.hpp Evaluation, value_and_gradient, hvp: one loss at given parameters
-//   leaves.hpp     from expressions to slots; engine.hpp, gradient.hpp: from slots to plans and results
+//   leaves.hpp     from expressions to slots; requests.hpp, engine.hpp, gradient.hpp: from slots to plans and results
 //   handles.hpp    Error, Context, Workspace, Spec, Plan: the C ABI with owners, beneath the expressions
 #ifndef BILEVEL_BILEVEL_HPP
 #define BILEVEL_BILEVEL_HPP

@@ -239,7 +239,7 @@ TEST_F(Device, HandsOverWhatItWasGiven) {
   EXPECT_EQ(fake_.last.workspace, a.workspace);
   EXPECT_EQ(fake_.last.info, a.info);
   EXPECT_EQ(fake_.last.stream, &stream);
-  for (size_t i = 0; i < a.data.size(); ++i) EXPECT_EQ(fake_.last_data[i], a.data[i]) << i;
+  for (size_t i = 0; i < a.data.size(); ++i) EXPECT_EQ(fake_.last.data[i], a.data[i]) << i;
   int64_t done = 0, total = 0;
   blv_context_progress(device, &done, &total);
   EXPECT_EQ(total, 7 * 5);

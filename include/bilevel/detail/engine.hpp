@@ -5,46 +5,13 @@
 // slots of those leaves, executes it and adds up.
 #ifndef BILEVEL_DETAIL_ENGINE_HPP
 #define BILEVEL_DETAIL_ENGINE_HPP
-#include <bilevel/detail/leaves.hpp>
+#include <bilevel/detail/requests.hpp>
 
 #include <functional>
 #include <limits>
 #include <map>
 
 namespace bilevel::detail {
-
-/// Wanted: the gradient with respect to `size` elements at `array`, in the same layout; written to out, of K * size
-/// elements.
-template <class T>
-struct Request {
-  const T *array;
-  std::int64_t size;
-  T *out;
-};
-
-/// Reads `to` wherever a leaf lies in [from, from + size).
-template <class T>
-struct Substitution {
-  const T *from = nullptr;
-  std::int64_t size = 0;
-  const T *to = nullptr;
-};
-
-/// What is wrong with the data of a task; empty if nothing is, or if it only diverged.
-inline std::string bad_data(const blv_task_info &task, const Spec &spec) {
-  const ObjectiveSpec &o = task.side == BLV_OUTER && spec.outer ? *spec.outer : spec.inner;
-  switch (task.status) {
-    case BLV_TASK_BAD_LABEL:
-      if (o.loss == BLV_LOGISTIC) return "a label outside [0, 1]";
-      return "a label outside [0, " + std::to_string(o.widths.back()) + ")";
-    case BLV_TASK_BAD_INDEX:
-      return "a minibatch index outside [0, " + std::to_string(o.rows) + ")";
-    case BLV_TASK_BAD_ROWS:
-      return "a number of rows outside [0, " + std::to_string(o.rows) + "]";
-    default:
-      return "";
-  }
-}
 
 template <class T>
 class Engine {
@@ -53,6 +20,7 @@ class Engine {
   Engine(Spec prototype, std::vector<Leaf<T>> leaves, Context *context, std::int64_t vectors = 1)
       : spec_(std::move(prototype)), leaves_(std::move(leaves)), vectors_(vectors), context_(context) {
     if (context_ == nullptr) own_context_ = std::make_unique<Context>();
+    if (on_device()) return;  // results go where the caller says
     const auto tasks = static_cast<std::size_t>(spec_.tasks);
     losses_.reserve(tasks + 1);  // one more than used, so that no slot of a plan of 0 tasks is null
     losses_.assign(tasks, T(0));
@@ -63,9 +31,11 @@ class Engine {
 
   /// Runs all tasks. outer false: an unroll without its outer loss.
   void run(std::span<const Request<T>> wanted, const Substitution<T> &substitution = {}, bool outer = true) {
-    std::uint64_t mask = outer ? 0 : without_outer;
-    for (const Request<T> &r : wanted) mask |= leaves_within(r);
-    Compiled &c = compiled(mask);
+    if (on_device()) {
+      fail(BLV_UNSUPPORTED, "this call reads and returns host memory, and the context is of CUDA device ",
+           context().device(), "; accepted: enqueue, or a context of the CPU");
+    }
+    Compiled &c = compiled(mask_of(wanted, outer));
     std::vector<void *> data = bind_inputs(c, substitution);
     if (c.loss) data.push_back(losses_.data());
     if (c.theta) data.push_back(theta_.data());
@@ -77,7 +47,33 @@ class Engine {
     }
   }
 
+  /// Bytes of device memory that enqueue takes.
+  std::int64_t device_bytes(std::span<const Request<T>> wanted, bool outer = true) {
+    return layout_of(compiled(mask_of(wanted, outer))).bytes;
+  }
+
+  /// Enqueues all tasks on the context's stream; `memory` is of its device.
+  DeviceResults<T> enqueue(const WorkspaceView &memory, std::span<const Request<T>> wanted, bool outer = true) {
+    if (!on_device()) fail(BLV_UNSUPPORTED, "enqueue: the context is of the CPU; accepted: one of a CUDA device");
+    Compiled &c = compiled(mask_of(wanted, outer));
+    const DeviceLayout layout = layout_of(c);
+    if (memory.bytes < layout.bytes) {
+      fail(BLV_TOO_SMALL, "enqueue: memory has ", memory.bytes, " bytes; accepted: at least ", layout.bytes);
+    }
+    const auto at = [&](std::int64_t offset) { return static_cast<void *>(static_cast<char *>(memory.data) + offset); };
+    refuse_host_leaves(c);
+    std::vector<void *> data = bind_inputs(c, {});
+    if (c.loss) data.push_back(at(layout.losses));
+    if (c.theta) data.push_back(at(layout.theta));
+    refuse_scratch(c, bind_gradients(c, wanted, data));
+    auto *info = static_cast<blv_task_info *>(at(layout.info));
+    c.plan.execute(context(), spec_.tasks, data, WorkspaceView{memory.data, layout.workspace}, info);
+    return {c.loss ? static_cast<const T *>(at(layout.losses)) : nullptr,
+            c.theta ? static_cast<const T *>(at(layout.theta)) : nullptr, info};
+  }
+
   Context &context() { return context_ != nullptr ? *context_ : *own_context_; }
+  bool on_device() { return context().device() != BLV_DEVICE_CPU; }
   const Spec &spec() const { return spec_; }
   std::span<const T> losses() const { return losses_; }
   std::span<const T> theta() const { return theta_; }
@@ -136,6 +132,37 @@ class Engine {
     return mask;
   }
 
+  std::uint64_t mask_of(std::span<const Request<T>> wanted, bool outer) const {
+    std::uint64_t mask = outer ? 0 : without_outer;
+    for (const Request<T> &r : wanted) mask |= leaves_within(r);
+    return mask;
+  }
+
+  DeviceLayout layout_of(const Compiled &c) const {
+    const auto element = static_cast<std::int64_t>(sizeof(T)), entry = static_cast<std::int64_t>(sizeof(blv_task_info));
+    const std::int64_t theta = c.theta ? spec_.tasks * spec_.inner.parameters() * element : 0;
+    return device_layout(c.plan.sizes(), spec_.tasks * element, theta, spec_.tasks * entry);
+  }
+
+  void refuse_host_leaves(const Compiled &c) const {
+    for (const std::size_t i : c.inputs) {
+      const Leaf<T> &l = leaves_[i];
+      if (l.data != nullptr || l.extent == 0) continue;
+      fail(BLV_INVALID, l.name, ": a number or a default value of the host; accepted on a CUDA device: an array of ",
+           l.extent, " elements in its memory");
+    }
+  }
+
+  void refuse_scratch(const Compiled &c, const std::vector<bool> &direct) const {
+    for (std::size_t i = 0; i < direct.size(); ++i) {
+      if (direct[i]) continue;
+      fail(
+          BLV_UNSUPPORTED, "gradient of ", leaves_[c.gradients[i]].name,
+          ": other leaves read its array too, or it is asked for twice; accepted on a CUDA device, where gradients are "
+          "not added up: an array of its own, once");
+    }
+  }
+
   Compiled &compiled(std::uint64_t mask) {
     last_ = mask;
     const auto found = cache_.find(mask);
@@ -160,7 +187,7 @@ class Engine {
     Plan plan(context(), spec);
     for (std::size_t i = 0; i < inputs.size(); ++i) check_extent(plan, i, leaves_[inputs[i]]);
     const blv_sizes sizes = plan.sizes();
-    workspace_.reserve(sizes.workspace_bytes, sizes.workspace_align);
+    if (!on_device()) workspace_.reserve(sizes.workspace_bytes, sizes.workspace_align);
     std::vector<std::vector<T>> scratch(gradients.size());
     Compiled c{std::move(plan), std::move(inputs), std::move(gradients), loss, unroll, std::move(scratch)};
     return cache_.emplace(mask, std::move(c)).first->second;
@@ -205,8 +232,9 @@ class Engine {
       const auto *begin = static_cast<const T *>(l.data);
       const auto overlaps = [&](const auto &t) { return before(begin, t.second) && before(t.first, begin + l.extent); };
       const auto holds = [&](const Request<T> &r) { return within(l, r.array, r.size); };
-      const bool alone =
-          vectors_ == 1 && std::ranges::count_if(wanted, holds) == 1 && std::ranges::none_of(taken, overlaps);
+      const auto fits = [&](const Request<T> &r) { return holds(r) && (vectors_ == 1 || r.size == l.extent); };
+      const bool alone = std::ranges::count_if(wanted, holds) == 1 && std::ranges::count_if(wanted, fits) == 1 &&
+                         std::ranges::none_of(taken, overlaps);
       direct.push_back(alone);
       if (alone) {
         const Request<T> &r = *std::ranges::find_if(wanted, holds);

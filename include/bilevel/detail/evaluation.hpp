@@ -36,6 +36,25 @@ class Evaluation {
     return detail::with_loss(detail::total(e.losses()), std::move(g));
   }
 
+  /// L and the wanted gradients on a CUDA device; see BilevelPlan::enqueue.
+  template <class... I>
+  DeviceResults<T> enqueue(const WorkspaceView &memory, const I &...wanted) {
+    return engine().enqueue(memory, detail::requests<T>(1, wanted...));
+  }
+  template <class... I>
+  std::int64_t device_bytes(const I &...wanted) {
+    return engine().device_bytes(detail::requests<T>(1, wanted...));
+  }
+  /// (d2 L / darray dtheta) v_k on a CUDA device, into K arrays; with theta as array, H v_k. `vectors` is in its memory.
+  template <class V, class... I>
+  DeviceResults<T> enqueue_products(const WorkspaceView &memory, const V &vectors, const I &...wanted) {
+    return products(vectors).enqueue(memory, detail::requests<T>(vectors_, wanted...));
+  }
+  template <class V, class... I>
+  std::int64_t device_bytes_of_products(const V &vectors, const I &...wanted) {
+    return products(vectors).device_bytes(detail::requests<T>(vectors_, wanted...));
+  }
+
   /// H v_k for K vectors (1 to 8), K x size of theta, one after another; H = d2 L / dtheta2. The result has the same
   /// layout.
   template <class V>
@@ -47,17 +66,8 @@ class Evaluation {
   /// another.
   template <class V, class A>
   std::vector<T> cross_product(const V &vectors, const A &array) {
-    engine();
-    const Array<T> v = detail::real_array_of<T>(vectors);
-    const std::int64_t K = theta_.size > 0 ? v.size / theta_.size : 0;
-    if (K < 1 || K > 8 || v.size != K * theta_.size) {
-      detail::fail(BLV_INVALID, "vectors: ", v.size, " elements; accepted: 1 to 8 times ", theta_.size,
-                   ", the elements of theta");
-    }
-    if (products_ == nullptr || K != vectors_) products_ = make_engine(K);
-    vectors_ = K;
-    products_->rebind("vectors", v.data);
-    return std::move(detail::gradients(*products_, K, array)[0]);
+    Engine &e = products(vectors);
+    return std::move(detail::gradients(e, vectors_, array)[0]);
   }
 
   /// Per task, of the last value or value_and_gradient. Views, until the next call.
@@ -71,6 +81,22 @@ class Evaluation {
   Engine &engine() const {
     detail::alive(engine_.get(), "Evaluation");
     return *engine_;
+  }
+
+  /// The engine of products with these vectors.
+  template <class V>
+  Engine &products(const V &vectors) {
+    engine();
+    const Array<T> v = detail::real_array_of<T>(vectors);
+    const std::int64_t K = theta_.size > 0 ? v.size / theta_.size : 0;
+    if (K < 1 || K > 8 || v.size != K * theta_.size) {
+      detail::fail(BLV_INVALID, "vectors: ", v.size, " elements; accepted: 1 to 8 times ", theta_.size,
+                   ", the elements of theta");
+    }
+    if (products_ == nullptr || K != vectors_) products_ = make_engine(K);
+    vectors_ = K;
+    products_->rebind("vectors", v.data);
+    return *products_;
   }
 
   /// K = 0: loss and gradients; else products with K vectors.
@@ -106,8 +132,8 @@ class Evaluation {
 
 /// An Evaluation to call often; see there.
 template <class T, class A>
-Evaluation<T> evaluation(const Objective<T> &objective, A &&theta, std::int64_t tasks = 0) {
-  return {objective, detail::real_array_of<T>(std::forward<A>(theta)), tasks};
+Evaluation<T> evaluation(const Objective<T> &objective, A &&theta, std::int64_t tasks = 0, Context *context = nullptr) {
+  return {objective, detail::real_array_of<T>(std::forward<A>(theta)), tasks, context};
 }
 
 /// `auto [loss, g_theta] = bl::value_and_gradient(objective, theta);`, once; see Evaluation.

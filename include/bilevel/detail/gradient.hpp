@@ -44,6 +44,20 @@ auto gradients(Engine<T> &engine, std::int64_t vectors, const A &...arrays) {
   return out;
 }
 
+/// The requests of an enqueue.
+template <class T, class... I>
+std::array<Request<T>, sizeof...(I)> requests(std::int64_t vectors, const I &...wanted) {
+  static_assert((std::same_as<I, Into<T>> && ...), "name what is wanted as bl::into(array, gradient), of this dtype");
+  [[maybe_unused]] const auto request = [&](const Into<T> &i) {
+    if (i.array.number) fail(BLV_INVALID, "gradient: of a number; accepted: of an array");
+    if (i.size != i.array.size * vectors) {
+      fail(BLV_INVALID, "gradient: goes to ", i.size, " elements; accepted: ", i.array.size * vectors);
+    }
+    return Request<T>{i.array.data, i.array.size, i.out};
+  };
+  return {request(wanted)...};
+}
+
 /// (loss, gradient...) as a LossAndGradient of one array, or a tuple of several.
 template <class T, std::size_t N>
 auto with_loss(double loss, std::array<std::vector<T>, N> &&g) {

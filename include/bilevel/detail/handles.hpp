@@ -73,7 +73,7 @@ struct ContextOptions {
   std::int32_t device = BLV_DEVICE_CPU;  ///< or a CUDA device ordinal
   std::int32_t max_isa = BLV_ISA_BEST;   ///< upper limit for the instruction set, BLV_ISA_*
   std::int32_t threads = 0;              ///< 0: as many as the process may run on
-  void *stream = nullptr;                ///< a cudaStream_t of `device`
+  void *stream = nullptr;                ///< a cudaStream_t of `device`; nullptr: its default stream
   void *user = nullptr;                  ///< first argument of parallel_for
   void (*parallel_for)(void *, std::int64_t, void (*)(void *, std::int64_t),
                        void *) = nullptr;  ///< nullptr: the own pool
@@ -85,7 +85,7 @@ struct ContextOptions {
 class Context {
  public:
   /// Throws Error: BLV_INVALID, BLV_NO_DEVICE, BLV_UNSUPPORTED, BLV_NO_MEMORY.
-  explicit Context(const ContextOptions &options = {}) {
+  explicit Context(const ContextOptions &options = {}) : device_(options.device) {
     blv_context_options o{};
     o.size = sizeof o;
     o.device = options.device;
@@ -113,6 +113,9 @@ class Context {
     return p;
   }
 
+  /// BLV_DEVICE_CPU, or the ordinal of the CUDA device.
+  std::int32_t device() const noexcept { return device_; }
+
   /// The C handle; stays owned by this object. Throws Error (BLV_INVALID) if moved from.
   blv_context get() const { return detail::alive(handle_.get(), "Context"); }
 
@@ -121,6 +124,7 @@ class Context {
     void operator()(blv_context context) const noexcept { blv_context_destroy(context); }
   };
   std::unique_ptr<blv_context_s, Destroy> handle_;
+  std::int32_t device_;
 };
 
 /// A blv_objective that owns its widths: {inputs, hidden..., outputs}.
@@ -212,6 +216,12 @@ class Workspace {
   std::int64_t bytes_ = 0;
 };
 
+/// Memory of the caller's for one execute at a time: of the host, or of a CUDA device.
+struct WorkspaceView {
+  void *data = nullptr;
+  std::int64_t bytes = 0;
+};
+
 /// An immutable plan, made from sizes only. Threads may share it, each with its own Context and Workspace. Move-only; a
 /// moved-from plan throws Error (BLV_INVALID) when it is used.
 class Plan {
@@ -270,14 +280,22 @@ class Plan {
   /// undefined.
   void execute(const Context &context, std::int64_t tasks, std::span<void *const> data, const Workspace &workspace,
                std::span<blv_task_info> info = {}) const {
-    if (data.size() != slots_) {
-      detail::fail(BLV_INVALID, "execute: ", data.size(), " pointers for a plan of ", slots_, " slots");
-    }
     if (!info.empty() && static_cast<std::int64_t>(info.size()) < tasks) {
       detail::fail(BLV_TOO_SMALL, "execute: info has ", info.size(), " entries for ", tasks, " tasks");
     }
-    detail::check(blv_execute(context.get(), get(), tasks, data.data(), workspace.data(), workspace.bytes(), nullptr,
-                              info.empty() ? nullptr : info.data()),
+    execute(context, tasks, data, WorkspaceView{workspace.data(), workspace.bytes()},
+            info.empty() ? nullptr : info.data());
+  }
+
+  /// The same with memory of the caller's. On a CUDA device: enqueued on the context's stream; data[i], workspace and
+  /// info (nullptr, or room for an entry per task) are memory of that device, see bilevel.h. Throws Error also with
+  /// BLV_DEVICE_FAULT.
+  void execute(const Context &context, std::int64_t tasks, std::span<void *const> data, const WorkspaceView &workspace,
+               blv_task_info *info = nullptr) const {
+    if (data.size() != slots_) {
+      detail::fail(BLV_INVALID, "execute: ", data.size(), " pointers for a plan of ", slots_, " slots");
+    }
+    detail::check(blv_execute(context.get(), get(), tasks, data.data(), workspace.data, workspace.bytes, nullptr, info),
                   context.get());
   }
 

@@ -41,7 +41,7 @@ Indices indices(R &&range) {
 template <class T>
 struct Targets {
   std::variant<Indices, Tensor<T>, Array<T>> value;
-  std::int64_t outputs = 1;  ///< width of the model's output that they imply
+  std::int64_t outputs = 1;  ///< width of the model's output that they imply; -1: the host can't read them
 };
 
 template <class R>
@@ -62,7 +62,9 @@ Targets<T> targets(Y &&y) {
     return {array_of<T>(y), 1};
   } else {
     static_assert(ArrayRange<Y>, "targets are a Matrix, a Tensor or a contiguous array");
-    if constexpr (std::signed_integral<ValueOf<Y>>) {
+    if constexpr (std::signed_integral<ValueOf<Y>> && is_device_view<std::remove_cvref_t<Y>>) {
+      return {indices(std::forward<Y>(y)), -1};
+    } else if constexpr (std::signed_integral<ValueOf<Y>>) {
       return {indices(std::forward<Y>(y)), largest(y) + 1};
     } else {
       return {array_of<T>(std::forward<Y>(y)), 1};
@@ -82,6 +84,8 @@ class Objective {
       : X_(X), y_(std::move(y)), loss_(loss), hidden_(std::move(hidden)), activation_(activation), outputs_(outputs) {
     if (outputs < 0)
       detail::fail(BLV_INVALID, "classes is ", outputs, "; accepted: 1 or more, or 0 to take the largest label + 1");
+    if (outputs == 0 && y_.outputs < 0)
+      detail::fail(BLV_INVALID, "classes is 0; accepted for labels in the memory of a device: their number of classes");
   }
 
   /// Row weights w: n values that all tasks share, or tasks x n; also bl::sigmoid(phi), bl::exp(phi),

@@ -81,7 +81,8 @@ class Unroll {
     u.limit_ = bytes;
     return u;
   }
-  /// BLV_EXECUTOR_AUTO, BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES.
+  /// BLV_EXECUTOR_AUTO, BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES; on a CUDA device BLV_WARP_PER_TASK
+  /// and its like.
   [[nodiscard]] Unroll executor(std::int32_t executor) const {
     Unroll u = *this;
     u.executor_ = executor;
@@ -91,7 +92,13 @@ class Unroll {
   /// and told by info() only. Default: divergence makes the sum NaN, bad data throws.
   [[nodiscard]] Unroll skip_failed() const {
     Unroll u = *this;
-    u.flags_ = BLV_SKIP_FAILED;
+    u.flags_ |= BLV_SKIP_FAILED;
+    return u;
+  }
+  /// Matrix products of floats on a CUDA device's tensor cores, each as three of TF32 numbers; see bilevel.h.
+  [[nodiscard]] Unroll split_tf32() const {
+    Unroll u = *this;
+    u.flags_ |= BLV_SPLIT_TF32;
     return u;
   }
   /// Where to run. The context must outlive the plan and stay where it is. Default: the plan makes its own, all
@@ -154,6 +161,24 @@ class BilevelPlan {
     Engine &e = engine_with_outer();
     auto g = detail::gradients(e, 1, arrays...);
     return detail::with_loss(detail::total(e.losses()), std::move(g));
+  }
+
+  /// On a CUDA device, with a context of it (Unroll::with) and arrays in its memory (bl::device): enqueues the same on
+  /// the context's stream and returns. `wanted`: bl::into(array, gradient), each array read by one leaf only; elements
+  /// of it that nothing reads are not written. The results lie in `memory`, at least device_bytes(wanted...) of the
+  /// device, aligned to 256 bytes; no other enqueue may use it before they are read. Nothing is summed over tasks but
+  /// gradients of shared arrays, and bad data is told by info only. Numbers are refused: a rate is an array too. The
+  /// first call for a set of arrays makes a plan; later ones may be captured in a CUDA graph.
+  template <class... I>
+  DeviceResults<T> enqueue(const WorkspaceView &memory, const I &...wanted) {
+    Engine &e = engine();
+    return e.enqueue(memory, detail::requests<T>(1, wanted...), has_outer_);
+  }
+  /// Bytes of device memory that enqueue with the same arguments takes. Makes its plan.
+  template <class... I>
+  std::int64_t device_bytes(const I &...wanted) {
+    Engine &e = engine();
+    return e.device_bytes(detail::requests<T>(1, wanted...), has_outer_);
   }
 
   /// The outer loss at theta_T, summed over tasks, without gradients.

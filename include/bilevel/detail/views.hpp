@@ -42,6 +42,35 @@ inline constexpr std::int32_t dtype_of = std::same_as<T, float> ? BLV_F32 : BLV_
 
 }  // namespace detail
 
+/// An array in the memory of a CUDA device: goes wherever an array goes, and is not read by the host.
+template <class T>
+class DeviceView : public std::span<T> {
+ public:
+  DeviceView(T *data, std::int64_t size) : std::span<T>(data, static_cast<std::size_t>(size)) {}
+};
+
+/// `size` elements at `data` in the memory of a CUDA device.
+template <class T>
+DeviceView<T> device(T *data, std::int64_t size) {
+  return {data, size};
+}
+
+}  // namespace bilevel
+
+template <class T>
+inline constexpr bool std::ranges::enable_borrowed_range<bilevel::DeviceView<T>> = true;
+
+namespace bilevel {
+
+namespace detail {
+
+template <class R>
+inline constexpr bool is_device_view = false;
+template <class T>
+inline constexpr bool is_device_view<DeviceView<T>> = true;
+
+}  // namespace detail
+
 /// tasks x rows x columns of T, the columns of a row contiguous; strides in elements.
 template <class T>
 class Tensor {

@@ -38,6 +38,10 @@ void expressions() {
   bl::exp(y);
 #elif CASE == 11  // float and double are mixed
   bl::heavy_ball(w, w64);
+#elif CASE == 12  // a gradient is written
+  bl::into(w, std::span<const float>(w));
+#elif CASE == 13  // name what is wanted as bl::into
+  plan.enqueue({}, bl::into(w64, w64));
 #endif
 }
 

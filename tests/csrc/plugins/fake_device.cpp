@@ -4,8 +4,11 @@
 // of more than three layers is refused, as a kernel would.
 #include "fake_device.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
+
+#include "kernels/core/backend.h"
 
 namespace bilevel {
 namespace {
@@ -69,8 +72,9 @@ blv_status where(const void *pointer, int32_t *kind, int32_t *ordinal, BackendMe
 
 blv_status enqueue(const Problem &, const DevicePlan &, const DeviceCall &call, BackendMessage *message) {
   ++fake.enqueues;
-  fake.last = call;
-  for (int64_t i = 0; i < call.slots; ++i) fake.last_data[i] = call.data[i];
+  fake.last.tasks = call.tasks, fake.last.slots = call.slots;
+  fake.last.workspace = call.workspace, fake.last.stream = call.stream, fake.last.info = call.info;
+  std::copy(call.data, call.data + call.slots, fake.last.data);
   return answer(&fake.next_enqueue, message);
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A plugin without CUDA: two devices that compute nothing, whose memory is two arrays and whose streams are two numbers. A test gets
-// at its FakeDevices by the symbol fake_devices.
+// at its FakeDevices by the symbol fake_devices. No header of the host side is needed, so that tests of the C++ layer may use it too.
 #pragma once
-#include <cstdint>
+#include <bilevel/bilevel.h>
 
-#include "kernels/core/backend.h"
+#include <cstdint>
 
 namespace bilevel {
 
@@ -16,8 +16,13 @@ struct FakeDevices {
   // What the next call of that function answers, with the message "made to fail".
   blv_status next_plan = BLV_OK, next_where = BLV_OK, next_enqueue = BLV_OK;
   void *streams[2] = {};  // those that live; of device 0 and 1
-  DeviceCall last;        // of enqueue
-  void *last_data[most_device_slots] = {};
+  // The last enqueue.
+  struct {
+    int64_t tasks = 0, slots = 0;
+    void *data[40] = {};
+    void *workspace = nullptr, *stream = nullptr;
+    blv_task_info *info = nullptr;
+  } last;
   alignas(4096) char memory[2][fake_bytes] = {};
   alignas(4096) char managed[fake_bytes] = {}, pinned[fake_bytes] = {};
 };
