@@ -65,25 +65,23 @@ BLV_INLINE void activate_tile(X &x, Activation, const Mat &z, const Mat &bias, M
   });
 }
 
+// The activation is chosen inside the epilogues, so that each product is compiled once.
 template <class X, class Block>
 BLV_FUNCTION void network_forward(X &x, const NetworkView &net, const Block &b) {
   using Mat = typename X::Mat;
   for (Index l = 0; l < net.n_layers; l++) {
     const LayerView &layer = net.layers[l];
     const LayerState<typename X::Element> &to = b.state[l];
-    const Mat &input = l ? b.state[l - 1].h : b.x;
-    const Mat weight = b.theta.at(layer.weight, layer.ld);
-    if (l + 1 == net.n_layers) {
-      x.product_nt(b.loss.n, layer.outputs, layer.inputs, layer.outputs_tiling, input, weight, to.z, Epilogue());
-      return;
-    }
-    const Mat bias = net.bias ? b.theta.at(layer.bias, 1) : Mat();
-    with_activation<typename X::Scalar>(net.activation, [&](auto activation) BLV_LAMBDA {
-      const auto epilogue = [&](Index i0, Index i1, Index j0, Index j1) {
+    const bool hidden = l + 1 < net.n_layers;
+    const auto epilogue = [&](Index i0, Index i1, Index j0, Index j1) {
+      if (!hidden) return;
+      const Mat bias = net.bias ? b.theta.at(layer.bias, 1) : Mat();
+      with_activation<typename X::Scalar>(net.activation, [&](auto activation) BLV_LAMBDA {
         activate_tile(x, activation, to.z, bias, to.h, i0, i1, j0, j1, layer.outputs);
-      };
-      x.product_nt(b.loss.n, layer.outputs, layer.inputs, layer.outputs_tiling, input, weight, to.z, epilogue);
-    });
+      });
+    };
+    x.product_nt(b.loss.n, layer.outputs, layer.inputs, layer.outputs_tiling, l ? b.state[l - 1].h : b.x,
+                 b.theta.at(layer.weight, layer.ld), to.z, epilogue);
   }
 }
 
@@ -119,21 +117,18 @@ BLV_FUNCTION void network_backward(X &x, const NetworkView &net, const Block &b)
                    b.theta_gradient.at(layer.weight, layer.ld), b.accumulate);
       if (net.bias) x.sum_rows(n, layer.outputs, e, b.theta_gradient.at(layer.bias, 1), b.accumulate);
     }
-    if (l == 0) {
-      if (b.x_gradient)
-        x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, b.x_gradient, false, true,
-                     Epilogue());
-      return;
-    }
-    const LayerState<typename X::Element> &below = b.state[l - 1];
-    with_activation<typename X::Scalar>(net.activation, [&](auto activation) BLV_LAMBDA {
-      const auto epilogue = [&](Index i0, Index i1, Index j0, Index j1) {
+    if (l == 0 && !b.x_gradient) return;
+    const auto epilogue = [&](Index i0, Index i1, Index j0, Index j1) {
+      if (l == 0) return;
+      const LayerState<typename X::Element> &below = b.state[l - 1];
+      with_activation<typename X::Scalar>(net.activation, [&](auto activation) BLV_LAMBDA {
         x.for_tile(i0, i1, j0, j1, layer.inputs, [&](Index i, Index j) BLV_LAMBDA {
           x.put(below.e, i, j, x.get(below.c, i, j) * decltype(activation)::slope(x.get(below.h, i, j)));
         });
-      };
-      x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, below.c, true, false, epilogue);
-    });
+      });
+    };
+    x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, l ? b.state[l - 1].c : b.x_gradient,
+                 l > 0, l == 0, epilogue);
   }
 }
 

@@ -125,7 +125,8 @@ struct DeviceKernelOf {
     if (!prepare(facts, *plan, sizeof(Control) + regime.room_bytes, &blocks))
       return refuse(message, "the device does not run this kernel with so much shared memory");
     plan->executor = regime.executor;
-    plan->cluster = BLV_CUDA_LEVEL_NUMBER == 3 ? blocks * facts.multiprocessors : regime.cluster;
+    plan->cluster = BLV_CUDA_LEVEL_NUMBER == 3 ? grid_blocks(problem, blocks * facts.multiprocessors, plan->threads)
+                                               : regime.cluster;
     const Sizes s = sizes(problem, regime.room_bytes, regime.cluster, plan->cluster);
     if (BLV_CUDA_LEVEL_NUMBER != 3 && s.slab >= (1ll << 31) * (long long)(sizeof(T)))
       return refuse(message, "a task has 2^31 elements or more; accepted by executor BLV_GRID");
@@ -143,6 +144,15 @@ struct DeviceKernelOf {
     plan->measure.lanes = 32, plan->measure.chunk_rows = s.chunk_rows, plan->measure.block_rows = s.block_rows;
     std::snprintf(plan->reason, sizeof plan->reason, "%s", regime.reason);
     return true;
+  }
+
+  // Blocks of the grid that have something to do: a chunk of rows, or parameters of their own.
+  static int grid_blocks(const Problem &problem, int most, int threads) {
+    const int64_t planes = Method::tangent_planes(problem) > 0 ? int64_t(Method::tangent_planes(problem)) : 1;
+    const int64_t by_rows = (int64_t(Method::most_rows(problem)) + 31) / 32,
+                  by_parameters = (problem.network.parameters * planes + 4 * threads - 1) / (4 * threads);
+    const int64_t wanted = by_rows > by_parameters ? by_rows : by_parameters;
+    return int(wanted < 1 ? 1 : wanted < most ? wanted : most);
   }
 
   // Opts in to all shared memory once, at plan time (which loads the module, too); counts resident blocks.

@@ -96,13 +96,17 @@ struct Shared<double> {
 
 // ---- Rows into shared memory ----------------------------------------------------------------------------------------
 
-// Bytes (4, 8 or 16) from global to shared memory, not awaited; what is beyond `exists` becomes zero.
-template <int Bytes>
-BLV_INLINE void copy_async(unsigned to, const char *from, int exists = Bytes) {
+// Bytes (4, 8 or 16) from global to shared memory, not awaited. Of the last 16 only some may exist: the others become zero.
+template <int Bytes, int Offset = 0>
+BLV_INLINE void copy_async(unsigned to, const char *from) {
   if constexpr (Bytes == 16)
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(exists) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0 + %2], [%1 + %2], 16;" ::"r"(to), "l"(from), "n"(Offset) : "memory");
   else
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(to), "l"(from), "n"(Bytes) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0 + %2], [%1 + %2], %3;" ::"r"(to), "l"(from), "n"(Offset), "n"(Bytes)
+                 : "memory");
+}
+BLV_INLINE void copy_async_rest(unsigned to, const char *from, int exists) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(exists) : "memory");
 }
 
 // How a thread's share of a block of rows lies: pieces of 16 bytes where all rows are aligned, else elements; up to 32 lanes
@@ -152,9 +156,15 @@ struct RowStage {
   template <int Bytes>
   BLV_INLINE void begin_row(const char *from, unsigned to, int rest) const {
     int p = first_piece;
-    for (from += p * Bytes, to += p * Bytes; p < pieces; p += 32, from += 32 * Bytes, to += 32 * Bytes)
-      copy_async<Bytes>(to, from);
-    if (rest > 0 && p == pieces) copy_async<Bytes>(to, from, rest);
+    from += p * Bytes, to += p * Bytes;
+#pragma unroll 1
+    for (; p + 96 < pieces; p += 128, from += 128 * Bytes, to += 128 * Bytes) {
+      copy_async<Bytes, 0>(to, from), copy_async<Bytes, 32 * Bytes>(to, from);
+      copy_async<Bytes, 64 * Bytes>(to, from), copy_async<Bytes, 96 * Bytes>(to, from);
+    }
+#pragma unroll 1
+    for (; p < pieces; p += 32, from += 32 * Bytes, to += 32 * Bytes) copy_async<Bytes>(to, from);
+    if (rest > 0 && p == pieces) copy_async_rest(to, from, rest);
   }
 };
 

@@ -84,6 +84,25 @@ struct RegisterMap {
   }
 };
 
+// What the rows of a block have in common, in registers: arguments in memory would be read again after every store.
+template <class T>
+struct LossTerms {
+  int loss;
+  bool index_targets, weighted, y_gradient, weight_gradient, total;
+  T inverse_n;
+
+  explicit BLV_INLINE LossTerms(const LinearArguments<T> &a)
+      : loss(a.loss),
+        index_targets(a.index_targets),
+        weighted(bool(a.weight)),
+        y_gradient(bool(a.y_gradient)),
+        weight_gradient(bool(a.weight_gradient)),
+        total(a.wants_total),
+        inverse_n(a.inverse_n) {}
+  // Whether more than e is wanted.
+  BLV_INLINE bool more() const { return y_gradient || weight_gradient || total; }
+};
+
 // One row's loss for one tangent. Cooperation level: the warp, where a row has several lanes.
 template <class X>
 struct RowLoss {
@@ -95,18 +114,19 @@ struct RowLoss {
   // In: z (bias added), y, w. Out: e, and the contributions to the leaf gradients.
   S z[columns], y[columns], w, e[columns], y_gradient[columns], weight_gradient;
 
-  BLV_INLINE void run(X &x, const LinearArguments<T> &a, T *total) {
+  template <bool More>
+  BLV_INLINE void run(X &x, const LossTerms<T> &terms, T *total) {
     LossArguments<Row, T> l;
-    l.index_targets = a.index_targets;
-    l.inverse_n = a.inverse_n;
+    l.index_targets = terms.index_targets;
+    l.inverse_n = terms.inverse_n;
     l.z = {z}, l.y = {y}, l.e = {e};
-    if (a.weight) l.weight = {&w};
-    if (a.y_gradient) l.y_gradient = {y_gradient};
-    if (a.weight_gradient) l.weight_gradient = {&weight_gradient};
-    l.total = total;
-    if (a.loss == BLV_LOGISTIC)
+    if (terms.weighted) l.weight = {&w};
+    if (More && terms.y_gradient) l.y_gradient = {y_gradient};
+    if (More && terms.weight_gradient) l.weight_gradient = {&weight_gradient};
+    if (More && terms.total) l.total = total;
+    if (terms.loss == BLV_LOGISTIC)
       logistic_row(x, l, 0);
-    else if (a.loss == BLV_SQUARED)
+    else if (terms.loss == BLV_SQUARED)
       squared_row(x, l, 0);
     else
       cross_entropy_row(x, l, 0);

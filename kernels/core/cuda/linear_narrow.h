@@ -73,25 +73,46 @@ struct LinearNarrow {
   }
 
   BLV_INLINE void run(Index begin, Index end, T &total) {
+    const Own own(a);
     if (!a.x_on_chip)
-      run_staged(begin, end, total);
-    else if (a.inputs > Tile::columns - V)
-      run_on_chip<true>(begin, end, total);
+      run_staged(own, begin, end, total);
+    else if (a.inputs <= Tile::columns - V)
+      run_on_chip<false, true>(own, begin, end, total);
+    else if (own.terms.more())
+      run_on_chip<true, true>(own, begin, end, total);
     else
-      run_on_chip<false>(begin, end, total);
+      run_on_chip<true, false>(own, begin, end, total);
     if (a.theta_gradient) finish();
   }
 
  private:
-  template <bool Whole>
-  BLV_INLINE void run_on_chip(Index begin, Index end, T &total) {
+  // What every row needs, in registers.
+  struct Own {
+    const LossTerms<T> terms;
+    const T *y, *weight;
+    T *tape;
+    Index y_ld;
+    int tape_ld;
+    bool x_gradient;
+    explicit BLV_INLINE Own(const LinearArguments<T> &a)
+        : terms(a),
+          y(a.y.v),
+          weight(a.weight.v),
+          tape(a.tape),
+          y_ld(a.index_targets ? 1 : a.y.ld),
+          tape_ld(a.tape_ld),
+          x_gradient(bool(a.x_gradient)) {}
+  };
+
+  template <bool Whole, bool More>
+  BLV_INLINE void run_on_chip(const Own &own, Index begin, Index end, T &total) {
     const int threads = PassTeam::threads(), step = threads * int(a.x_ld) * size;
     unsigned x = shared_address(a.x + (begin + PassTeam::thread()) * a.x_ld);
 #pragma unroll 1
-    for (Index i = begin + PassTeam::thread(); i < end; i += threads, x += step) run_row<Whole>(x, i, total);
+    for (Index i = begin + PassTeam::thread(); i < end; i += threads, x += step) run_row<Whole, More>(own, x, i, total);
   }
 
-  BLV_INLINE void run_staged(Index begin, Index end, T &total) {
+  BLV_INLINE void run_staged(const Own &own, Index begin, Index end, T &total) {
     const int threads = PassTeam::threads(), thread = PassTeam::thread(), bytes = threads * Tile::stride * 16;
     const RowStage<T> rows(a, Tile::stride * 16);
     const auto count_at = [&](Index row) { return end - row < threads ? int(end - row) : threads; };
@@ -103,15 +124,15 @@ struct LinearNarrow {
       rows.wait();
       PassTeam::sync();
       if (row + threads < end) rows.begin(a, row + threads, count_at(row + threads), next);
-      if (thread < count_at(row)) run_row<true>(x + thread * Tile::stride * 16, row + thread, total);
+      if (thread < count_at(row)) run_row<true, true>(own, x + thread * Tile::stride * 16, row + thread, total);
       const unsigned done = x;
       x = next, next = done;
     }
   }
 
   // Whole: all quads exist; else those beyond the row's last are read there, times zero.
-  template <bool Whole>
-  BLV_INLINE void run_row(unsigned row, Index i, T &total) {
+  template <bool Whole, bool More>
+  BLV_INLINE void run_row(const Own &own, unsigned row, Index i, T &total) {
     T x[Tile::columns];
     const int last = (a.inputs - 1) / V;
     BLV_UNROLLED for (int q = 0; q < Quads; q++) {
@@ -124,48 +145,55 @@ struct LinearNarrow {
       BLV_UNROLLED for (int c = 2; c < Tile::columns; c += 2) even += w[n][c] * x[c], odd += w[n][c + 1] * x[c + 1];
       z[n] = even + odd;
     }
-    T e[NO];
-    row_loss(i, z, e, total);
+    S e[Outputs];
+    row_loss<More>(own, i, z, e, total);
     BLV_UNROLLED for (int n = 0; n < NO; n++) {
-      bias_gradient[n] += e[n];
-      BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) g[n][c] += e[n] * x[c];
+      T of_line;
+      if constexpr (value)
+        of_line = e[n];
+      else
+        of_line = e[n].d;
+      bias_gradient[n] += of_line;
+      BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) g[n][c] += of_line * x[c];
     }
   }
 
-  BLV_INLINE void row_loss(Index i, const T (&z)[NI], T (&e)[NO], T &total) const {
+  template <bool More>
+  BLV_INLINE void row_loss(const Own &own, Index i, const T (&z)[NI], S (&e)[Outputs], T &total) const {
     X map;
     map.outputs = Outputs;
     RowLoss<X> loss;
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
-      loss.z[j] = bias[j] + z_of(i, j, z);
-      loss.y[j] = X::constant(a.y.v[a.index_targets ? i : i * a.y.ld + j]);
+      loss.z[j] = bias[j] + z_of(own, i, j, z);
+      loss.y[j] = X::constant(own.y[i * own.y_ld + (Outputs > 1 && !own.terms.index_targets ? j : 0)]);
     }
-    if (a.weight) loss.w = X::constant(a.weight.v[i]);
-    loss.run(map, a, a.wants_total ? &total : nullptr);
+    if (own.terms.weighted) loss.w = X::constant(own.weight[i]);
+    loss.template run<More>(map, own.terms, &total);
+    BLV_UNROLLED for (int j = 0; j < Outputs; j++) e[j] = loss.e[j];
+    if (More) add_leaf_gradients(own.terms, i, loss);
+    if (own.x_gradient) add_x_gradient(i, loss.e);
+  }
+  BLV_INLINE void add_leaf_gradients(const LossTerms<T> &terms, Index i, const RowLoss<X> &loss) const {
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
-      if constexpr (value) {
-        e[j] = loss.e[j];
-        if (a.y_gradient) a.y_gradient.v[i * a.y_gradient.ld + j] += loss.y_gradient[j];
-      } else {
-        e[j] = loss.e[j].d;
-        if (a.y_gradient) a.y_gradient.d[i * a.y_gradient.ld + j] += loss.y_gradient[j].d;
-      }
-    }
-    if (a.weight_gradient) {
+      if (!terms.y_gradient) continue;
       if constexpr (value)
-        a.weight_gradient.v[i] += loss.weight_gradient;
+        a.y_gradient.v[i * a.y_gradient.ld + j] += loss.y_gradient[j];
       else
-        a.weight_gradient.d[i] += loss.weight_gradient.d;
+        a.y_gradient.d[i * a.y_gradient.ld + j] += loss.y_gradient[j].d;
     }
-    if (a.x_gradient) add_x_gradient(i, loss.e);
+    if (!terms.weight_gradient) return;
+    if constexpr (value)
+      a.weight_gradient.v[i] += loss.weight_gradient;
+    else
+      a.weight_gradient.d[i] += loss.weight_gradient.d;
   }
   // The products z of row i as the loss wants them; VALUE leaves them on the tape, TAPED reads them there.
-  BLV_INLINE S z_of(Index i, int j, const T (&z)[NI]) const {
+  BLV_INLINE S z_of(const Own &own, Index i, int j, const T (&z)[NI]) const {
     if constexpr (M == Mode::VALUE) {
-      if (a.tape) a.tape[i * a.tape_ld + j] = z[j];
+      if (own.tape) own.tape[i * own.tape_ld + j] = z[j];
       return z[j];
     } else if constexpr (M == Mode::TAPED) {
-      return {a.tape[i * a.tape_ld + j], z[j]};
+      return {own.tape[i * own.tape_ld + j], z[j]};
     } else {
       return {z[j], z[Outputs + j]};
     }

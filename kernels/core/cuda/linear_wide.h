@@ -67,19 +67,20 @@ struct LinearWide {
   BLV_INLINE void run_batches(Index begin, Index end, T &total) {
     const int stride = OnChip ? int(a.x_ld) * size : cut.stride;
     const RowStage<T> rows(a, stride);
+    const int batch = even_batch(end - begin);
     unsigned x = stage, next = stage + cut.stage;
     if (OnChip) {
       x = shared_address(a.x + begin * a.x_ld);
     } else {
       rows.clear_padding(a, stage, 2 * cut.batch, round_up(a.inputs, V));
-      if (begin < end) rows.begin(a, begin, count_at(begin, end), x);
+      if (begin < end) rows.begin(a, begin, count_at(begin, end, batch), x);
     }
 #pragma unroll 1
-    for (Index row = begin; row < end; row += cut.batch) {
-      const int count = count_at(row, end);
+    for (Index row = begin; row < end; row += batch) {
+      const int count = count_at(row, end, batch);
       if (!OnChip) rows.wait();
       PassTeam::sync();
-      if (!OnChip && row + cut.batch < end) rows.begin(a, row + cut.batch, count_at(row + cut.batch, end), next);
+      if (!OnChip && row + batch < end) rows.begin(a, row + batch, count_at(row + batch, end, batch), next);
       multiply(x, stride, count);
       PassTeam::sync();
       losses(row, count, total);
@@ -87,7 +88,7 @@ struct LinearWide {
       accumulate(x, stride, count);
       if (a.x_gradient) add_x_gradient(row, count);
       if (OnChip) {
-        x += cut.batch * stride;
+        x += batch * stride;
       } else {
         const unsigned done = x;
         x = next, next = done;
@@ -95,7 +96,13 @@ struct LinearWide {
     }
   }
 
-  BLV_INLINE int count_at(Index row, Index end) const { return end - row < cut.batch ? int(end - row) : cut.batch; }
+  static BLV_INLINE int count_at(Index row, Index end, int batch) { return end - row < batch ? int(end - row) : batch; }
+  // The fewest batches, of about as many rows each.
+  BLV_INLINE int even_batch(Index n) const {
+    if (n <= cut.batch || n >= 4 * cut.batch) return cut.batch;
+    const int batches = (int(n) + cut.batch - 1) / cut.batch, pack = cut.teams * R;
+    return ((int(n) + batches - 1) / batches + pack - 1) / pack * pack;
+  }
   BLV_INLINE int first_column(int q) const { return ((q * cut.parts.by + part) * 32 + lane) * V; }
   // Output and tangent of line n; the value's lines come first.
   BLV_INLINE int output_of(int n) const { return output_group * Outputs + n % Outputs; }
@@ -132,7 +139,7 @@ struct LinearWide {
   template <int Q>
   BLV_INLINE void multiply_quads(unsigned x, int stride, int count) const {
     constexpr int rest = spread_rest<NI, R>;
-    const int turn = lane % R, step = cut.teams * R;
+    const int turn = lane % R, step = cut.teams * R, x_step = step * stride, z_step = step * cut.z_row;
     unsigned z_at[rest];  // of the sums that this lane writes; 0: none
     BLV_UNROLLED for (int p = 0; p < rest; p++) {
       const int line = line_position(spread_line<NI, R>(lane, p));
@@ -140,7 +147,7 @@ struct LinearWide {
     }
     x += team * R * stride;
 #pragma unroll 1
-    for (int row = team * R; row < count; row += step, x += step * stride) {
+    for (int row = team * R; row < count; row += step, x += x_step) {
       const int last = count - 1 - row;  // beyond it, that row again: its e will be zero
       T z[R][NI];
       BLV_UNROLLED for (int s = 0; s < R; s++) {
@@ -157,7 +164,7 @@ struct LinearWide {
           BLV_UNROLLED for (int n = 0; n < NI; n++) z[s][n] += __shfl_xor_sync(0xffffffffu, z[s + m][n], m);
       spread_sums<NI, R>(z[0], lane);
       BLV_UNROLLED for (int p = 0; p < rest; p++) {
-        if (z_at[p]) Shared<T>::store(z_at[p], z[0][p]), z_at[p] += step * cut.z_row;
+        if (z_at[p]) Shared<T>::store(z_at[p], z[0][p]), z_at[p] += z_step;
       }
     }
   }
@@ -170,8 +177,10 @@ struct LinearWide {
 
   // ---- Phase 2
   BLV_INLINE T z_of(unsigned at) const {
+    const int step = cut.z_part;
     T z = Shared<T>::load(at);
-    for (int p = 1; p < cut.parts.by; p++) z += Shared<T>::load(at += cut.z_part);
+#pragma unroll 4
+    for (int p = cut.parts.by - 1; p > 0; p--) z += Shared<T>::load(at += step);
     return z;
   }
   // Bytes from a row's e on.
@@ -184,39 +193,48 @@ struct LinearWide {
   }
 
   BLV_INLINE void losses(Index first, int count, T &total) const {
-    const int sweep = PassTeam::threads() / Tile::loss_lanes, mine = PassTeam::thread() / Tile::loss_lanes;
-#pragma unroll 1
-    for (int base = 0; base < round_up(count, R); base += sweep) {
-      const int row = base + mine;
-      row_loss(first, row < count ? row : count - 1, row, row < count, total);
-    }
-  }
-  // Row `from`, whose e goes to row `to`: zero if that does not exist. All lanes of a warp come by.
-  BLV_INLINE void row_loss(Index first, int from, int to, bool exists, T &total) const {
-    using X = RegisterMap<T, M, 1, Tile::loss_lanes>;
-    const Index i = first + from;
-    const int j = PassTeam::thread() % Tile::loss_lanes, output = j < a.outputs ? j : 0;
-    const unsigned z_row = z_parts + from * cut.z_row + output * size;
-    T z;
-    if constexpr (M == Mode::TAPED)
-      z = a.tape[i * a.tape_ld + output];
+    const LossTerms<T> terms(a);
+    if (terms.more())
+      loss_rows<true>(terms, first, count, total);
     else
-      z = z_of(z_row);
-    exists = exists && j < a.outputs;
-    if (value && a.tape && exists) a.tape[i * a.tape_ld + output] = z;
+      loss_rows<false>(terms, first, count, total);
+  }
+  // Of this thread's rows; a warp comes by whole, as long as one of its rows needs an e.
+  template <bool More>
+  BLV_INLINE void loss_rows(const LossTerms<T> &terms, Index first, int count, T &total) const {
+    using X = RegisterMap<T, M, 1, Tile::loss_lanes>;
+    const int sweep = PassTeam::threads() / Tile::loss_lanes, mine = PassTeam::thread() / Tile::loss_lanes,
+              ahead = lane / Tile::loss_lanes, needed = round_up(count, R);
+    const int j = PassTeam::thread() % Tile::loss_lanes, output = j < cut.outputs.by ? j : 0;
+    const bool indexed = terms.index_targets, exists = j < cut.outputs.by;
+    const Index y_ld = indexed ? 1 : a.y.ld, tape_ld = a.tape_ld;
+    const T *y = a.y.v + first * y_ld + (indexed ? 0 : output), *weight = terms.weighted ? a.weight.v + first : nullptr;
+    T *tape = a.tape ? a.tape + first * tape_ld + output : nullptr;
     X x;
-    x.lane = j, x.outputs = a.outputs;
-    RowLoss<X> loss;
-    loss.y[0] = X::constant(a.y.v[a.index_targets ? i : i * a.y.ld + output]);
-    if (a.weight) loss.w = X::constant(a.weight.v[i]);
+    x.lane = j, x.outputs = cut.outputs.by;
 #pragma unroll 1
-    for (int k = 0; k < (value ? 1 : a.planes); k++) {
-      x.first = exists && j == 0 && k == 0;
-      loss.z[0] = X::constant(z + bias);
-      if constexpr (!value) loss.z[0].d = z_tangent(z_row, k, output);
-      loss.run(x, a, a.wants_total ? &total : nullptr);
-      if (to < cut.batch && j < a.outputs) put_e(e + to * cut.e_row, k, j, exists, loss.e[0]);
-      if (exists) add_leaf_gradients(i, k, j, loss.y_gradient[0], loss.weight_gradient);
+    for (int row = mine; row - ahead < needed; row += sweep) {
+      const int i = row < count ? row : count - 1;
+      const unsigned z_row = z_parts + i * cut.z_row + output * size;
+      const bool real = exists && row < count;
+      T z;
+      if constexpr (M == Mode::TAPED)
+        z = tape[i * tape_ld];
+      else
+        z = z_of(z_row);
+      if (value && tape && real) tape[i * tape_ld] = z;
+      RowLoss<X> loss;
+      loss.y[0] = X::constant(y[i * y_ld]);
+      if (terms.weighted) loss.w = X::constant(weight[i]);
+#pragma unroll 1
+      for (int k = 0; k < (value ? 1 : a.planes); k++) {
+        x.first = real && j == 0 && k == 0;
+        loss.z[0] = X::constant(z + bias);
+        if constexpr (!value) loss.z[0].d = z_tangent(z_row, k, output);
+        loss.template run<More>(x, terms, &total);
+        if (exists && row < needed) put_e(e + row * cut.e_row, k, j, real, loss.e[0]);
+        if (More && real) add_leaf_gradients(terms, first + i, k, j, loss);
+      }
     }
   }
   BLV_INLINE T z_tangent(unsigned z_row, int k, int j) const {
@@ -231,13 +249,15 @@ struct LinearWide {
     put_e(e_of_row, k, j, exists, x.d);
     if (a.x_gradient && k == 0) Shared<T>::store(e_of_row + e_value_position(j), x.v);
   }
-  BLV_INLINE void add_leaf_gradients(Index i, int k, int j, T y, T weight) const {
-    if (a.y_gradient) a.y_gradient.v[i * a.y_gradient.ld + j] += y;
-    if (a.weight_gradient && j == 0) a.weight_gradient.v[i] += weight;
-  }
-  BLV_INLINE void add_leaf_gradients(Index i, int k, int j, Jet<T> y, Jet<T> weight) const {
-    if (a.y_gradient) a.y_gradient.tangent(k)[i * a.y_gradient.ld + j] += y.d;
-    if (a.weight_gradient && j == 0) a.weight_gradient.tangent(k)[i] += weight.d;
+  template <class Loss>
+  BLV_INLINE void add_leaf_gradients(const LossTerms<T> &terms, Index i, int k, int j, const Loss &loss) const {
+    if constexpr (value) {
+      if (terms.y_gradient) a.y_gradient.v[i * a.y_gradient.ld + j] += loss.y_gradient[0];
+      if (terms.weight_gradient && j == 0) a.weight_gradient.v[i] += loss.weight_gradient;
+    } else {
+      if (terms.y_gradient) a.y_gradient.tangent(k)[i * a.y_gradient.ld + j] += loss.y_gradient[0].d;
+      if (terms.weight_gradient && j == 0) a.weight_gradient.tangent(k)[i] += loss.weight_gradient.d;
+    }
   }
 
   // ---- Phase 3
@@ -252,12 +272,12 @@ struct LinearWide {
   }
   template <int Q>
   BLV_INLINE void accumulate_quads(unsigned x, int stride, int count) {
-    const int step = (cut.teams - 1) * R;
+    const int e_row = cut.e_row, rows = cut.teams * R, step = (rows - R) * stride, e_step = (rows - R) * e_row;
     unsigned at = x + team * R * stride;
-    unsigned e_at = e + team * R * cut.e_row +
+    unsigned e_at = e + team * R * e_row +
                     (tangent_group * cut.output_groups.by + output_group) * Tile::lines_out_padded * size;
 #pragma unroll 1
-    for (int row = team * R; row < count; row += cut.teams * R, at += step * stride, e_at += step * cut.e_row) {
+    for (int row = team * R; row < count; row += rows, at += step, e_at += e_step) {
       BLV_UNROLLED for (int s = 0; s < R; s++) {
         T of_row[NO];
         read_lines(e_at, of_row);
@@ -266,7 +286,7 @@ struct LinearWide {
           BLV_UNROLLED for (int v = 0; v < V; v++) BLV_UNROLLED for (int n = 0; n < NO; n++) g[n][q * V + v] +=
               of_row[n] * quad.x[v];
         }
-        e_at += cut.e_row;
+        e_at += e_row;
         if (row + s + 1 < count) at += stride;  // beyond the last row, that row again: e is zero
       }
     }
