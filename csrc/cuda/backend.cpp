@@ -168,7 +168,10 @@ blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t slots,
   static_cast<void>(slots);
   const CurrentDevice device(facts.ordinal);  // kernels ask the runtime what fits
   if (device.error() != cudaSuccess) return check_runtime(device.error(), "cudaSetDevice", message);
-  return plan_kernel(kernel_table(), problem, facts, store, limit, plan, message);
+  const NewError asked;
+  const blv_status status = plan_kernel(kernel_table(), problem, facts, store, limit, plan, message);
+  const cudaError_t error = asked.take();
+  return status_of(error) == BLV_DEVICE_FAULT ? check_runtime(error, "asking the device what fits", message) : status;
 } catch (const std::bad_alloc &) {
   say(message, "the host could not give the memory for a plan");
   return BLV_NO_MEMORY;

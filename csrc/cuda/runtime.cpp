@@ -64,6 +64,13 @@ blv_status check_runtime(cudaError_t error, const char *call, BackendMessage *me
   return status_of(error);
 }
 
+cudaError_t NewError::take() const {
+  const cudaError_t now = cudaPeekAtLastError();
+  if (status_of(now) == BLV_DEVICE_FAULT) return now;  // it stays, whoever saw it first
+  if (before_ == cudaSuccess && now != cudaSuccess) (void)cudaGetLastError();
+  return now == before_ ? cudaSuccess : now;
+}
+
 CurrentDevice::CurrentDevice(int32_t ordinal) : now_(ordinal) {
   error_ = cudaGetDevice(&before_);
   if (error_ == cudaSuccess && before_ != now_) error_ = cudaSetDevice(now_);

@@ -30,4 +30,15 @@ class CurrentDevice {
   cudaError_t error_ = cudaSuccess;
 };
 
+// The error that calls since its making have left behind; a fault of the device whenever it happened.
+class NewError {
+ public:
+  NewError() : before_(cudaPeekAtLastError()) {}
+  // Returns it; clears it, where the caller had none before.
+  cudaError_t take() const;
+
+ private:
+  cudaError_t before_;
+};
+
 }  // namespace bilevel
