@@ -72,7 +72,8 @@ struct Shared<float> {
     return q;
   }
   static BLV_INLINE void store_quad(unsigned at, const Quad<float> &q) {
-    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(q.x[0]), "f"(q.x[1]), "f"(q.x[2]), "f"(q.x[3]));
+    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(q.x[0]), "f"(q.x[1]), "f"(q.x[2]),
+                 "f"(q.x[3]));
   }
   static BLV_INLINE void store(unsigned at, float x) { asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(x)); }
 };

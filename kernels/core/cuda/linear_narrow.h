@@ -19,9 +19,9 @@ struct NarrowTile {
 };
 
 struct NarrowCut {
-  int slices = 0;    // of the threads, when their gradients are added up; 0: does not fit
-  Divisor quads;     // of a thread's gradient
-  int bytes = 0;     // of scratch
+  int slices = 0;  // of the threads, when their gradients are added up; 0: does not fit
+  Divisor quads;   // of a thread's gradient
+  int bytes = 0;   // of scratch
 
   BLV_HOST_DEVICE bool fits() const { return slices > 0; }
 };
@@ -53,8 +53,7 @@ struct LinearNarrow {
   T w[NI][Tile::columns], g[NO][Tile::columns], bias_gradient[NO];
   S bias[Outputs];
 
-  BLV_INLINE LinearNarrow(const LinearArguments<T> &arguments, const NarrowCut &c, T *scratch)
-      : a(arguments), cut(c) {
+  BLV_INLINE LinearNarrow(const LinearArguments<T> &arguments, const NarrowCut &c, T *scratch) : a(arguments), cut(c) {
     sums = shared_address(scratch);
     slices = sums + PassTeam::threads() * Tile::sum_stride * 16;
     stage = slices + PassTeam::threads() * 16;
@@ -250,7 +249,8 @@ struct LinearNarrow {
       Shared<T>::store_quad(to + (n * Quads + q) * 16, quad);
     }
     BLV_UNROLLED for (int q = 0; q < (NO + V - 1) / V; q++) {
-      BLV_UNROLLED for (int v = 0; v < V; v++) quad.x[v] = q * V + v < NO ? bias_gradient[q * V + v < NO ? q * V + v : 0] : T(0);
+      BLV_UNROLLED for (int v = 0; v < V; v++) quad.x[v] =
+          q * V + v < NO ? bias_gradient[q * V + v < NO ? q * V + v : 0] : T(0);
       Shared<T>::store_quad(to + (NO * Quads + q) * 16, quad);
     }
   }

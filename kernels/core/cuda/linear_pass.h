@@ -18,7 +18,8 @@ struct NarrowShape {
     return narrow_cut<T, M, Quads, Outputs>(inputs, outputs, planes, threads, x_on_chip, room);
   }
   template <Mode M, class T>
-  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total, T *scratch) {
+  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total,
+                             T *scratch) {
     LinearNarrow<T, M, Quads, Outputs>(a, cut, scratch).run(begin, end, total);
   }
 };
@@ -32,7 +33,8 @@ struct WideShape {
     return wide_cut<T, M, Outputs, Tangents>(inputs, outputs, planes, threads, x_on_chip, room);
   }
   template <Mode M, class T>
-  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total, T *scratch) {
+  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total,
+                             T *scratch) {
     LinearWide<T, M, Outputs, Tangents>(a, cut, scratch).run(begin, end, total);
   }
 };
@@ -60,7 +62,8 @@ template <class T>
 BLV_INLINE void sum_partials(const T *partials, Index stride, int count, Index size, T *to, bool add, int block,
                              int blocks, T *scratch) {
   const int threads = PassTeam::threads(), thread = PassTeam::thread(), slices = threads / 32, slice = thread / 32,
-            share = quotient_up(count, slices), begin = slice * share, left = count - begin < share ? count - begin : share;
+            share = quotient_up(count, slices), begin = slice * share,
+            left = count - begin < share ? count - begin : share;
   for (Index first = Index(block) * 32; first < size; first += Index(blocks) * 32) {
     const Index at = first + thread % 32;
     const T *from = partials + begin * stride + (at < size ? at : 0);

@@ -274,8 +274,8 @@ struct LinearWide {
   BLV_INLINE void accumulate_quads(unsigned x, int stride, int count) {
     const int e_row = cut.e_row, rows = cut.teams * R, step = (rows - R) * stride, e_step = (rows - R) * e_row;
     unsigned at = x + team * R * stride;
-    unsigned e_at = e + team * R * e_row +
-                    (tangent_group * cut.output_groups.by + output_group) * Tile::lines_out_padded * size;
+    unsigned e_at =
+        e + team * R * e_row + (tangent_group * cut.output_groups.by + output_group) * Tile::lines_out_padded * size;
 #pragma unroll 1
     for (int row = team * R; row < count; row += rows, at += step, e_at += e_step) {
       BLV_UNROLLED for (int s = 0; s < R; s++) {
@@ -341,7 +341,8 @@ struct LinearWide {
     const unsigned mine = stage + ((group * cut.parts.by + part) * 32 + lane) * 16;
     for (int next = 1; next < cut.teams; next += cut.merged) {
       PassTeam::sync();
-      if (team >= next && team < next + cut.merged && team < cut.teams) exchange<true>(mine + (team - next) * one, step);
+      if (team >= next && team < next + cut.merged && team < cut.teams)
+        exchange<true>(mine + (team - next) * one, step);
       PassTeam::sync();
       for (int t = next; team == 0 && t < next + cut.merged && t < cut.teams; t++)
         exchange<false>(mine + (t - next) * one, step);

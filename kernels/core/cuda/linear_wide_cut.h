@@ -36,7 +36,7 @@ struct WideCut {
   int z_row = 0, z_part = 0;    // bytes: of a row's parts of z, of a part
   int e_row = 0, e_value = 0;   // bytes: of a row's e; where the values of e begin in it (not VALUE)
   int stage = 0, z = 0, e = 0;  // bytes: of one stage buffer; where z and e begin
-  int bytes = 0, merged = 0;         // of scratch; teams whose gradients fit there at a time
+  int bytes = 0, merged = 0;    // of scratch; teams whose gradients fit there at a time
 
   BLV_HOST_DEVICE bool fits() const { return teams > 0; }
 };
