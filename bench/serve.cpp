@@ -70,7 +70,7 @@ std::string answer(const std::string &command, const std::string &argument, cons
   if (command == "run") return "{\"ms\": " + json_list(timed_block(current->get(), std::stod(argument))) + "}";
   if (command == "dump") {
     std::ofstream file(argument, std::ios::binary);
-    file.write(reinterpret_cast<const char *>((*current)->result), (*current)->result_count * 4);
+    file.write(reinterpret_cast<const char *>((*current)->result()), (*current)->result_count() * 4);
     if (!file.flush()) throw std::runtime_error("cannot write '" + argument + "'");
     return "{}";
   }
