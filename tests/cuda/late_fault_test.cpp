@@ -24,7 +24,7 @@ TEST(LateFault, IsToldByTheNextCall) {
   ASSERT_NE(cudaStreamSynchronize(stream.handle), cudaSuccess) << "the bad kernel did not fail";
   for (int i = 0; i < 2; i++) {
     EXPECT_EQ(placed.run(context.handle, plan), BLV_DEVICE_FAULT);
-    expect_message(blv_context_error(context.handle), "fault");
+    expect_message(blv_context_error(context.handle), "cudaErrorIllegalAddress");
   }
 }
 

@@ -27,6 +27,9 @@ std::vector<int> all_executors() {
   return all;
 }
 
+// Whether work is held back until something waits for it.
+bool deferred() { return emulated() && std::getenv("PTXEMU_STREAMS") != nullptr; }
+
 class Streams : public testing::TestWithParam<int> {};  // executor
 
 // Copies that are still pending when blv_execute is called are seen, and the call's own arguments may go at once.
@@ -42,7 +45,7 @@ TEST_P(Streams, AfterPendingCopies) {
     placed.upload(stream.handle);
     ASSERT_EQ(placed.run(context.handle, plan), BLV_OK) << blv_context_error(context.handle);
     std::fill(placed.data.begin(), placed.data.end(), nullptr);
-    EXPECT_TRUE(!emulated() || placed.workspace->all_pattern()) << "the execute did not wait for its turn";
+    EXPECT_TRUE(!deferred() || placed.workspace->all_pattern()) << "the execute did not wait for its turn";
     placed.data = data;
     const Expected want = reference(p);
     const Outcome out = placed.download(stream.handle);
