@@ -14,13 +14,15 @@ BLV_KERNELS_OF_LEVEL(block);
 BLV_KERNELS_OF_LEVEL(cluster);
 BLV_KERNELS_OF_LEVEL(grid);
 #undef BLV_KERNELS_OF_LEVEL
+extern const DeviceKernel unroll_f32_small_split_tf32;
 
 namespace {
 
 #define BLV_KERNELS_OF_LEVEL(level) \
   &evaluate_f32_##level, &evaluate_f64_##level, &unroll_f32_##level, &unroll_f64_##level
-const DeviceKernel *const kernels[] = {BLV_KERNELS_OF_LEVEL(warp), BLV_KERNELS_OF_LEVEL(block),
-                                       BLV_KERNELS_OF_LEVEL(cluster), BLV_KERNELS_OF_LEVEL(grid)};
+const DeviceKernel *const kernels[] = {&unroll_f32_small_split_tf32, BLV_KERNELS_OF_LEVEL(warp),
+                                       BLV_KERNELS_OF_LEVEL(block), BLV_KERNELS_OF_LEVEL(cluster),
+                                       BLV_KERNELS_OF_LEVEL(grid)};
 #undef BLV_KERNELS_OF_LEVEL
 
 }  // namespace

@@ -12,9 +12,9 @@ namespace {
 // Reasoned from instruction counts and occupancy, not yet measured on a GPU.
 //   compute capability | warp: 4 blocks are one warp per scheduler | threads | tiles | cluster | grid threads, rows
 constexpr Tuning tunings[] = {
-    {8, 0, 8, {64, 128, 256}, {64, 256}, 1, 256, 4096},
-    {9, 0, 8, {64, 128, 256}, {64, 256}, 8, 256, 4096},
-    {10, 0, 8, {64, 128, 256}, {64, 256}, 8, 256, 4096},
+    {8, 0, 8, {64, 128, 256}, {64, 256}, 1, 512, 4096},
+    {9, 0, 8, {64, 128, 256}, {64, 256}, 8, 512, 4096},
+    {10, 0, 8, {64, 128, 256}, {64, 256}, 8, 512, 4096},
 };
 
 constexpr int64_t reserved_bytes = 1024;  // shared memory that the system takes per block
@@ -84,7 +84,7 @@ Regime one_cluster(const Demand &demand, const DeviceFacts &facts, const Tuning 
 
 Regime whole_grid(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning) {
   if (!facts.cooperative) return explained({}, "the device does not support cooperative launches");
-  const int32_t blocks = 2;
+  const int32_t blocks = 1;
   Regime regime{BLV_GRID, tuning.grid_threads, 1, blocks, room_for(demand, facts, blocks), {}};
   return explained(regime, "%lld rows over all multiprocessors, one task after another",
                    static_cast<long long>(demand.rows));

@@ -81,6 +81,9 @@ struct Pass {
     totals = arena.take<P>(chunks);
   }
 
+  // Before the passes of a group of tasks.
+  void begin() const {}
+
   // *total is overwritten, theta_gradient too unless `add`; leaf gradients are added to the view's accumulators.
   template <Mode M>
   void run(const View &view, const Mat &theta, const Mat &theta_gradient, P *total, Element *tape, bool leaf_gradients,

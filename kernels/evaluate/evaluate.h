@@ -9,16 +9,18 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-template <class T, Lanes L>
+// PassOf: how the rows of a loss go by; a machine may have special ones.
+template <class T, Lanes L, template <class, Lanes> class PassOf = Pass>
 struct Evaluate {
   using Element = typename Transfer<T, L>::Element;
   using Mat = Matrix<Element>;
   using P = Pack<T>;
+  using PassOfRows = PassOf<T, L>;
 
   const Problem *problem = nullptr;
   const NetworkView *net = nullptr;
   Index planes = 1, packs = 0;
-  Pass<T, L> pass;
+  PassOfRows pass;
   SideData<T, L> side;
   P *theta = nullptr, *vectors = nullptr, *gradient = nullptr;
   P loss = {}, norm = {};
@@ -53,6 +55,7 @@ struct Evaluate {
     if (gradient) zero_padding(gradient, packs * planes);
     const SideGradients<T, L> gradients{side, planes, packs};
     gradients.clear();
+    pass.begin();
     P total = {}, length = {};
     P *wanted = problem->loss ? &total : nullptr;
     if (problem->kind == BLV_HVP)

@@ -15,18 +15,20 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-template <class T, Lanes L>
+// PassOf: how the rows of a loss go by; a machine may have special ones.
+template <class T, Lanes L, template <class, Lanes> class PassOf = Pass>
 struct Unroll {
   using Move = Transfer<T, L>;
   using Element = typename Move::Element;
   using Mat = Matrix<Element>;
   using P = Pack<T>;
+  using PassOfRows = PassOf<T, L>;
 
   const Problem *problem = nullptr;
   const NetworkView *net = nullptr;
   Index packs = 0, steps = 0, segment = 0, segments = 0, tape_step = 0;
   bool reverse = false, keeps_directions = false;
-  Pass<T, L> pass;
+  PassOfRows pass;
   SideData<T, L> inner, outer;
   Minibatch<T, L> minibatch;
   Optimiser<T, L> optimiser;
@@ -138,6 +140,7 @@ struct Unroll {
     zero_padding(gradient, packs);
     if (reverse) zero_padding(lambda, packs);
     optimiser.begin();
+    pass.begin();
     gradients(inner).clear();
     if (problem->outer.present) gradients(outer).clear();
   }

@@ -46,12 +46,13 @@ struct alignas(16) GroupControl {
 // Lays out everything, on the host or by one thread of a block. `views`: room for the layers on the host.
 template <class Method>
 BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &near, const Problem &problem, NetworkView &net, Method &method,
-                                  LayerView *views, Index blocks) {
+                                  LayerView *views, Index blocks, int threads) {
   net.layers = near.take_control<LayerView>(problem.network.n_layers);
   if (!near.assigns()) net.layers = views;
   make_network_view(problem.network, net);
   method.pass.layout_control(near, net.n_layers);
-  method.pass.layout(arena, near, net, Method::most_rows(problem), Index(Method::tangent_planes(problem)), blocks);
+  method.pass.layout(arena, near, net, Method::most_rows(problem), Index(Method::tangent_planes(problem)), blocks,
+                     threads);
   method.layout(arena, problem, net);
 }
 
@@ -107,9 +108,9 @@ struct GroupKernel {
     task.chip = chip, task.slab = slab + reduction_bytes(gridDim.x);
     arena.slab = slab + a.slab_bytes - (gridDim.x - blockIdx.x) * a.near_slab_bytes;
     grid_room() = {reinterpret_cast<double *>(slab), 0};
-    layout_group(task, arena, shared.problem, shared.net, shared.method, nullptr, Index(gridDim.x));
+    layout_group(task, arena, shared.problem, shared.net, shared.method, nullptr, Index(gridDim.x), int(blockDim.x));
 #else
-    layout_group(arena, arena, shared.problem, shared.net, shared.method, nullptr, 1);
+    layout_group(arena, arena, shared.problem, shared.net, shared.method, nullptr, 1, int(blockDim.x));
 #endif
   }
 
@@ -146,8 +147,10 @@ struct GroupKernel {
 constexpr int most_threads_of_block = 32;
 #elif BLV_CUDA_LEVEL_NUMBER == 1
 constexpr int most_threads_of_block = 256;
-#else
+#elif BLV_CUDA_LEVEL_NUMBER == 2
 constexpr int most_threads_of_block = 256;
+#else
+constexpr int most_threads_of_block = 512;
 #endif
 
 template <class T, Lanes L, class Method>
@@ -181,7 +184,7 @@ __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupA
     Arena arena, near;
     arena.chip = near.chip = chip + sizeof(GroupControl<Method>);
     near.room = a.room;
-    layout_group(arena, near, control.problem, control.net, control.method, nullptr, 1);
+    layout_group(arena, near, control.problem, control.net, control.method, nullptr, 1, 32);
   }
   __syncthreads();
   if (warp != 0 || wanted >= a.shared_scalars) return;

@@ -52,7 +52,7 @@ struct DeviceKernelOf {
   static const void *second() { return reinterpret_cast<const void *>(&sum_kernel<T, L, Method>); }
 
   // The layout with so much room on chip per block.
-  static Sizes sizes(const Problem &problem, long long room, int ranks, int blocks) {
+  static Sizes sizes(const Problem &problem, long long room, int ranks, int blocks, int threads) {
     LayerView views[most_device_layers];
     NetworkView net;
     Method method;
@@ -61,11 +61,11 @@ struct DeviceKernelOf {
     arena.room = BLV_CUDA_LEVEL_NUMBER == 3 ? 0 : room;
     Sizes s;
     if (BLV_CUDA_LEVEL_NUMBER == 3) {
-      layout_group(arena, near, problem, net, method, views, Index(blocks));
+      layout_group(arena, near, problem, net, method, views, Index(blocks), threads);
       s.near_slab = near.slab_used;
       s.slab = arena.slab_used + GroupKernel<T, L, Method>::reduction_bytes(blocks) + blocks * s.near_slab;
     } else {
-      layout_group(near, near, problem, net, method, views, 1);
+      layout_group(near, near, problem, net, method, views, 1, threads);
       s.slab = near.slab_used;
     }
     s.control =
@@ -80,7 +80,7 @@ struct DeviceKernelOf {
   }
 
   static Demand demand_of(const Problem &problem) {
-    const Sizes s = sizes(problem, unlimited, 1, 1);
+    const Sizes s = sizes(problem, unlimited, 1, 1, most_threads_of_block);
     Demand demand;
     demand.control_bytes = sizeof(Control);
     demand.chip_bytes = s.chip - optional_bytes(problem);
@@ -114,6 +114,7 @@ struct DeviceKernelOf {
   static bool measure(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
     if (!Method::runs(problem.kind) || problem.dtype != (sizeof(T) == 8 ? BLV_F64 : BLV_F32))
       return refuse(message, "");
+    if (!Method::PassOfRows::suits(problem)) return refuse(message, "");
     if (problem.network.n_layers > most_device_layers)
       return refuse(message, "the network has more than 16 layers; accepted on a device: at most 16");
     if (problem.flags & BLV_SPLIT_TF32)
@@ -127,7 +128,7 @@ struct DeviceKernelOf {
     plan->executor = regime.executor;
     plan->cluster = BLV_CUDA_LEVEL_NUMBER == 3 ? grid_blocks(problem, blocks * facts.multiprocessors, plan->threads)
                                                : regime.cluster;
-    const Sizes s = sizes(problem, regime.room_bytes, regime.cluster, plan->cluster);
+    const Sizes s = sizes(problem, regime.room_bytes, regime.cluster, plan->cluster, plan->threads);
     if (BLV_CUDA_LEVEL_NUMBER != 3 && s.slab >= (1ll << 31) * (long long)(sizeof(T)))
       return refuse(message, "a task has 2^31 elements or more; accepted by executor BLV_GRID");
     const int64_t resident = int64_t(facts.multiprocessors) * blocks / regime.cluster;

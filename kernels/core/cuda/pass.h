@@ -48,17 +48,18 @@ struct Pass {
   using Mat = Matrix<T>;
 
   const NetworkView *net = nullptr;
-  Index block = 0, chunk = 0;  // rows
+  Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
   Index planes = 1;
   LayerState<T> *state = nullptr;  // of a block of rows; a copy per thread block
   T *partials = nullptr;           // grid: chunks x planes x size
 
+  static bool suits(const Problem &) { return true; }
   BLV_HOST_DEVICE void layout_control(Arena &arena, Index n_layers) {
     state = arena.template take_control<LayerState<T>>(n_layers);
   }
   // `arena`: of the task. `near`: of a thread block's own matrices; the same one but on the grid.
   BLV_HOST_DEVICE void layout(Arena &arena, Arena &near, const NetworkView &network, long long most_rows,
-                              Index tangents, Index blocks) {
+                              Index tangents, Index blocks, int) {
     net = &network, planes = tangents > 0 ? tangents : 1;
     layout_chunks(arena, most_rows, blocks);
     block = rows_of_a_block(near, chunk, tangents);
@@ -70,11 +71,20 @@ struct Pass {
       if (l + 1 == net->n_layers) {
         s.z = matrix(near, size, layer.output_ld, tangents);
       } else {
-        s.z = s.h = matrix(near, size, layer.output_ld, tangents);      // in place
+        // The activation is applied in place; with several tangents each needs the value of z, so that has its own room.
+        s.z = s.h = matrix(near, size, layer.output_ld, tangents);
+        if (tangents > 1) s.z.v = near.template take<T>(size);
         s.c = {near.template take<T>(size), s.e.d, s.e.plane, s.e.ld};  // its tangents become those of e in place
       }
       if (near.assigns()) state[l] = s;
     }
+  }
+
+  // Before the passes of a task.
+  BLV_INLINE void begin() const {
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    clear(partials, (long long)(chunks)*planes * net->size);  // the padding stays zero
+#endif
   }
 
   // *total is overwritten with the sum, the same in every thread; theta_gradient too unless `add`; leaf gradients are added
@@ -111,7 +121,8 @@ struct Pass {
   BLV_HOST_DEVICE Index rows_of_a_block(const Arena &near, Index most, Index tangents) const {
     long long columns = 0;
     for (Index l = 0; l < net->n_layers; l++)
-      columns += net->layers[l].output_ld * (l + 1 < net->n_layers ? 3 + 2 * tangents : 2 + 2 * tangents);
+      columns +=
+          net->layers[l].output_ld * (l + 1 < net->n_layers ? (tangents > 1 ? 4 : 3) + 2 * tangents : 2 + 2 * tangents);
     Index rows = most > 0 ? most : 1;
     const long long room = near.ranks * near.room / (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2);
     while (rows > 8 && near.most_used() + columns * rows * (long long)(sizeof(T)) + 64 * net->n_layers > room)
@@ -124,12 +135,13 @@ struct Pass {
     chunk = Index(most_rows > 0 ? most_rows : 1);
 #if BLV_CUDA_LEVEL_NUMBER == 3
     const long long bytes = (long long)(planes)*net->size * (long long)(sizeof(T)), most_bytes = 256ll << 20;
-    long long chunks = 2ll * blocks;
-    if (chunks * bytes > most_bytes) chunks = most_bytes / bytes;
-    if (chunks < 1) chunks = 1;
-    chunk = (chunk + chunks - 1) / chunks;
+    long long most_chunks = 2ll * blocks;
+    if (most_chunks * bytes > most_bytes) most_chunks = most_bytes / bytes;
+    if (most_chunks < 1) most_chunks = 1;
+    chunk = (chunk + most_chunks - 1) / most_chunks;
     if (chunk < 32) chunk = 32;
-    partials = arena.template take<T>((most_rows + chunk - 1) / chunk * planes * net->size);
+    chunks = ((most_rows > 0 ? Index(most_rows) : 1) + chunk - 1) / chunk;
+    partials = arena.template take<T>(chunks * planes * net->size);
 #else
     (void)arena, (void)blocks;
 #endif
@@ -139,16 +151,12 @@ struct Pass {
   template <Mode M>
   BLV_INLINE void run_chunks(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *own, T *tape,
                              bool leaf_gradients, bool add) {
-    const Index chunks = (view.n + chunk - 1) / chunk;
+    const Index count = (view.n + chunk - 1) / chunk;
     const long long size = size_of<M>();
-    for (Index c = blockIdx.x; c < chunks; c += gridDim.x) {
+    for (Index c = blockIdx.x; c < count; c += gridDim.x) {
       T *to = theta_gradient ? partials + c * (long long)(planes)*net->size : nullptr;
       const Mat part = M == Mode::VALUE ? Mat{to, nullptr, net->size, 0} : Mat{nullptr, to, net->size, 0};
       const Index begin = c * chunk, end = begin + chunk < view.n ? begin + chunk : view.n;
-      if (to) {
-        share<PassTeam>(size, [&](Index i) { to[i] = T(0); });  // padding
-        PassTeam::sync();
-      }
       run_rows<M>(view, begin, end, theta, part, own, tape, leaf_gradients, false);
     }
     Team::sync();
@@ -156,7 +164,7 @@ struct Pass {
     T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
     each(size, [&](Index i) {
       T sum = add ? to[i] : T(0);
-      for (Index c = 0; c < chunks; c++) sum += partials[c * (long long)(planes)*net->size + i];
+      for (Index c = 0; c < count; c++) sum += partials[c * (long long)(planes)*net->size + i];
       to[i] = sum;
     });
   }

@@ -90,8 +90,8 @@ struct SideData {
   // Rows of a floating-point leaf with `columns` columns; those that the task lacks hold nothing.
   BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to) const {
     const T *from = move.source(slot, 0);
-    share_matrix(n, columns, [&](Index i, Index j) {
-      to.v[i * to.ld + j] = link_value<T>(slot.link, from[(long long)(i)*slot.row_stride + j]);
+    share_matrix(n, to.ld, [&](Index i, Index j) {
+      to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, from[(long long)(i)*slot.row_stride + j]) : T(0);
     });
     Team::sync();
   }
