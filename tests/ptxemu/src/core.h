@@ -78,7 +78,8 @@ enum Class : u8 {
   K_BARRIER,
   K_SHUFFLE,
   K_BRANCH,
-  K_MMA,
+  K_MMA,      // tf32 m16n8k8
+  K_MMA_F64,  // m8n8k4
   K_OTHER,
   K_COUNT
 };

@@ -5,28 +5,11 @@
 #include "decode.h"
 #include "lanes.h"
 #include "profile.h"
+#include "registers.h"
 
 namespace ptxemu {
 
 void Decoder::declare(const std::string &s) {
-  if (s.rfind(".reg", 0) == 0) {
-    std::string r = trim(s.substr(4));
-    size_t q = r.find_first_of(" \t");
-    Ty y = ty(r.substr(1, q - 1));
-    if (!y.sz || y.sz > 8) perr(line, "unsupported register type: " + r);
-    int size = y.sz == 8 ? 8 : 4;
-    auto &regs = scopes.back().regs;
-    for (auto &n : split_top(trim(r.substr(q)), ',')) {
-      size_t lt = n.find('<');
-      if (lt == std::string::npos) {
-        regs[n] = {slot(size), y};
-      } else {
-        int c = atoi(n.c_str() + lt + 1);
-        for (int k = 0; k < c; ++k) regs[n.substr(0, lt) + std::to_string(k)] = {slot(size), y};
-      }
-    }
-    return;
-  }
   Var v = parse_var(s, line);
   if (v.name.empty()) perr(line, "unsupported declaration " + s);
   switch (v.space) {
@@ -45,7 +28,6 @@ void Decoder::declare(const std::string &s) {
   perr(line, "unsupported declaration " + s);
 }
 
-// Splits a function body into statements and labels.
 void Decoder::function(const Function &f) {
   fn = &f;
   scopes.assign(1, Scope{});
@@ -69,60 +51,40 @@ void Decoder::function(const Function &f) {
   }
   fnentry[f.name] = (i32)P.code.size();
   emit(h_chk);
-  const std::string &B = f.body;
-  std::string buf;
-  bool started = false;
-  int first = f.line, ln = f.line;
-  for (size_t k = 0; k < B.size(); ++k) {
-    char c = B[k];
-    if (c == '\n') ++ln;
-    if (!started) {
-      if (isspace(c)) continue;
-      if (c == '{') {
+  const std::vector<Statement> body = split_body(f);
+  const Places places = place_registers(body);
+  std::vector<i32> narrow, wide;
+  for (int k = 0; k < places.narrow; ++k) narrow.push_back(slot(4));
+  for (int k = 0; k < places.wide; ++k) wide.push_back(slot(8));
+  size_t registers = 0;
+  for (const Statement &s : body) {
+    line = s.line;
+    switch (s.kind) {
+      case Statement::OPEN:
         scopes.push_back(Scope{});
-        continue;
-      }
-      if (c == '}') {
+        break;
+      case Statement::CLOSE:
         scopes.pop_back();
-        continue;
-      }
-      started = true;
-      first = ln;
-    }
-    if (c == ';') {
-      line = first;
-      stmt(trim(buf));
-      buf.clear();
-      started = false;
-      continue;
-    }
-    if (c == ':' && (k + 1 >= B.size() || B[k + 1] != ':') && (k == 0 || B[k - 1] != ':')) {
-      std::string name = trim(buf);
-      bool id = !name.empty();
-      for (char x : name) id &= isalnum(x) || x == '_' || x == '$' || x == '%';
-      if (id) {
-        size_t z = B.find_first_not_of(" \t\r\n", k + 1);
-        bool table = z != std::string::npos && B.compare(z, 14, ".branchtargets") == 0;
-        bool proto = z != std::string::npos && B.compare(z, 14, ".callprototype") == 0;
-        if (table || proto) {
-          size_t e = B.find(';', z);
-          if (table) btargets[name] = split_top(trim(B.substr(z + 14, e - z - 14)), ',');
-          for (size_t y = k; y < e; ++y)
-            if (B[y] == '\n') ++ln;
-          k = e;
-        } else {
-          line = ln;
-          labels[name] = (i32)P.code.size();
-          emit(h_chk);
+        break;
+      case Statement::LABEL:
+        labels[s.text] = (i32)P.code.size();
+        emit(h_chk);
+        break;
+      case Statement::TARGETS:
+        btargets[s.text] = s.targets;
+        break;
+      case Statement::DECLARATION:
+        if (s.text.rfind(".reg", 0) != 0) declare(s.text);
+        for (const Declared &r : declared_registers(s)) {
+          const auto &slots = r.type.sz == 8 ? wide : narrow;
+          const size_t place = (size_t)places.place[registers++];
+          scopes.back().regs[r.name] = {place < slots.size() ? slots[place] : -1, r.type};  // -1: never used
         }
-        buf.clear();
-        started = false;
-        continue;
-      }
+        break;
+      case Statement::INSTRUCTION:
+        stmt(s.text);
     }
-    buf += c;
   }
-  line = ln;
   Ins &last = emit(h_ret);
   if (!f.entry) last.o[1] = fnret[f.name];
   auto target = [&](const std::string &l) {
@@ -141,11 +103,6 @@ void Decoder::function(const Function &f) {
 }
 
 void Decoder::stmt(std::string s) {
-  if (s.empty()) return;
-  if (s[0] == '.') {
-    if (s.rfind(".pragma", 0) != 0) declare(s);
-    return;
-  }
   guard.clear();
   if (s[0] == '@') {
     size_t q = s.find_first_of(" \t\n");
@@ -222,7 +179,7 @@ void Decoder::inst() {
 // Class of the current instruction for the profile.
 u8 Decoder::classify() const {
   static const std::set<std::string> sfu = {"ex2", "lg2", "sin", "cos", "tanh", "rcp", "rsqrt", "sqrt"};
-  if (o == "mma") return K_MMA;
+  if (o == "mma") return t.sz == 8 ? K_MMA_F64 : K_MMA;
   if (o == "bra" || o == "brx" || o == "call" || o == "ret" || o == "exit") return K_BRANCH;
   if (o == "shfl" || o == "vote" || o == "match" || o == "redux" || o == "activemask") return K_SHUFFLE;
   if (o == "bar" || o == "barrier") return d.size() > 1 && d[1] == "warp" ? K_OTHER : K_BARRIER;

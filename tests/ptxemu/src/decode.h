@@ -114,6 +114,7 @@ struct Decoder {
   bool var(const std::string &n, int &sp, u32 &off);
   static int special_kind(const std::string &n);
   i32 src(const std::string &operand, int size);
+  i32 low_half(i32 wide);  // a register of 4 bytes with the low half of one of 8
   i32 dst(const std::string &operand, int size);
   i32 pred(const std::string &operand, bool &neg);
   i32 predpos(const std::string &operand);  // as pred, with a negation made explicit

@@ -119,7 +119,11 @@ int Decoder::special_kind(const std::string &n) {
 
 // Register slot of a source operand: register, immediate, special register or address of a variable.
 i32 Decoder::src(const std::string &x, int size) {
-  if (auto *r = reg(x)) return r->first;
+  if (auto *r = reg(x)) {
+    const int have = r->second.sz == 8 ? 8 : 4;
+    if (have < size) perr(line, "register " + x + " is narrower than its operand of " + op);
+    return have > size ? low_half(r->first) : r->first;
+  }
   if (x == "_") return constant(0, size);
   if (x.size() == 10 && x[0] == '0' && (x[1] == 'f' || x[1] == 'F'))
     return constant((u32)strtoul(x.c_str() + 2, nullptr, 16), 4);
@@ -152,13 +156,28 @@ i32 Decoder::src(const std::string &x, int size) {
   perr(line, "unknown operand " + x + " in " + op);
 }
 
-i32 Decoder::dst(const std::string &x, int) {
+// A register may be wider than the operand (PTX 9.4.1, "operand size exceeding instruction-type size"): the low half counts.
+static const Ins *h_low_half(const Ins *i, Warp &w) {
+  auto A = OPERAND(u64, 1);
+  each<u32>(w, i->o[0], [&](int l) { return (u32)A[l]; });
+  return i + 1;
+}
+i32 Decoder::low_half(i32 wide) {
+  i32 t = slot(4);
+  Ins &i = emit(h_low_half);
+  i.o[0] = t;
+  i.o[1] = wide;
+  return t;
+}
+
+i32 Decoder::dst(const std::string &x, int size) {
   if (x == "_") {
     if (sink < 0) sink = slot(8);
     return sink;
   }
   auto *r = reg(x);
   if (!r) perr(line, "unknown register " + x + " in " + op);
+  if ((r->second.sz == 8 ? 8 : 4) != size) perr(line, "register " + x + " does not fit the destination of " + op);
   return r->first;
 }
 

@@ -138,6 +138,12 @@ static const Ins *h_bits(const Ins *i, Warp &w) {
 
 bool Decoder::bit_ops() {
   if (t.k == 'f' || t.k == 'p' || t.k == 'h' || t.x2) return false;
+  auto count = [&](Handler f) {  // the result has 32 bits, whatever the source has
+    i32 s = src(a[1], sz), dd = dst(a[0], 4);
+    Ins &i = emit(f);
+    i.o[0] = dd;
+    i.o[1] = s;
+  };
   if (o == "shl" || o == "shr") {
     i32 s1 = src(a[1], sz), s2 = src(a[2], 4), dd = dst(a[0], sz);
     Handler f = o == "shl" ? sel_int(Ty{'u', t.sz}, line, [](auto tag) -> Handler { return h_shl<TT>; })
@@ -170,16 +176,16 @@ bool Decoder::bit_ops() {
     i.o[3] = s3;
     i.o[4] = s4;
   } else if (o == "popc")
-    E(sz == 8 ? h_bits<u64, 0> : h_bits<u32, 0>, 1);
+    count(sz == 8 ? h_bits<u64, 0> : h_bits<u32, 0>);
   else if (o == "clz")
-    E(sz == 8 ? h_bits<u64, 1> : h_bits<u32, 1>, 1);
+    count(sz == 8 ? h_bits<u64, 1> : h_bits<u32, 1>);
   else if (o == "brev")
     E(sz == 8 ? h_bits<u64, 2> : h_bits<u32, 2>, 1);
   else if (o == "bfind") {
     if (has("shiftamt"))
-      E(sel_int48(t, line, [](auto tag) -> Handler { return h_bits<TT, 4>; }), 1);
+      count(sel_int48(t, line, [](auto tag) -> Handler { return h_bits<TT, 4>; }));
     else
-      E(sel_int48(t, line, [](auto tag) -> Handler { return h_bits<TT, 3>; }), 1);
+      count(sel_int48(t, line, [](auto tag) -> Handler { return h_bits<TT, 3>; }));
   } else
     return false;
   return true;

@@ -191,7 +191,14 @@ void Decoder::cvt_op() {
   if (ts.size() != 2 || a.size() != 2 || ts[0].x2 || ts[1].x2 || has("relu") || has("satfinite"))
     perr(line, "unsupported cvt form " + op);
   Ty D = ts[0], S = ts[1];
-  i32 s = src(a[1], S.sz == 8 ? 8 : 4), dd = dst(a[0], D.sz == 8 ? 8 : 4);
+  i32 s = src(a[1], S.sz == 8 ? 8 : 4), dd = -1, wide = -1;
+  if (auto *r = reg(a[0]); r && r->second.sz == 8 && D.sz < 8) {  // the result is extended to the register
+    if (D.k != 'u' && D.k != 's') perr(line, "unsupported cvt form " + op);
+    wide = dst(a[0], 8);
+    dd = slot(4);
+  } else {
+    dd = dst(a[0], D.sz == 8 ? 8 : 4);
+  }
   Handler f = nullptr;
   bool s32 = S.k == 'f' && S.sz == 4, sh = S.k == 'f' && S.sz == 2, dh = D.k == 'f' && D.sz == 2;
   if (D.k == 't' && s32)
@@ -234,6 +241,11 @@ void Decoder::cvt_op() {
            : has("rpi") ? 4
                         : 0) |
           (has("sat") ? 16 : 0) | (has("ftz") ? 32 : 0) | rnd << 8;
+  if (wide < 0) return;
+  main_ins = (i32)P.code.size() - 1;
+  Ins &extend = emit(D.k == 's' ? h_cvt<i64, i32> : h_cvt<u64, u32>);
+  extend.o[0] = wide;
+  extend.o[1] = dd;
 }
 
 }  // namespace ptxemu

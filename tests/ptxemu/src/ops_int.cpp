@@ -170,7 +170,8 @@ void Decoder::carry_op() {
 // mul.wide and mad.wide: the result is twice as wide as the factors.
 void Decoder::wide_op() {
   bool mad = o == "mad", g = t.k == 's';
-  i32 s1 = src(a[1], 4), s2 = src(a[2], 4), s3 = mad ? src(a[3], t.sz == 4 ? 8 : 4) : -1, dd = dst(a[0], 8);
+  i32 s1 = src(a[1], 4), s2 = src(a[2], 4), s3 = mad ? src(a[3], t.sz == 4 ? 8 : 4) : -1,
+      dd = dst(a[0], t.sz == 4 ? 8 : 4);
   Ins &i = emit(t.sz == 4 ? (g ? h_mulwide<i32> : h_mulwide<u32>) : (g ? h_mulwide<i16> : h_mulwide<u16>));
   i.o[0] = dd;
   i.o[1] = s1;

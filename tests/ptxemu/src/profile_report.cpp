@@ -10,7 +10,7 @@ static const char *const class_name[K_COUNT] = {
     "pseudo",        "fp32_fma",    "fp32_add",     "fp32_mul",      "fp32_other",  "fp32_div_sqrt", "fp64",
     "fp64_div_sqrt", "int",         "int64",        "int_div",       "special",     "convert",       "move",
     "param",         "load_global", "store_global", "atomic_global", "load_shared", "store_shared",  "atomic_shared",
-    "local",         "barrier",     "shuffle",      "branch",        "mma",         "other"};
+    "local",         "barrier",     "shuffle",      "branch",        "mma",         "mma_f64",       "other"};
 
 static std::string demangle(const std::string &n) {
   int st = 0;
