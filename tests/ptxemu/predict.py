@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """First-order time bound per kernel from a ptxemu profile.
 
-    predict.py profile.json [--resources ptxas.txt] [--gpu H100|H200|A100|all] [--json out.json]
+    predict.py profile.json [--resources ptxas.txt] [--gpu H100|H200|A100|all] [--mma-clocks N] [--json out.json]
 
 The resource file is the output of `ptxas -v` (nvcc -Xptxas -v) or `cuobjdump --dump-resource-usage`; it gives
 the registers per thread, which limit occupancy. Without it 32 registers are assumed and the report says so.
@@ -21,10 +21,18 @@ import sys
 
 # Peak rates per SM and clock; clock in GHz (boost), DRAM in bytes/s. Public data sheets and the CUDA C++
 # Programming Guide, "Arithmetic Instructions".
+#
+# mma_tf32, mma_f64: clocks between two warp-wide m16n8k8 tf32 and m8n8k4 f64 products on one scheduler's tensor core. An
+# ASSUMPTION, not a figure of a data sheet. At peak (dense TF32 495 TFLOP/s on H100, 156 on A100; FP64 67 and 19.5) they
+# would be 4 and 8 on H100, 8 and 16 on A100. On Hopper only wgmma reaches the TF32 peak: published microbenchmarks see
+# mma.sync at 63 % of it (Luo et al., arXiv:2402.13499), which makes 6.4. A100 and FP64 have no other instruction: peak.
 GPUS = {
-    "H100": dict(sms=132, ghz=1.755, dram=3.35e12, smem_sm=228, fp32=128, fp64=64, integer=64, sfu=16),
-    "H200": dict(sms=132, ghz=1.755, dram=4.80e12, smem_sm=228, fp32=128, fp64=64, integer=64, sfu=16),
-    "A100": dict(sms=108, ghz=1.410, dram=2.00e12, smem_sm=164, fp32=64, fp64=32, integer=64, sfu=16),
+    "H100": dict(sms=132, ghz=1.755, dram=3.35e12, smem_sm=228, fp32=128, fp64=64, integer=64, sfu=16, mma_tf32=6.4,
+                 mma_f64=8),
+    "H200": dict(sms=132, ghz=1.755, dram=4.80e12, smem_sm=228, fp32=128, fp64=64, integer=64, sfu=16, mma_tf32=6.4,
+                 mma_f64=8),
+    "A100": dict(sms=108, ghz=1.410, dram=2.00e12, smem_sm=164, fp32=64, fp64=32, integer=64, sfu=16, mma_tf32=8,
+                 mma_f64=16),
 }
 SCHEDULERS = 4  # one warp instruction per clock each
 L1_BYTES = 128  # global loads and stores: one 128-byte line per clock and SM
@@ -92,6 +100,7 @@ def bound(k, gpu, regs):
         "fp64": pipe(FP64_PIPE, gpu["fp64"]),
         "int": pipe(INT_PIPE, gpu["integer"]),
         "sfu": pipe(SFU_PIPE, gpu["sfu"]),
+        "tensor": (c["mma"] * gpu["mma_tf32"] + c.get("mma_f64", 0) * gpu["mma_f64"]) / schedulers,
         "shared": sl["wavefronts"] + ss["wavefronts"] + c["shuffle"],
         "l1": ld["lines_128B"] + st["lines_128B"] + k["local_bytes"] / L1_BYTES,
     }
@@ -100,7 +109,13 @@ def bound(k, gpu, regs):
     times["dram"] = dram_bytes / gpu["dram"]
     unit = max(times, key=times.get)
     return dict(seconds=times[unit], unit=unit, times=times, blocks_per_sm=per_sm, limited_by=limiter, waves=waves,
-                dram_bytes=dram_bytes, occupancy=min(per_sm * warps, 64) / 64, mma=c["mma"] > 0)
+                dram_bytes=dram_bytes, occupancy=min(per_sm * warps, 64) / 64)
+
+
+def mma_assumption(gpu):
+    """The assumed rate of matrix products, for the reader of a bound."""
+    return (f"assumed: a scheduler begins a tf32 m16n8k8 mma.sync every {gpu['mma_tf32']:g} clocks, "
+            f"an f64 m8n8k4 every {gpu['mma_f64']:g}")
 
 
 def main():
@@ -108,10 +123,17 @@ def main():
     ap.add_argument("profile")
     ap.add_argument("--resources", help="text of ptxas -v or cuobjdump --dump-resource-usage")
     ap.add_argument("--gpu", default="all", choices=list(GPUS) + ["all"])
+    ap.add_argument("--mma-clocks", type=float, metavar="N",
+                    help="clocks between two tf32 m16n8k8 mma.sync of a scheduler, instead of the assumed ones")
     ap.add_argument("--json", help="also write the result to this file")
     a = ap.parse_args()
     data = json.load(open(a.profile))
     registers = read_registers(a.resources)
+    if a.mma_clocks:
+        for gpu in GPUS.values():
+            gpu["mma_tf32"] = a.mma_clocks
+    uses_mma = any(k["warp_instructions_by_class"][x] for k in data["kernels"] for x in ("mma", "mma_f64")
+                   if x in k["warp_instructions_by_class"])
     out = []
     print("First-order bound on the time per launch from counted instructions and traffic; NOT a measurement.")
     print("DRAM traffic is taken as the unique bytes of each launch (cold cache, perfect reuse).\n")
@@ -128,11 +150,12 @@ def main():
             second = sorted(r["times"].items(), key=lambda t: -t[1])[1]
             print(f"{'':6}{r['seconds'] * 1e6:10.3f}  {r['unit']:<7} {second[0]:<6}{second[1] * 1e6:8.3f} "
                   f"{r['occupancy'] * 100:4.0f}% {r['blocks_per_sm']:6d} {r['waves']:7.2f}  "
-                  f"{regs if regs else '32?':>4}  {label}{' (mma not modelled)' if r['mma'] else ''}")
+                  f"{regs if regs else '32?':>4}  {label}")
             total += r["seconds"] * k["launches"]
             out.append(dict(gpu=name, name=k["name"], launches=k["launches"], registers=regs, **r))
         print(f"{'':6}{total * 1e6:10.3f}  sum over all launches; each launch also costs about {LAUNCH_US:g} us "
-              f"when not overlapped\n")
+              f"when not overlapped")
+        print(f"{'':6}{mma_assumption(GPUS[name])}\n" if uses_mma else "")
     if not registers:
         print("No resource file: 32 registers per thread assumed; give --resources for real occupancy.")
     if a.json:
