@@ -26,13 +26,16 @@ import sys
 # ASSUMPTION, not a figure of a data sheet. At peak (dense TF32 495 TFLOP/s on H100, 156 on A100; FP64 67 and 19.5) they
 # would be 4 and 8 on H100, 8 and 16 on A100. On Hopper only wgmma reaches the TF32 peak: published microbenchmarks see
 # mma.sync at 63 % of it (Luo et al., arXiv:2402.13499), which makes 6.4. A100 and FP64 have no other instruction: peak.
+#
+# l2: bytes/s that sectors pass the L2 cache, as if no load hit in L1. An ASSUMPTION too: 65 % of 5,120 bytes a clock, about what
+# published microbenchmarks see.
 GPUS = {
     "H100": dict(sms=132, ghz=1.755, dram=3.35e12, smem_sm=228, fp32=128, fp64=64, integer=64, sfu=16, mma_tf32=6.4,
-                 mma_f64=8),
+                 mma_f64=8, l2=5.8e12),
     "H200": dict(sms=132, ghz=1.755, dram=4.80e12, smem_sm=228, fp32=128, fp64=64, integer=64, sfu=16, mma_tf32=6.4,
-                 mma_f64=8),
+                 mma_f64=8, l2=5.8e12),
     "A100": dict(sms=108, ghz=1.410, dram=2.00e12, smem_sm=164, fp32=64, fp64=32, integer=64, sfu=16, mma_tf32=8,
-                 mma_f64=16),
+                 mma_f64=16, l2=4.7e12),
 }
 SCHEDULERS = 4  # one warp instruction per clock each
 L1_BYTES = 128  # global loads and stores: one 128-byte line per clock and SM
@@ -107,6 +110,7 @@ def bound(k, gpu, regs):
     times = {u: v * share / hz for u, v in cycles.items()}
     dram_bytes = (ld["unique_bytes"] + st["unique_bytes"]) / n
     times["dram"] = dram_bytes / gpu["dram"]
+    times["l2"] = (ld["sectors"] + st["sectors"]) * 32 / n / gpu["l2"]
     unit = max(times, key=times.get)
     return dict(seconds=times[unit], unit=unit, times=times, blocks_per_sm=per_sm, limited_by=limiter, waves=waves,
                 dram_bytes=dram_bytes, occupancy=min(per_sm * warps, 64) / 64)
