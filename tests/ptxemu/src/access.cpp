@@ -86,6 +86,10 @@ __attribute__((noinline, cold)) char *slow_addr(const Ins *i, Warp &w, u64 a, un
     snprintf(buf, sizeof buf, "misaligned address 0x%llx (%u bytes, lane %d)", (unsigned long long)a, n, l);
     fault(i, w, buf);
   }
+  if (a - (u64)w.cta->sh + n <= w.cta->shsize && a >= (u64)w.cta->sh)
+    return (char *)a;                                   // own shared memory: the usual case
+  const u64 local = (u64)w.local + (u64)l * w.lstride;  // of this lane: no other lane's may be touched
+  if (a >= local && a - local + n <= w.lstride) return (char *)a;
   int device = ALL_DEVICES;
   if (find_alloc(a, n, lo, sz, &device)) {
     if (device != ALL_DEVICES && device != w.cta->device) {
@@ -97,7 +101,7 @@ __attribute__((noinline, cold)) char *slow_addr(const Ins *i, Warp &w, u64 a, un
     i->cmax = sz - n;
     return (char *)a;
   }
-  for (Cta *c : w.cta->cluster->ctas)  // own block's shared memory, or another block's in the cluster
+  for (Cta *c : w.cta->cluster->ctas)  // another block's shared memory in the cluster
     if (a >= (u64)c->sh && a - (u64)c->sh + n <= c->shsize) return (char *)a;
   const std::vector<ParamInfo> &ps = w.cta->prog->info.params;
   const u64 param = a - (u64)w.cta->params;
@@ -107,7 +111,6 @@ __attribute__((noinline, cold)) char *slow_addr(const Ins *i, Warp &w, u64 a, un
     i->cmax = ps.back().off + ps.back().size - n;
     return (char *)a;
   }
-  if (a >= (u64)w.local && a + n <= (u64)w.local + (u64)w.lstride * W) return (char *)a;
   snprintf(buf, sizeof buf, "illegal global address 0x%llx (%u bytes, lane %d)", (unsigned long long)a, n, l);
   fault(i, w, buf);
 }
