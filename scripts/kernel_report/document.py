@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/kernel-report.md as text."""
+import json
+
 from . import budget as budgets_of
 from .predictor import occupancy, predict
 from .remarks import REMARKS
@@ -135,3 +137,11 @@ def assumptions_section():
   is counted on all multiprocessors with two and with three steps, and continued in a straight line.
 - Counts for A100 are of the compute_80 PTX on a device of compute capability 8.0, those for H100 and H200 of compute_90 PTX.
 """)
+
+
+def bounds_json(results, commit):
+    """The bounds of the workloads for other programs."""
+    bounds = [{"workload": w.name, "gpu": gpu, "bound_us": round(b.seconds * 1e6, 3), "unit": b.unit, "second": b.second}
+              for w, by_gpu in results for gpu, b in by_gpu.items()]
+    note = "computed from counts in an emulator; not measured on a GPU"
+    return json.dumps({"note": note, "commit": commit, "bounds": bounds}, indent=1) + "\n"

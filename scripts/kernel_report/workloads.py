@@ -22,6 +22,7 @@ RATIOS = ("sectors_per_request", "conflict_factor")
 
 @dataclass
 class Workload:
+    name: str  # as the benchmark says it
     title: str
     command: list  # of the benchmark; {n} stands for the number of tasks or rows
     size: int = 0  # tasks or rows, of which a slice gets its share; 0: the problem is not cut
@@ -35,17 +36,18 @@ class Workload:
     executor: str = ""
 
 
-def sine(title, tasks, extra, target, text):
+def sine(name, title, tasks, extra, target, text):
     m, m0, t = 10 * (40 + 1600 + 40), 10 * 40, 5
     flops = 2 * tasks * (t * (3 * m - m0) + (3 * m - m0) + t * (6 * m - 4 * m0))
-    return Workload(title, ["sine", "--tasks", "{n}", "--steps", str(t), *extra], size=tasks, flops=flops,
+    return Workload(name, title, ["sine", "--tasks", "{n}", "--steps", str(t), *extra], size=tasks,
+                    flops=flops,
                     bytes=4 * (40 * tasks + 2 * 1761), target=target * tasks, target_text=text, unit="task")
 
 
 def hvp(vectors, factor):
     n, d = 1_000_000, 1000
     size = 4.0 * (n * d + n + d * (1 + 2 * vectors))
-    return Workload(f"logistic HVP, n = 10^6, d = 1,000, K = {vectors}",
+    return Workload(f"hvp-{n}x{d}-K{vectors}", f"logistic HVP, n = 10^6, d = 1,000, K = {vectors}",
                     ["hvp", "--rows", "{n}", "--inputs", str(d), "--vectors", str(vectors)], size=n,
                     flops=2.0 * n * d * (1 + 2 * vectors), bytes=size, target=factor * size / predict.GPUS["H100"]["dram"],
                     target_text=f"{factor:g} x the time of its bytes")
@@ -54,7 +56,7 @@ def hvp(vectors, factor):
 def hpo(tasks):
     n, d, t = 500, 20, 100
     flops = 2.0 * tasks * n * d * (2 * t + 2 + 2 * (t - 1))
-    return Workload(f"logistic HPO, 500 x 20, T = 100, {tasks:,} tasks",
+    return Workload(f"hpo-{n}x{d}-T{t}-{tasks}", f"logistic HPO, 500 x 20, T = 100, {tasks:,} tasks",
                     ["hpo", "--tasks", "{n}", "--rows", str(n), "--inputs", str(d), "--steps", str(t)], size=tasks, flops=flops,
                     bytes=4.0 * tasks * (2 * n * (d + 1) + 2 * d), target=2.5 * flops / fp32_rate("H100"),
                     target_text="2.5 x its flop floor", unit="task")
@@ -65,7 +67,7 @@ def cleaning():
     m, m_outer = 1.0 * n * d * c, 1.0 * outer * d * c
     flops, traffic = 2 * (t * 2 * m + 2 * m_outer + (t - 1) * 2 * m + m), 4.0 * n * d * 2 * t
     floor = max(flops / fp32_rate("H100"), traffic / predict.GPUS["H100"]["l2"])
-    return Workload("softmax cleaning, 5,000 x 784 x 10, T = 100",
+    return Workload(f"cleaning-{n}x{d}x{c}-T{t}", "softmax cleaning, 5,000 x 784 x 10, T = 100",
                     ["cleaning", "--rows", str(n), "--outer-rows", str(outer), "--inputs", str(d), "--classes", str(c), "--steps", "{n}"],
                     steps=t, flops=flops, bytes=4.0 * ((n + outer) * (d + 1) + 2 * n), l2_bytes=traffic, target=2 * floor,
                     target_text="2 x the larger of flops and L2 traffic")
@@ -77,8 +79,8 @@ def fp32_rate(gpu):
 
 
 def targets():
-    return [sine("sine MAML 1-40-40-1, T = 5, 4,096 tasks, fp32", 4096, [], 80e-9, "80 ns per task"),
-            sine("the same with BLV_SPLIT_TF32", 4096, ["--split-tf32"], 40e-9, "40 ns per task"),
+    return [sine("sine-T5-4096", "sine MAML 1-40-40-1, T = 5, 4,096 tasks, fp32", 4096, [], 80e-9, "80 ns per task"),
+            sine("sine-T5-4096-split-tf32", "the same with BLV_SPLIT_TF32", 4096, ["--split-tf32"], 40e-9, "40 ns per task"),
             hvp(1, 1.15), hvp(4, 1.4), cleaning(), hpo(4096)]
 
 
@@ -88,7 +90,7 @@ def levels():
     for number, level in enumerate(("warp", "block", "cluster", "grid")):
         for dtype in ("f32", "f64"):
             command = ["sine", "--tasks", "{n}", "--steps", "3"] + (["--dtype", "f64"] if dtype == "f64" else [])
-            runs.append(Workload(f"sine MAML, T = 3, {dtype}, {level}", command, size=264 if number < 2 else 66, unit="task",
+            runs.append(Workload("", f"sine MAML, T = 3, {dtype}, {level}", command, size=264 if number < 2 else 66, unit="task",
                                  executor=str(16 + number)))
     return runs
 

@@ -6,6 +6,7 @@ machine code, of the check as a program.
 """
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -161,12 +162,19 @@ class Counts(unittest.TestCase):
             workloads.extended(self.record(1, 4), self.record(2, 4, grid=5), 1)
 
     def test_a_missed_target_is_said_with_its_reason(self):
-        work = workloads.Workload("some work", [], size=10, flops=1e9, bytes=1e6, target=1e-3, target_text="a millisecond")
+        work = workloads.Workload("work", "some work", [], size=10, flops=1e9, bytes=1e6, target=1e-3, target_text="a millisecond")
         slow, fast = (workloads.Bound("H100", seconds, "fp32", "issue 50%") for seconds in (2e-3, 0.5e-3))
         text = document.bounds_section([(work, dict.fromkeys(workloads.GPUS, slow))])
         self.assertIn("missed, 2.00 x", text)
         self.assertIn("no reason found yet", text)
         self.assertNotIn("missed", document.bounds_section([(work, dict.fromkeys(workloads.GPUS, fast))]))
+
+    def test_bounds_as_json(self):
+        work = workloads.Workload("work", "some work", [])
+        data = json.loads(document.bounds_json([(work, {"H100": workloads.Bound("H100", 2e-3, "fp32", "issue 50%")})], "abc"))
+        self.assertEqual(data["bounds"], [dict(workload="work", gpu="H100", bound_us=2000, unit="fp32", second="issue 50%")])
+        self.assertEqual(data["commit"], "abc")
+        self.assertIn("not measured", data["note"])
 
     def test_the_report_says_first_that_nothing_was_measured(self):
         self.assertIn("nothing in this report was measured on a GPU", " ".join(document.HEAD.split("\n")[:4]))
