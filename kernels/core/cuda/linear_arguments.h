@@ -30,11 +30,45 @@ struct LinearArguments {
   bool add = false;          // to theta_gradient, instead of overwriting it
   bool wants_total = false;
   Matrix<T> x_gradient, y_gradient, weight_gradient;
+  int bits = 0;  // what `seal` found
+
+  // Once all else is set, by one thread: what every thread would else find out again.
+  template <Mode M>
+  BLV_INLINE void seal() {
+    constexpr int V = Quad<T>::size;
+    const bool value = M == Mode::VALUE,
+               planes_aligned = value || (aligned(theta.d) && (planes == 1 || theta.plane % V == 0));
+    const bool weight_aligned = theta_weight % V == 0 && theta_ld % V == 0 && inputs % V == 0;
+    const T *gradient = value ? theta_gradient.v : theta_gradient.d;
+    bits =
+        (index_targets ? INDEXED : 0) | (weight ? WEIGHTED : 0) | (wants_total ? TOTAL : 0) |
+        (y_gradient ? Y_GRADIENT : 0) | (weight_gradient ? WEIGHT_GRADIENT : 0) | (x_gradient ? X_GRADIENT : 0) |
+        (gradient ? THETA_GRADIENT : 0) | (aligned(x) && x_ld % V == 0 ? X_QUADS : 0) |
+        (weight_aligned && aligned(theta.v) && planes_aligned ? THETA_QUADS : 0) |
+        (weight_aligned && aligned(gradient) && (value || planes == 1 || theta_gradient.plane % V == 0) ? GRADIENT_QUADS
+                                                                                                        : 0);
+  }
+  enum Bits {
+    INDEXED = 1,
+    WEIGHTED = 2,
+    TOTAL = 4,
+    Y_GRADIENT = 8,
+    WEIGHT_GRADIENT = 16,
+    X_GRADIENT = 32,
+    THETA_GRADIENT = 64,
+    X_QUADS = 128,         // rows of x are aligned to 16 bytes
+    THETA_QUADS = 256,     // rows of W are, and they are whole quads
+    GRADIENT_QUADS = 512,  // rows of its gradient
+    MORE = TOTAL | Y_GRADIENT | WEIGHT_GRADIENT
+  };
 
   template <Mode M>
   BLV_INLINE T *gradient_plane(int k) const {
     return M == Mode::VALUE ? theta_gradient.v : theta_gradient.d ? theta_gradient.tangent(k) : nullptr;
   }
+
+ private:
+  static BLV_INLINE bool aligned(const T *p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 };
 
 BLV_HOST_DEVICE constexpr int quotient_up(int a, int b) { return (a + b - 1) / b; }
@@ -97,34 +131,44 @@ struct Shared<double> {
 
 // ---- Rows into shared memory ----------------------------------------------------------------------------------------
 
-// Bytes (4, 8 or 16) from global to shared memory, not awaited. Of the last 16 only some may exist: the others become zero.
-template <int Bytes, int Offset = 0>
-BLV_INLINE void copy_async(unsigned to, const char *from) {
+// 4, 8 or 16 bytes from global to shared memory, `Offset` on from both, if Piece < left; not awaited.
+template <int Bytes, int Offset, int Piece>
+BLV_INLINE void copy_async(unsigned to, const char *from, int left) {
   if constexpr (Bytes == 16)
-    asm volatile("cp.async.cg.shared.global [%0 + %2], [%1 + %2], 16;" ::"r"(to), "l"(from), "n"(Offset) : "memory");
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.lt.s32 p, %3, %4;\n@p cp.async.cg.shared.global [%0 + %2], [%1 + %2], 16;\n}" ::"r"(to),
+        "l"(from), "n"(Offset), "n"(Piece), "r"(left)
+        : "memory");
   else
-    asm volatile("cp.async.ca.shared.global [%0 + %2], [%1 + %2], %3;" ::"r"(to), "l"(from), "n"(Offset), "n"(Bytes)
-                 : "memory");
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.lt.s32 p, %3, %4;\n@p cp.async.ca.shared.global [%0 + %2], [%1 + %2], %5;\n}" ::"r"(to),
+        "l"(from), "n"(Offset), "n"(Piece), "r"(left), "n"(Bytes)
+        : "memory");
 }
-BLV_INLINE void copy_async_rest(unsigned to, const char *from, int exists) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(exists) : "memory");
+// 16 bytes, of which the last ones become zero instead.
+BLV_INLINE void copy_async_some(unsigned to, const char *from, int some) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(some) : "memory");
 }
 
-// How a thread's share of a block of rows lies: pieces of 16 bytes where all rows are aligned, else elements; up to 32 lanes
-// share a row. Rows in shared memory are `stride` bytes apart, their padding is left as it is.
+// How a thread's share of a block of rows lies: pieces of 16 bytes where all rows are aligned, else elements; up to 32
+// lanes share a row. Rows in shared memory are `stride` bytes apart, their padding is left as it is.
 template <class T>
 struct RowStage {
   static constexpr int size = sizeof(T), V = Quad<T>::size;
-  int pieces = 0, first_row = 0, step_rows = 0, first_piece = 0, stride = 0;
+  int pieces = 0, rest = 0, first_row = 0, step_rows = 0, first_piece = 0;
+  int stride = 0, step_to = 0;
+  long long step_from = 0;
   bool quads = false;
 
   BLV_INLINE RowStage(const LinearArguments<T> &a, int stride_bytes) : stride(stride_bytes) {
-    quads = reinterpret_cast<uintptr_t>(a.x) % 16 == 0 && a.x_ld % V == 0;
-    pieces = quads ? a.inputs / V : a.inputs;
-    const int most = quotient_up(a.inputs, quads ? V : 1);
-    const int shift = most > 16 ? 5 : most > 8 ? 4 : most > 4 ? 3 : 2;  // lanes that share a row: 2^shift
-    first_row = PassTeam::thread() >> shift, first_piece = PassTeam::thread() & ((1 << shift) - 1);
-    step_rows = PassTeam::threads() >> shift;
+    const unsigned thread = unsigned(PassTeam::thread()), inputs = unsigned(a.inputs);
+    quads = a.bits & LinearArguments<T>::X_QUADS;
+    pieces = int(quads ? inputs / V : inputs);
+    rest = quads ? int(inputs % V) * size : 0;                                // bytes of a last piece that is not whole
+    const int shift = pieces > 16 ? 5 : pieces > 8 ? 4 : pieces > 4 ? 3 : 2;  // lanes that share a row: 2^shift
+    first_row = int(thread >> shift), first_piece = int(thread & ((1u << shift) - 1));
+    step_rows = int(unsigned(PassTeam::threads()) >> shift);
+    step_to = step_rows * stride, step_from = (long long)(step_rows * a.x_ld) * size;
   }
 
   // Begins the copy of rows [row, row + count); `wait` ends it, and a barrier shows it to the others. Cooperation level:
@@ -132,14 +176,10 @@ struct RowStage {
   BLV_INLINE void begin(const LinearArguments<T> &a, Index row, int count, unsigned to) const {
     const char *from = reinterpret_cast<const char *>(a.x + (row + first_row) * a.x_ld);
     to += first_row * stride;
-#pragma unroll 1
-    for (int i = first_row; i < count; i += step_rows) {
-      if (quads)
-        begin_row<16>(from, to, a.inputs % V * size);
-      else
-        begin_row<size>(from, to, 0);
-      from += step_rows * a.x_ld * size, to += step_rows * stride;
-    }
+    if (quads)
+      begin_rows<16>(from, to, count);
+    else
+      begin_rows<size>(from, to, count);
     asm volatile("cp.async.commit_group;" ::: "memory");
   }
   static BLV_INLINE void wait() { asm volatile("cp.async.wait_group 0;" ::: "memory"); }
@@ -151,21 +191,37 @@ struct RowStage {
     for (int i = PassTeam::thread(); i < rows; i += PassTeam::threads())
       for (int j = from; j < until; j++) Shared<T>::store(to + i * stride + j * size, T(0));
   }
+  // Zeros in rows [begin, end), for the same reason; not in their padding.
+  BLV_INLINE void clear_rows(const LinearArguments<T> &a, unsigned to, int begin, int end) const {
+    const int columns = quads ? round_up(a.inputs, V) : a.inputs;
+    for (int i = begin; i < end; i++)
+      for (int j = PassTeam::thread(); j < columns; j += PassTeam::threads())
+        Shared<T>::store(to + i * stride + j * size, T(0));
+  }
 
  private:
-  // `rest`: bytes of a last piece that is not whole.
   template <int Bytes>
-  BLV_INLINE void begin_row(const char *from, unsigned to, int rest) const {
-    int p = first_piece;
-    from += p * Bytes, to += p * Bytes;
+  BLV_INLINE void begin_rows(const char *from, unsigned to, int count) const {
+    from += first_piece * Bytes, to += first_piece * Bytes;
 #pragma unroll 1
-    for (; p + 96 < pieces; p += 128, from += 128 * Bytes, to += 128 * Bytes) {
-      copy_async<Bytes, 0>(to, from), copy_async<Bytes, 32 * Bytes>(to, from);
-      copy_async<Bytes, 64 * Bytes>(to, from), copy_async<Bytes, 96 * Bytes>(to, from);
+    for (int i = first_row; i < count; i += step_rows, from += step_from, to += step_to) {
+      begin_row<Bytes>(from, to);
+      if (rest > 0 && first_piece == 0) copy_async_some(to + pieces * Bytes, from + pieces * Bytes, rest);
     }
+  }
+  template <int Bytes>
+  BLV_INLINE void begin_row(const char *from, unsigned to) const {
+    int left = pieces - first_piece;
+    begin_pieces<Bytes>(from, to, left);
 #pragma unroll 1
-    for (; p < pieces; p += 32, from += 32 * Bytes, to += 32 * Bytes) copy_async<Bytes>(to, from);
-    if (rest > 0 && p == pieces) copy_async_rest(to, from, rest);
+    while ((left -= 256) > 0) from += 256 * Bytes, to += 256 * Bytes, begin_pieces<Bytes>(from, to, left);
+  }
+  template <int Bytes>
+  static BLV_INLINE void begin_pieces(const char *from, unsigned to, int left) {
+    copy_async<Bytes, 0, 0>(to, from, left), copy_async<Bytes, 32 * Bytes, 32>(to, from, left);
+    copy_async<Bytes, 64 * Bytes, 64>(to, from, left), copy_async<Bytes, 96 * Bytes, 96>(to, from, left);
+    copy_async<Bytes, 128 * Bytes, 128>(to, from, left), copy_async<Bytes, 160 * Bytes, 160>(to, from, left);
+    copy_async<Bytes, 192 * Bytes, 192>(to, from, left), copy_async<Bytes, 224 * Bytes, 224>(to, from, left);
   }
 };
 

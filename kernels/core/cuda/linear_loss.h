@@ -87,20 +87,18 @@ struct RegisterMap {
 // What the rows of a block have in common, in registers: arguments in memory would be read again after every store.
 template <class T>
 struct LossTerms {
-  int loss;
-  bool index_targets, weighted, y_gradient, weight_gradient, total;
+  using A = LinearArguments<T>;
+  int loss, bits;
   T inverse_n;
-
-  explicit BLV_INLINE LossTerms(const LinearArguments<T> &a)
-      : loss(a.loss),
-        index_targets(a.index_targets),
-        weighted(bool(a.weight)),
-        y_gradient(bool(a.y_gradient)),
-        weight_gradient(bool(a.weight_gradient)),
-        total(a.wants_total),
-        inverse_n(a.inverse_n) {}
+  explicit BLV_INLINE LossTerms(const A &a) : loss(a.loss), bits(a.bits), inverse_n(a.inverse_n) {}
+  BLV_INLINE bool index_targets() const { return bits & A::INDEXED; }
+  BLV_INLINE bool weighted() const { return bits & A::WEIGHTED; }
+  BLV_INLINE bool y_gradient() const { return bits & A::Y_GRADIENT; }
+  BLV_INLINE bool weight_gradient() const { return bits & A::WEIGHT_GRADIENT; }
+  BLV_INLINE bool x_gradient() const { return bits & A::X_GRADIENT; }
+  BLV_INLINE bool total() const { return bits & A::TOTAL; }
   // Whether more than e is wanted.
-  BLV_INLINE bool more() const { return y_gradient || weight_gradient || total; }
+  BLV_INLINE bool more() const { return bits & A::MORE; }
 };
 
 // One row's loss for one tangent. Cooperation level: the warp, where a row has several lanes.
@@ -117,13 +115,13 @@ struct RowLoss {
   template <bool More>
   BLV_INLINE void run(X &x, const LossTerms<T> &terms, T *total) {
     LossArguments<Row, T> l;
-    l.index_targets = terms.index_targets;
+    l.index_targets = terms.index_targets();
     l.inverse_n = terms.inverse_n;
     l.z = {z}, l.y = {y}, l.e = {e};
-    if (terms.weighted) l.weight = {&w};
-    if (More && terms.y_gradient) l.y_gradient = {y_gradient};
-    if (More && terms.weight_gradient) l.weight_gradient = {&weight_gradient};
-    if (More && terms.total) l.total = total;
+    if (terms.weighted()) l.weight = {&w};
+    if (More && terms.y_gradient()) l.y_gradient = {y_gradient};
+    if (More && terms.weight_gradient()) l.weight_gradient = {&weight_gradient};
+    if (More && terms.total()) l.total = total;
     if (terms.loss == BLV_LOGISTIC)
       logistic_row(x, l, 0);
     else if (terms.loss == BLV_SQUARED)

@@ -81,7 +81,7 @@ struct LinearNarrow {
       run_on_chip<true, true>(own, begin, end, total);
     else
       run_on_chip<true, false>(own, begin, end, total);
-    if (a.theta_gradient) finish();
+    if (a.bits & LinearArguments<T>::THETA_GRADIENT) finish();
   }
 
  private:
@@ -92,15 +92,13 @@ struct LinearNarrow {
     T *tape;
     Index y_ld;
     int tape_ld;
-    bool x_gradient;
     explicit BLV_INLINE Own(const LinearArguments<T> &a)
         : terms(a),
           y(a.y.v),
           weight(a.weight.v),
           tape(a.tape),
-          y_ld(a.index_targets ? 1 : a.y.ld),
-          tape_ld(a.tape_ld),
-          x_gradient(bool(a.x_gradient)) {}
+          y_ld(terms.index_targets() ? 1 : a.y.ld),
+          tape_ld(a.tape_ld) {}
   };
 
   template <bool Whole, bool More>
@@ -164,23 +162,23 @@ struct LinearNarrow {
     RowLoss<X> loss;
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
       loss.z[j] = bias[j] + z_of(own, i, j, z);
-      loss.y[j] = X::constant(own.y[i * own.y_ld + (Outputs > 1 && !own.terms.index_targets ? j : 0)]);
+      loss.y[j] = X::constant(own.y[i * own.y_ld + (Outputs > 1 && !own.terms.index_targets() ? j : 0)]);
     }
-    if (own.terms.weighted) loss.w = X::constant(own.weight[i]);
+    if (own.terms.weighted()) loss.w = X::constant(own.weight[i]);
     loss.template run<More>(map, own.terms, &total);
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) e[j] = loss.e[j];
     if (More) add_leaf_gradients(own.terms, i, loss);
-    if (own.x_gradient) add_x_gradient(i, loss.e);
+    if (own.terms.x_gradient()) add_x_gradient(i, loss.e);
   }
   BLV_INLINE void add_leaf_gradients(const LossTerms<T> &terms, Index i, const RowLoss<X> &loss) const {
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
-      if (!terms.y_gradient) continue;
+      if (!terms.y_gradient()) continue;
       if constexpr (value)
         a.y_gradient.v[i * a.y_gradient.ld + j] += loss.y_gradient[j];
       else
         a.y_gradient.d[i * a.y_gradient.ld + j] += loss.y_gradient[j].d;
     }
-    if (!terms.weight_gradient) return;
+    if (!terms.weight_gradient()) return;
     if constexpr (value)
       a.weight_gradient.v[i] += loss.weight_gradient;
     else

@@ -10,46 +10,35 @@
 // no select, and rows 32 bytes apart in alignment meet no bank conflict.
 #pragma once
 #include "kernels/core/cuda/linear_loss.h"
-#include "kernels/core/cuda/linear_wide_cut.h"
+#include "kernels/core/cuda/linear_wide_lane.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Mode M, int Outputs, int Tangents>
-struct LinearWide {
-  using Tile = WideTile<T, M, Outputs, Tangents>;
+struct LinearWide : WideLane<T, M, Outputs, Tangents> {
+  using Lane = WideLane<T, M, Outputs, Tangents>;
+  using Tile = typename Lane::Tile;
+  using A = LinearArguments<T>;
+  using Lane::column, Lane::next_column, Lane::lane, Lane::own_quads, Lane::part, Lane::team, Lane::output_group,
+      Lane::tangent_group;
   static constexpr int V = Tile::V, NI = Tile::lines_in, NO = Tile::lines_out, R = Tile::rows, size = Tile::size;
   static constexpr bool value = M == Mode::VALUE;
 
-  const LinearArguments<T> &a;
+  const A &a;
   const WideCut &cut;
   unsigned stage, z_parts, e;  // addresses in scratch
-  int lane, team, part, output_group, tangent_group;
-  int own_quads;            // of this warp's lanes: quads that exist in some lane
-  int column[Tile::quads];  // bytes: where a lane's quads begin in a row; 0 for one that does not exist
-  T w[NI][Tile::columns], g[NO][Tile::columns];
+  typename Lane::ThetaTile w;
+  typename Lane::GradientTile g;
   T bias, bias_gradient;  // of this thread's output in the losses; of one line, by the first threads
 
-  BLV_INLINE LinearWide(const LinearArguments<T> &arguments, const WideCut &c, T *room)
-      : a(arguments), cut(c), bias(T(0)), bias_gradient(T(0)) {
-    stage = shared_address(room);
+  BLV_INLINE LinearWide(const A &arguments, const WideCut &c, T *scratch)
+      : Lane(arguments, c), a(arguments), cut(c), bias(T(0)), bias_gradient(T(0)) {
+    stage = shared_address(scratch);
     e = stage + cut.e, z_parts = stage + cut.z;
-    const int warp = PassTeam::thread() / 32;
-    lane = PassTeam::thread() % 32;
-    team = cut.team_warps.quotient(warp);
-    const int in_team = warp - team * cut.team_warps.by, group = cut.parts.quotient(in_team);
-    tangent_group = cut.output_groups.quotient(group), output_group = group - tangent_group * cut.output_groups.by;
-    // The last part has the fewest columns; in turn, so that it is not always the same scheduler's.
-    part = cut.parts.rest(in_team + team + group);
-    own_quads = 0;
-    BLV_UNROLLED for (int q = 0; q < Tile::quads; q++) {
-      const int first = first_column(q), last_lane = first + (31 - lane) * V;
-      if (last_lane - 31 * V < a.inputs) own_quads = q + 1;
-      column[q] = first < a.inputs ? first * size : 0;
-    }
-    const int j = PassTeam::thread() % Tile::loss_lanes;
-    if (a.theta_bias >= 0 && j < a.outputs) bias = a.theta.v[a.theta_bias + j];
-    load_theta();
+    const int j = int(threadIdx.x % Tile::loss_lanes);
+    if (a.theta_bias >= 0 && j < cut.outputs.by) bias = a.theta.v[a.theta_bias + j];
+    this->load_theta(a, cut, w);
     BLV_UNROLLED for (int n = 0; n < NO; n++) BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) g[n][c] = T(0);
   }
 
@@ -58,7 +47,7 @@ struct LinearWide {
       run_batches<true>(begin, end, total);
     else
       run_batches<false>(begin, end, total);
-    if (a.theta_gradient) finish();
+    if (a.bits & A::THETA_GRADIENT) finish();
     PassTeam::sync();
   }
 
@@ -71,22 +60,22 @@ struct LinearWide {
     unsigned x = stage, next = stage + cut.stage;
     if (OnChip) {
       x = shared_address(a.x + begin * a.x_ld);
-    } else {
+    } else if (begin < end) {
       rows.clear_padding(a, stage, 2 * cut.batch, round_up(a.inputs, V));
-      if (begin < end) rows.begin(a, begin, count_at(begin, end, batch), x);
+      fetch(rows, begin, end, batch, x);
     }
 #pragma unroll 1
     for (Index row = begin; row < end; row += batch) {
       const int count = count_at(row, end, batch);
       if (!OnChip) rows.wait();
       PassTeam::sync();
-      if (!OnChip && row + batch < end) rows.begin(a, row + batch, count_at(row + batch, end, batch), next);
-      multiply(x, stride, count);
+      if (!OnChip && row + batch < end) fetch(rows, row + batch, end, batch, next);
+      multiply<OnChip>(x, stride, count);
       PassTeam::sync();
       losses(row, count, total);
       PassTeam::sync();
-      accumulate(x, stride, count);
-      if (a.x_gradient) add_x_gradient(row, count);
+      if (a.bits & A::THETA_GRADIENT) accumulate<OnChip>(x, stride, count);
+      if (a.bits & A::X_GRADIENT) add_x_gradient(row, count);
       if (OnChip) {
         x += batch * stride;
       } else {
@@ -95,48 +84,33 @@ struct LinearWide {
       }
     }
   }
+  // Rows up to a whole number of R, so that none needs a check: their e will be zero.
+  BLV_INLINE void fetch(const RowStage<T> &rows, Index row, Index end, int batch, unsigned to) const {
+    const int count = count_at(row, end, batch);
+    rows.begin(a, row, count, to);
+    if (count % R) rows.clear_rows(a, to, count, round_up(count, R));
+  }
 
   static BLV_INLINE int count_at(Index row, Index end, int batch) { return end - row < batch ? int(end - row) : batch; }
   // The fewest batches, of about as many rows each.
   BLV_INLINE int even_batch(Index n) const {
-    if (n <= cut.batch || n >= 4 * cut.batch) return cut.batch;
-    const int batches = (int(n) + cut.batch - 1) / cut.batch, pack = cut.teams * R;
-    return ((int(n) + batches - 1) / batches + pack - 1) / pack * pack;
-  }
-  BLV_INLINE int first_column(int q) const { return ((q * cut.parts.by + part) * 32 + lane) * V; }
-  // Output and tangent of line n; the value's lines come first.
-  BLV_INLINE int output_of(int n) const { return output_group * Outputs + n % Outputs; }
-  BLV_INLINE int tangent_of(int n) const { return tangent_group * Tangents + n / Outputs - (M == Mode::JET ? 1 : 0); }
-
-  BLV_INLINE void load_theta() {
-    BLV_UNROLLED for (int n = 0; n < NI; n++) {
-      const bool is_value = value || (M == Mode::JET && n < Outputs);
-      const int j = output_of(n), k = is_value ? 0 : tangent_of(n);
-      const bool exists = j < a.outputs && (is_value || k < a.planes);
-      const T *from =
-          (is_value ? a.theta.v : a.theta.tangent(exists ? k : 0)) + a.theta_weight + (exists ? j : 0) * a.theta_ld;
-      const bool aligned = reinterpret_cast<uintptr_t>(from) % 16 == 0;
-      BLV_UNROLLED for (int q = 0; q < Tile::quads; q++) {
-        const int first = first_column(q), left = exists ? a.inputs - first : 0;
-        if (left >= V && aligned) {
-          const Quad<T> quad = *reinterpret_cast<const Quad<T> *>(from + first);
-          BLV_UNROLLED for (int v = 0; v < V; v++) w[n][q * V + v] = quad.x[v];
-        } else {
-          BLV_UNROLLED for (int v = 0; v < V; v++) w[n][q * V + v] = v < left ? from[first + v] : T(0);
-        }
-      }
-    }
+    const int batch = cut.batch;
+    if (n <= batch || n > 4 * batch) return batch;
+    const int rows = n > 3 * batch ? int(n + 3) / 4 : n > 2 * batch ? int(n + 2) / 3 : int(n + 1) / 2;
+    return cut.pack.quotient(rows + cut.pack.by - 1) * cut.pack.by;
   }
 
   // ---- Phase 1
+  template <bool Clamp>
   BLV_INLINE void multiply(unsigned x, int stride, int count) const {
     if (team >= cut.teams) return;
     if (own_quads == Tile::quads)
-      multiply_quads<Tile::quads>(x, stride, count);
+      multiply_quads<Clamp, Tile::quads>(x, stride, count);
     else
-      multiply_quads<1>(x, stride, count);
+      multiply_quads<Clamp, 1>(x, stride, count);
   }
-  template <int Q>
+  // Clamp: rows beyond the last are not there; that row is read again.
+  template <bool Clamp, int Q>
   BLV_INLINE void multiply_quads(unsigned x, int stride, int count) const {
     constexpr int rest = spread_rest<NI, R>;
     const int turn = lane % R, step = cut.teams * R, x_step = step * stride, z_step = step * cut.z_row;
@@ -145,17 +119,17 @@ struct LinearWide {
       const int line = line_position(spread_line<NI, R>(lane, p));
       z_at[p] = line < 0 ? 0 : z_parts + part * cut.z_part + (team * R + turn) * cut.z_row + line * size;
     }
-    x += team * R * stride;
+    x += team * R * stride + column;
 #pragma unroll 1
     for (int row = team * R; row < count; row += step, x += x_step) {
-      const int last = count - 1 - row;  // beyond it, that row again: its e will be zero
+      const int last = count - 1 - row;
       T z[R][NI];
       BLV_UNROLLED for (int s = 0; s < R; s++) {
         const int i = s ^ turn;
-        const unsigned at = x + (i < last ? i : last) * stride;
+        const unsigned at = x + (!Clamp || i < last ? i : last) * stride;
         BLV_UNROLLED for (int n = 0; n < NI; n++) z[s][n] = T(0);
         BLV_UNROLLED for (int q = 0; q < Q; q++) {
-          const Quad<T> quad = Shared<T>::load_quad(at + column[q]);
+          const Quad<T> quad = Shared<T>::load_quad(q ? at + next_column : at);
           BLV_UNROLLED for (int v = 0; v < V; v++) BLV_UNROLLED for (int n = 0; n < NI; n++) z[s][n] +=
               quad.x[v] * w[n][q * V + v];
         }
@@ -171,8 +145,8 @@ struct LinearWide {
   // Of line n among a row's z; -1 if it is not this lane's to write.
   BLV_INLINE int line_position(int n) const {
     if (n < 0) return -1;
-    if (value || (M == Mode::JET && n < Outputs)) return tangent_group == 0 ? output_of(n) : -1;
-    return ((M == Mode::JET ? 1 : 0) + tangent_of(n)) * cut.z_width + output_of(n);
+    if (Lane::is_value(n)) return tangent_group == 0 ? this->output_of(n) : -1;
+    return ((M == Mode::JET ? 1 : 0) + this->tangent_of(n)) * cut.z_width + this->output_of(n);
   }
 
   // ---- Phase 2
@@ -203,12 +177,13 @@ struct LinearWide {
   template <bool More>
   BLV_INLINE void loss_rows(const LossTerms<T> &terms, Index first, int count, T &total) const {
     using X = RegisterMap<T, M, 1, Tile::loss_lanes>;
-    const int sweep = PassTeam::threads() / Tile::loss_lanes, mine = PassTeam::thread() / Tile::loss_lanes,
+    const int sweep = int(unsigned(PassTeam::threads()) / Tile::loss_lanes), mine = int(threadIdx.x / Tile::loss_lanes),
               ahead = lane / Tile::loss_lanes, needed = round_up(count, R);
-    const int j = PassTeam::thread() % Tile::loss_lanes, output = j < cut.outputs.by ? j : 0;
-    const bool indexed = terms.index_targets, exists = j < cut.outputs.by;
+    const int j = int(threadIdx.x % Tile::loss_lanes), output = j < cut.outputs.by ? j : 0;
+    const bool indexed = terms.index_targets(), exists = j < cut.outputs.by;
     const Index y_ld = indexed ? 1 : a.y.ld, tape_ld = a.tape_ld;
-    const T *y = a.y.v + first * y_ld + (indexed ? 0 : output), *weight = terms.weighted ? a.weight.v + first : nullptr;
+    const T *y = a.y.v + first * y_ld + (indexed ? 0 : output),
+            *weight = terms.weighted() ? a.weight.v + first : nullptr;
     T *tape = a.tape ? a.tape + first * tape_ld + output : nullptr;
     X x;
     x.lane = j, x.outputs = cut.outputs.by;
@@ -225,7 +200,7 @@ struct LinearWide {
       if (value && tape && real) tape[i * tape_ld] = z;
       RowLoss<X> loss;
       loss.y[0] = X::constant(y[i * y_ld]);
-      if (terms.weighted) loss.w = X::constant(weight[i]);
+      if (terms.weighted()) loss.w = X::constant(weight[i]);
 #pragma unroll 1
       for (int k = 0; k < (value ? 1 : a.planes); k++) {
         x.first = real && j == 0 && k == 0;
@@ -252,42 +227,44 @@ struct LinearWide {
   template <class Loss>
   BLV_INLINE void add_leaf_gradients(const LossTerms<T> &terms, Index i, int k, int j, const Loss &loss) const {
     if constexpr (value) {
-      if (terms.y_gradient) a.y_gradient.v[i * a.y_gradient.ld + j] += loss.y_gradient[0];
-      if (terms.weight_gradient && j == 0) a.weight_gradient.v[i] += loss.weight_gradient;
+      if (terms.y_gradient()) a.y_gradient.v[i * a.y_gradient.ld + j] += loss.y_gradient[0];
+      if (terms.weight_gradient() && j == 0) a.weight_gradient.v[i] += loss.weight_gradient;
     } else {
-      if (terms.y_gradient) a.y_gradient.tangent(k)[i * a.y_gradient.ld + j] += loss.y_gradient[0].d;
-      if (terms.weight_gradient && j == 0) a.weight_gradient.tangent(k)[i] += loss.weight_gradient.d;
+      if (terms.y_gradient()) a.y_gradient.tangent(k)[i * a.y_gradient.ld + j] += loss.y_gradient[0].d;
+      if (terms.weight_gradient() && j == 0) a.weight_gradient.tangent(k)[i] += loss.weight_gradient.d;
     }
   }
 
   // ---- Phase 3
+  template <bool Clamp>
   BLV_INLINE void accumulate(unsigned x, int stride, int count) {
-    if (!a.theta_gradient) return;
     if (a.theta_bias >= 0) accumulate_bias(count);
     if (team >= cut.teams) return;
     if (own_quads == Tile::quads)
-      accumulate_quads<Tile::quads>(x, stride, count);
+      accumulate_quads<Clamp, Tile::quads>(x, stride, count);
     else
-      accumulate_quads<1>(x, stride, count);
+      accumulate_quads<Clamp, 1>(x, stride, count);
   }
-  template <int Q>
+  template <bool Clamp, int Q>
   BLV_INLINE void accumulate_quads(unsigned x, int stride, int count) {
-    const int e_row = cut.e_row, rows = cut.teams * R, step = (rows - R) * stride, e_step = (rows - R) * e_row;
-    unsigned at = x + team * R * stride;
-    unsigned e_at =
-        e + team * R * e_row + (tangent_group * cut.output_groups.by + output_group) * Tile::lines_out_padded * size;
+    const int e_row = cut.e_row, pack = cut.pack.by, x_step = pack * stride, e_step = pack * e_row;
+    const int group = tangent_group * cut.output_groups.by + output_group;
+    unsigned e_pack = e + team * R * e_row + group * Tile::lines_out_padded * size;
+    x += team * R * stride + column;
 #pragma unroll 1
-    for (int row = team * R; row < count; row += rows, at += step, e_at += e_step) {
+    for (int row = team * R; row < count; row += pack, x += x_step, e_pack += e_step) {
+      const int last = count - 1 - row;
+      unsigned at = x, e_at = e_pack;
       BLV_UNROLLED for (int s = 0; s < R; s++) {
         T of_row[NO];
         read_lines(e_at, of_row);
         BLV_UNROLLED for (int q = 0; q < Q; q++) {
-          const Quad<T> quad = Shared<T>::load_quad(at + column[q]);
+          const Quad<T> quad = Shared<T>::load_quad(q ? at + next_column : at);
           BLV_UNROLLED for (int v = 0; v < V; v++) BLV_UNROLLED for (int n = 0; n < NO; n++) g[n][q * V + v] +=
               of_row[n] * quad.x[v];
         }
         e_at += e_row;
-        if (row + s + 1 < count) at += stride;  // beyond the last row, that row again: e is zero
+        if (!Clamp || s < last) at += stride;
       }
     }
   }
@@ -340,53 +317,17 @@ struct LinearWide {
               one = step * NO * Tile::quads;  // bytes
     const unsigned mine = stage + ((group * cut.parts.by + part) * 32 + lane) * 16;
     for (int next = 1; next < cut.teams; next += cut.merged) {
+      const int end = next + cut.merged < cut.teams ? next + cut.merged : cut.teams;
       PassTeam::sync();
-      if (team >= next && team < next + cut.merged && team < cut.teams)
-        exchange<true>(mine + (team - next) * one, step);
+      if (team >= next && team < end) this->store_tile(mine + (team - next) * one, step, g);
       PassTeam::sync();
-      for (int t = next; team == 0 && t < next + cut.merged && t < cut.teams; t++)
-        exchange<false>(mine + (t - next) * one, step);
+      for (int t = next; team == 0 && t < end; t++) this->add_tile(mine + (t - next) * one, step, g);
     }
-    if (team == 0) write_gradient();
-    const int t = PassTeam::thread(), k = cut.outputs.quotient(t);
+    if (team == 0) this->write_gradient(a, cut, g);
+    const int t = int(threadIdx.x), k = cut.outputs.quotient(t);
     if (a.theta_bias >= 0 && k < (value ? 1 : a.planes)) {
       T *to = a.template gradient_plane<M>(k) + a.theta_bias + t - k * cut.outputs.by;
       *to = a.add ? *to + bias_gradient : bias_gradient;
-    }
-  }
-  template <bool Write>
-  BLV_INLINE void exchange(unsigned at, int step) {
-    BLV_UNROLLED for (int n = 0; n < NO; n++) BLV_UNROLLED for (int q = 0; q < Tile::quads; q++, at += step) {
-      Quad<T> quad;
-      if (!Write) quad = Shared<T>::load_quad(at);
-      BLV_UNROLLED for (int v = 0; v < V; v++) {
-        if (Write)
-          quad.x[v] = g[n][q * V + v];
-        else
-          g[n][q * V + v] += quad.x[v];
-      }
-      if (Write) Shared<T>::store_quad(at, quad);
-    }
-  }
-  BLV_INLINE void write_gradient() const {
-    BLV_UNROLLED for (int n = 0; n < NO; n++) {
-      const int j = output_of(n), k = value ? 0 : tangent_group * Tangents + n / Outputs;
-      if (j >= a.outputs || (!value && k >= a.planes)) continue;
-      T *to = a.template gradient_plane<M>(k) + a.theta_weight + j * a.theta_ld;
-      BLV_UNROLLED for (int q = 0; q < Tile::quads; q++) {
-        const int first = first_column(q);
-        if (first + V <= a.inputs && reinterpret_cast<uintptr_t>(to + first) % 16 == 0) {
-          auto *at = reinterpret_cast<Quad<T> *>(to + first);
-          Quad<T> quad;
-          if (a.add) quad = *at;
-          BLV_UNROLLED for (int v = 0; v < V; v++) quad.x[v] = a.add ? quad.x[v] + g[n][q * V + v] : g[n][q * V + v];
-          *at = quad;
-        } else {
-          BLV_UNROLLED for (int v = 0; v < V; v++) {
-            if (first + v < a.inputs) to[first + v] = a.add ? to[first + v] + g[n][q * V + v] : g[n][q * V + v];
-          }
-        }
-      }
     }
   }
 };

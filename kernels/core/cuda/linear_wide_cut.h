@@ -15,8 +15,9 @@ struct WideTile {
   static constexpr int V = Quad<T>::size, size = sizeof(T);
   static constexpr int lines_out = Outputs * (value ? 1 : Tangents);
   static constexpr int lines_in = lines_out + (M == Mode::JET ? Outputs : 0);
-  static constexpr int quads = lines_in > 5 ? 1 : 2;
-  static constexpr int rows = lines_in <= 2 ? 8 : 4;
+  static constexpr int quads = lines_in > 10 ? 1 : 2;
+  static constexpr int rows = lines_in * size <= 8 ? 8 : lines_in * size <= 40 ? 4 : 2;
+  static_assert(quads <= 2);
   static constexpr int columns = quads * V;
   static constexpr int lines_out_padded = lines_out == 1 ? 1 : (lines_out + V - 1) / V * V;
   static constexpr int loss_lanes = Outputs == 1 ? 1 : 16;
@@ -30,6 +31,7 @@ struct WideCut {
   Divisor parts;       // warps along a row
   Divisor output_groups;
   Divisor outputs;
+  Divisor pack;                 // rows that the teams take at a time
   int batch = 0;                // rows between barriers
   int stride = 0;               // bytes: of staged rows
   int z_width = 0;              // lines of one plane
@@ -66,7 +68,7 @@ BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int
     if (pack * row + 32 > room || gradient > room) continue;
     int packs = wide_most_batch / pack > 1 ? wide_most_batch / pack : 1;
     while (packs * pack * row + 32 > room) packs--;
-    c.teams = teams, c.batch = packs * pack;
+    c.teams = teams, c.pack = Divisor(pack), c.batch = packs * pack;
     c.stage = x_on_chip ? 0 : c.batch * c.stride;
     c.e = 2 * c.stage, c.z = c.e + round_up(c.batch * c.e_row, 16), c.z_part = c.batch * c.z_row;
     c.bytes = c.z + round_up(parts * c.z_part, 16);
