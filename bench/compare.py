@@ -20,7 +20,7 @@ import numpy as np
 
 BENCH = Path(__file__).resolve().parent
 sys.path.insert(0, str(BENCH / "peers"))
-from data import WORKLOADS  # noqa: E402
+from data import GPU_WORKLOADS, WORKLOADS  # noqa: E402
 
 # What is asked of each row: ratio to the fastest peer, share of the floor.
 BARS = {"sine-T5-25": (2.5, None), "sine-T5-256": (5, 0.5), "sine-T5-1024": (5, 0.5), "sine-T16-256": (5, None),
@@ -78,6 +78,10 @@ def one_round(ours, peers, turn, seconds):
     return dict(floors=floors, median={k: median(v) for k, v in times.items()}, min={k: min(v) for k, v in times.items()})
 
 
+def table(arguments):
+    return GPU_WORKLOADS if arguments.device == "gpu" else WORKLOADS
+
+
 def compare(name, ours, peers, arguments, directory, env):
     made = ours.ask(f"setup {name}")
     peers_made = {p.name: p.ask(f"setup {name}") for p in peers}
@@ -86,7 +90,7 @@ def compare(name, ours, peers, arguments, directory, env):
     rounds = [one_round(ours, peers, r, arguments.seconds) for r in range(arguments.rounds)]
     floor = [1e3 * max(made["bytes"] / r["floors"]["bandwidth"], made["flops"] / r["floors"]["flops"]) for r in rounds]
     share = [f / r["median"]["bilevel"] for f, r in zip(floor, rounds)]
-    row = dict(name=name, tasks=WORKLOADS[name][1].get("tasks", 1), flops=made["flops"], bytes=made["bytes"],
+    row = dict(name=name, tasks=table(arguments)[name][1].get("tasks", 1), flops=made["flops"], bytes=made["bytes"],
                workspace_bytes=made["workspace_bytes"], plan_ms=made["plan_ms"], plan=made["plan"],
                floor_ms=median(floor), share=median(share), programs={}, rounds=rounds)
     for program in [ours, *peers]:
@@ -154,6 +158,7 @@ def machine(threads):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="gpu: CUDA device 0, and --bench is bilevel_bench_gpu")
     parser.add_argument("--bench", default=BENCH.parent / "build" / "bench" / "bench" / "bilevel_bench", help="the program bilevel_bench")
     parser.add_argument("--filter", default="", help="only workloads whose name contains this")
     parser.add_argument("--rounds", type=int, default=7)
@@ -161,36 +166,41 @@ def parse():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peers", default="jax,torch", help="comma-separated; empty: floors only")
     parser.add_argument("--all", action="store_true", help="screen every formulation of the peers, not only the best few")
-    parser.add_argument("--output", help="JSON file; default bench/results/<machine>.json when nothing is filtered")
+    parser.add_argument("--output", help="JSON file; default bench/results/<machine>.json when nothing is filtered and the device is the CPU")
     return parser.parse_args()
 
 
 def main():
     arguments = parse()
-    cpus = sorted(os.sched_getaffinity(0))[:arguments.threads]
-    os.sched_setaffinity(0, cpus)  # inherited: no program uses more than the others
+    gpu = arguments.device == "gpu"
+    if not gpu:
+        cpus = sorted(os.sched_getaffinity(0))[:arguments.threads]
+        os.sched_setaffinity(0, cpus)  # inherited: no program uses more than the others
     about = machine(arguments.threads)
     rows = []
     with tempfile.TemporaryDirectory(prefix="bilevel-bench-") as scratch:
         directory = Path(scratch)
         # A cache of compiled code would hide the first call.
         env = dict(os.environ, OMP_NUM_THREADS=str(arguments.threads), TORCHINDUCTOR_CACHE_DIR=str(directory / "inductor"))
-        ours = Program("bilevel", [str(arguments.bench), "--serve", "--threads", str(arguments.threads)])
+        ours = Program("bilevel", [str(arguments.bench), "--serve"] + ([] if gpu else ["--threads", str(arguments.threads)]))
         worker = [sys.executable, str(BENCH / "peers" / "worker.py")]
-        extra = ["--threads", str(arguments.threads)] + (["--all"] if arguments.all else [])
+        extra = ["--threads", str(arguments.threads), "--device", arguments.device] + (["--all"] if arguments.all else [])
+        if gpu:
+            about["gpu"] = ours.ask("gpu")
         peers = [Program(p, [*worker, p, *extra], env) for p in arguments.peers.split(",") if p]
-        print(f"{about['cpu']}, {arguments.threads} threads, fp32; {about['versions']}\n\n{HEADER}", flush=True)
-        for name in WORKLOADS:
+        where = about["gpu"]["name"] if gpu else f"{about['cpu']}, {arguments.threads} threads"
+        print(f"{where}, fp32; {about['versions']}\n\n{HEADER}", flush=True)
+        for name in table(arguments):
             if arguments.filter in name:
                 rows.append(compare(name, ours, peers, arguments, directory, env))
                 print(text(rows[-1]), flush=True)
-        start = start_row(ours)
+        start = None if gpu else start_row(ours)
         for program in [ours, *peers]:
             program.close()
     for row in rows:
         print("; ".join([row["name"]] + [f"{k}: {p['formulation']}" for k, p in row["programs"].items() if "formulation" in p]))
     name = re.sub(r"[^a-z0-9]+", "-", about["cpu"].lower()).strip("-") + f"-{arguments.threads}-threads.json"
-    output = arguments.output or (None if arguments.filter else BENCH / "results" / name)
+    output = arguments.output or (None if arguments.filter or gpu else BENCH / "results" / name)
     if output:
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         Path(output).write_text(json.dumps(dict(machine=about, start=start, rows=rows), indent=1) + "\n")

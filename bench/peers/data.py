@@ -20,6 +20,16 @@ WORKLOADS = {
     "hvp-K8": ("hvp", dict(n=100_000, d=1000, K=8)),
 }
 
+# On a GPU: names as in bench/gpu/requests.cpp.
+GPU_WORKLOADS = {
+    "sine-T5-4096": ("sine", dict(tasks=4096, T=5)),
+    "sine-T16-256": ("sine", dict(tasks=256, T=16)),
+    "cleaning-5000x784x10-T100": ("cleaning", dict(n=5000, m=500, d=784, c=10, T=100, rate=0.3)),
+    "hpo-500x20-T100-4096": ("hpo", dict(tasks=4096, n=500, d=20, T=100, rate=0.5)),
+    "hvp-1000000x1000-K1": ("hvp", dict(n=1_000_000, d=1000, K=1)),
+    "hvp-1000000x1000-K4": ("hvp", dict(n=1_000_000, d=1000, K=4)),
+}
+
 _f = np.float32
 
 
@@ -85,5 +95,5 @@ def hvp(n, d, K):
 
 
 def make(name):
-    kind, sizes = WORKLOADS[name]
+    kind, sizes = {**WORKLOADS, **GPU_WORKLOADS}[name]
     return kind, globals()[kind](**sizes)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One peer as a persistent process that the driver asks for timed blocks, so that rounds alternate between programs.
 
-    worker.py jax|torch [--threads N] [--all]
+    worker.py jax|torch [--threads N] [--all] [--device cpu|gpu]
 Lines on stdin: `setup NAME`, `run SECONDS`, `dump FILE`, `quit`; one JSON line on stdout answers each. setup compiles and times the
 formulations (with --all every one of them, else the first KEEP) and keeps the one with the least time."""
 import argparse
@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-KEEP = 4
+KEEP = {"cpu": 4, "gpu": 8}
 
 
 def block_of(call, seconds):
@@ -26,8 +26,8 @@ def block_of(call, seconds):
 
 
 class Worker:
-    def __init__(self, peer, screen_all):
-        self.peer, self.screen_all = peer, screen_all
+    def __init__(self, peer, keep, screen_all):
+        self.peer, self.keep, self.screen_all = peer, keep, screen_all
         self.call = self.result = None
 
     def setup(self, name):
@@ -37,7 +37,7 @@ class Worker:
         self.kind, self.data = data.make(name)
         tried, best = {}, None
         options = self.peer.formulations(self.kind, self.data)
-        for label in list(options)[:None if self.screen_all else KEEP]:
+        for label in list(options)[:None if self.screen_all else self.keep]:
             function, arguments = options[label]
             call = lambda function=function, arguments=arguments: self.peer.block(function(*arguments))
             try:
@@ -65,14 +65,24 @@ class Worker:
         return {}
 
 
-def load(name, threads):
-    if name == "jax":
+def load(name, threads, device):
+    """On a GPU all products are in full fp32, as ours are, and memory is taken as it is needed: other programs use the same GPU."""
+    if name == "jax" and device == "gpu":
+        os.environ["JAX_PLATFORMS"] = "cuda"
+        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+        import jax
+        jax.config.update("jax_default_matmul_precision", "highest")
+        import jax_peer as peer
+    elif name == "jax":
         os.environ["JAX_PLATFORMS"] = "cpu"
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={threads}"
         import jax_peer as peer
     else:
         import torch
         torch.set_num_threads(threads)
+        if device == "gpu":
+            torch.set_default_device("cuda")
+            torch.set_float32_matmul_precision("highest")
         import torch_peer as peer
     return peer
 
@@ -82,11 +92,13 @@ def main():
     parser.add_argument("peer", choices=("jax", "torch"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
     answers = os.fdopen(os.dup(1), "w")  # a library that prints must not break the protocol
     os.dup2(2, 1)
-    worker = Worker(load(arguments.peer, arguments.threads), arguments.all)
+    peer = load(arguments.peer, arguments.threads, arguments.device)
+    worker = Worker(peer, KEEP[arguments.device], arguments.all)
     for line in sys.stdin:
         command, *rest = line.split(maxsplit=1)
         if command == "quit":
