@@ -75,7 +75,7 @@ function(_bilevel_cuda_objects target architectures)
   target_compile_options(
     ${target}
     PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-std=gnu++20 -Wall -Wextra -Wpedantic $<${werror}:-Werror> -fno-plt>
-            $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -lineinfo -no-compress -Xcompiler=-Wall,-Wextra,-fno-plt
+            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -lineinfo -no-compress -Xcompiler=-Wall,-Wextra,-fno-plt
             $<${werror}:-Werror=all-warnings> $<${werror}:-Xcompiler=-Werror>>)
   set_target_properties(
     ${target}
