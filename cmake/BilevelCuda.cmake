@@ -13,6 +13,40 @@ endif()
 set(BILEVEL_CUDA_ARCHITECTURES "80;90;100-real" CACHE STRING
     "Architectures of the CUDA kernels, as of CMAKE_CUDA_ARCHITECTURES; 90-virtual compiles fastest and is enough for the emulator")
 
+# The flags for a list of architectures. Machine code is made from the newest PTX of the list that is not newer, which saves the
+# compiler's front half once per architecture that has no PTX of its own.
+function(_bilevel_cuda_code architectures out)
+  set(virtuals ${architectures})
+  set(reals ${architectures})
+  list(FILTER virtuals EXCLUDE REGEX "-real$")
+  list(FILTER reals EXCLUDE REGEX "-virtual$")
+  list(TRANSFORM virtuals REPLACE "-virtual$" "")
+  list(TRANSFORM reals REPLACE "-real$" "")
+  list(SORT virtuals COMPARE NATURAL)
+  set(used)
+  foreach(virtual IN LISTS virtuals)
+    set(code_${virtual} compute_${virtual})
+  endforeach()
+  foreach(real IN LISTS reals)
+    set(from ${real})
+    foreach(virtual IN LISTS virtuals)
+      if(virtual LESS_EQUAL real)
+        set(from ${virtual})
+      endif()
+    endforeach()
+    list(APPEND code_${from} sm_${real})
+    list(APPEND used ${from})
+  endforeach()
+  list(APPEND used ${virtuals})
+  list(REMOVE_DUPLICATES used)
+  set(flags)
+  foreach(virtual IN LISTS used)
+    list(JOIN code_${virtual} "," code)
+    list(APPEND flags "--generate-code=arch=compute_${virtual},code=[${code}]")
+  endforeach()
+  set(${out} "${flags}" PARENT_SCOPE)
+endfunction()
+
 # nvcc: as given, from CUDACXX, PATH, CUDA_HOME or /usr/local/cuda. CMake's own search fails with less of an explanation.
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   find_program(BILEVEL_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
@@ -71,10 +105,13 @@ function(_bilevel_cuda_objects target architectures)
   target_include_directories(${target} SYSTEM PRIVATE ${BILEVEL_CUDA_INCLUDE})
   target_compile_definitions(${target} PRIVATE BLV_BACKEND_ABI="${BILEVEL_BACKEND_ABI}")
   set(werror $<BOOL:${BILEVEL_WERROR}>)
+  _bilevel_cuda_code("${architectures}" code)
+  list(JOIN code " " code)
   # Pedantic warnings and generated code do not go together. -std by hand, since CUDA_STANDARD 20 needs a newer CMake than the rest.
   target_compile_options(
     ${target}
     PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-std=gnu++20 -Wall -Wextra -Wpedantic $<${werror}:-Werror> -fno-plt>
+            "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:${code}>"
             $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -lineinfo -no-compress -Xcompiler=-Wall,-Wextra,-fno-plt
             $<${werror}:-Werror=all-warnings> $<${werror}:-Xcompiler=-Werror>>)
   set_target_properties(
@@ -82,7 +119,7 @@ function(_bilevel_cuda_objects target architectures)
     PROPERTIES POSITION_INDEPENDENT_CODE ON
                CXX_VISIBILITY_PRESET hidden
                CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
-               CUDA_RUNTIME_LIBRARY None CUDA_ARCHITECTURES "${architectures}")
+               CUDA_RUNTIME_LIBRARY None CUDA_ARCHITECTURES OFF)
 endfunction()
 
 set(BILEVEL_CUDA_TARGETS)
