@@ -181,6 +181,7 @@ TEST(Trace, LogisticPerParameterPenalty) {
                                             {30, .322504}, {50, .294467}, {100, .285354}};
   Data data = make_data();
   for (int executor : harness::executors()) {
+    if (harness::machine() && executor != harness::executors().front()) break;  // a hundred times a hundred steps
     const harness::Context context;
     Unroll forward(context.handle, 90, executor), reverse(context.handle, 10, executor);
     std::vector<double> zero(kFeatures, 0.0), penalty(kFeatures, 1.0), velocity(kFeatures, 0.0);
