@@ -2,43 +2,13 @@
 //
 // Specialised kernels of UNROLL for many small tasks: a tanh network 1-H-H-1 with squared loss, T steps of SGD, the
 // gradient of the outer loss with respect to theta_0. One warp takes a batch of tasks, each from theta_0 to its
-// gradient, in one launch; a second kernel adds the batches. This header has the shapes in memory, what a launch gets
-// by value, and the host's side of it: whether such a kernel runs a problem, and the workspace it needs.
-//
-// theta = (W1, b1, W2, b2, W3, b3) is kept as a `state`: first W2 transposed (row = input, column = output), rows skewed
-// so that W2 and its transpose are read without bank conflicts, with b2 as row H; then W1, b1, W3, b3.
+// gradient, in one launch; a second kernel adds the batches. This header has what a launch gets by value, and the host's
+// side of it: whether such a kernel runs a problem, and the workspace it needs.
 #pragma once
 #include "kernels/core/backend.h"
 
-#ifdef __CUDACC__
-#define BLV_BOTH_SIDES __host__ __device__
-#else
-#define BLV_BOTH_SIDES
-#endif
-
 namespace bilevel {
 namespace small_network {
-
-// Points: the most rows of a side. All counts are of floats; those that begin a copy are multiples of four.
-template <int width_, int points_>
-struct Shape {
-  static constexpr int width = width_, points = points_;
-  static_assert(width % 8 == 0 && width >= 8 && width <= 40, "one row of W2 is eight banks from the next");
-  static_assert(points >= 8 && points <= 16, "rows lie in the two halves of an m16n8k8 product");
-  static constexpr int stride = width == 8 ? 8 : 40;  // between rows of a matrix: 8 modulo the 32 banks
-  static constexpr int parameters = 3 * width + 1 + width * (width + 1);
-
-  // The skew: eight floats more before every fourth row.
-  static BLV_BOTH_SIDES constexpr int row(int r) { return stride * r + 8 * (r >> 2); }
-  static constexpr int middle = stride * width + 8 * (width >> 2) + width;  // W2 and, as its last row, b2
-  static constexpr int small = 3 * width + 4;                               // W1, b1, W3, b3, padding
-  static constexpr int state = middle + small;
-  static constexpr int matrix = points * stride;  // rows x features in shared memory
-  static constexpr int plane = points * width;    // the same on the tape
-  static constexpr int tape = 3 * plane + 16;     // h1, h2, c1 = e2 W2; then e3
-  static constexpr int step = (state + tape + 31) / 32 * 32;
-  static constexpr int partial = (state + 31) / 32 * 32;
-};
 
 // A leaf or a result: null if the plan has no such slot. Strides in elements.
 template <class T>
@@ -51,8 +21,8 @@ struct Arguments {
   Array<const float> theta, rate, x[2], y[2];  // [0] inner, [1] outer
   Array<float> gradient, theta_result, loss;
   blv_task_info *info = nullptr;
-  float *slabs = nullptr;     // [batches][steps][Shape::step]: theta_{t-1} and the tape of step t
-  float *partials = nullptr;  // [batches][Shape::partial]: sums over a batch; used if gradient.task_stride is 0
+  float *slabs = nullptr;     // [batches][steps][step_floats]: theta_{t-1} and the tape of step t
+  float *partials = nullptr;  // [batches][partial_floats]: sums over a batch; used if gradient.task_stride is 0
   int64_t tasks = 0;
   int32_t batches = 0, steps = 0, rows[2] = {0, 0}, skip_failed = 0;
   float inverse_rows[2] = {0, 0};

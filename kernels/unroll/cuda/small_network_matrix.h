@@ -4,7 +4,7 @@
 // has rows g and g + 8, features 8 k + 2 t and 8 k + 2 t + 1. Elementwise work needs no exchange; sums over features are
 // two shuffles, sums over rows go through shared memory, in a fixed order. Called by all lanes of a warp.
 #pragma once
-#include "kernels/unroll/cuda/small_network_task.h"
+#include "kernels/unroll/cuda/small_network_state.h"
 
 namespace bilevel {
 namespace small_network {
@@ -83,6 +83,15 @@ BLV_DEVICE void load_tape(Lane lane, Matrix<S> &m, const float *from) {
   }
 }
 
+// 1 / n for the lane's rows if there are, else 0: what lacks in a task has no part in any sum.
+struct RowWeights {
+  float of[2];
+  BLV_DEVICE RowWeights(Lane lane, const Arguments &a, int side) {
+    of[0] = lane.g < a.rows[side] ? a.inverse_rows[side] : 0.f;
+    of[1] = lane.g + 8 < a.rows[side] ? a.inverse_rows[side] : 0.f;
+  }
+};
+
 // ---- Sums -----------------------------------------------------------------------------------------------------------
 
 // sum over features of f(k, i), for the lane's two rows; valid in all four lanes of a row.
@@ -137,25 +146,6 @@ BLV_DEVICE void update_small(Lane lane, float *small, bool add, float scale, con
   if (lane.id == 0) small[3 * H] = fmaf(scale, e3, add ? small[3 * H] : 0.f);
   __syncwarp();
 }
-
-// ---- Functions ------------------------------------------------------------------------------------------------------
-
-// tanh to a few ulp and without branches: an odd polynomial near 0, else (1 - e) / (1 + e), e = exp(-2 |x|).
-BLV_DEVICE float fast_tanh(float x) {
-  const float z = x * x;
-  float e, r, result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(-2.88539008f * fabsf(x)));
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(1.f + e));
-  float p = fmaf(fmaf(-5.70498872745e-3f, z, 2.06390887954e-2f), z, -5.37397155531e-2f);
-  p = fmaf(p, z, 1.33314422036e-1f);
-  p = fmaf(x * z, fmaf(p, z, -3.33332819422e-1f), x);
-  const float large = copysignf(fmaf(-e, r, r), x);
-  asm("{.reg .pred q; setp.lt.f32 q, %1, 0f3EC80000; selp.f32 %0, %2, %3, q;}"  // z < 0.625^2
-      : "=f"(result)
-      : "f"(z), "f"(p), "f"(large));
-  return result;
-}
-BLV_DEVICE float slope(float h) { return fmaf(-h, h, 1.f); }
 
 }  // namespace small_network
 }  // namespace bilevel

@@ -7,32 +7,64 @@
 // In a tangent pass the suffix d marks the derivative along the state V.
 #include "kernels/core/device_kernel.h"
 #include "kernels/unroll/cuda/small_network_mma.h"
+#include "kernels/unroll/cuda/small_network_task.h"
 
 namespace bilevel {
 namespace small_network {
 
 constexpr int warps_by_registers = 12;  // 168 registers
 
+constexpr int larger(int a, int b) { return a > b ? a : b; }
+
+// Shared memory of a block. The outer products' operands need room: in V's while V is not alive, or in W's when theta is
+// no longer needed.
+template <class S>
+struct alignas(16) SplitMemory {
+  static constexpr int sums = 8 * S::stride;
+  float W[larger(S::state, 4 * S::matrix + sums)];  // theta_t
+  float V[larger(S::state, 2 * S::matrix + sums)];  // the gradient with respect to it
+  float spare[S::matrix];                           // for what would occupy registers while W is still needed
+  TaskMemory task;
+};
+
+// The passes of Batch.
 template <class S>
 struct SplitPasses {
+  using Shape = S;
   using Mat = Matrix<S>;
   static constexpr int H = S::width;
   static constexpr int w1 = S::middle, b1 = w1 + H, w3 = b1 + H, b3 = w3 + H, b2 = S::row(H);  // in a state
 
-  static BLV_DEVICE void step(Lane lane, Memory<S> &m, const Arguments &a, float *tape) {
-    gradient<true>(lane, m, a, tape);
-  }
-  static BLV_DEVICE float outer(Lane lane, Memory<S> &m, const Arguments &a) {
-    return gradient<false>(lane, m, a, nullptr);
+  const Arguments &a;
+  SplitMemory<S> &m;
+  Lane lane;
+
+  BLV_DEVICE void load_theta(const float *from) { small_network::load_theta<S>(lane, m.W, from); }
+  BLV_DEVICE void keep_theta(float *to) const { copy_state<S>(lane, to, m.W); }
+  BLV_DEVICE void bring_theta(const float *from) { start_copy<S>(lane, m.W, from); }
+  BLV_DEVICE void wait() { wait_for_copy(); }
+  BLV_DEVICE Check check_theta() const { return check_state<S>(lane, m.W); }
+  BLV_DEVICE Check check_gradient() const { return check_state<S>(lane, m.V); }
+  BLV_DEVICE Check check_kept(const float *slab) const { return check_state<S>(lane, slab); }
+  BLV_DEVICE void store_theta(float *to, bool failed) const { small_network::store_theta<S>(lane, to, m.W, failed); }
+  BLV_DEVICE void store_gradient(float *to, bool failed) const { small_network::store_theta<S>(lane, to, m.V, failed); }
+  BLV_DEVICE void add_gradient(float *to, bool first) const { add_state<S>(lane, to, m.V, first); }
+
+  BLV_DEVICE void step(float *tape) { gradient<true>(tape); }
+  BLV_DEVICE float outer() {
+    const float loss = gradient<false>(nullptr);
+    clear_padding<S>(lane, m.V);
+    __syncwarp();
+    return loss;
   }
 
   // Inner: theta += scale g. Outer: V = g. The products' operands lie in V, which is not alive, or in W, no longer needed.
   template <bool inner>
-  static BLV_DEVICE float gradient(Lane lane, Memory<S> &m, const Arguments &a, float *tape) {
-    const float scale = inner ? -m.rate : 1.f;
-    const float *x = m.x[inner ? 0 : 1], *y = m.y[inner ? 0 : 1];
+  BLV_DEVICE float gradient(float *tape) {
+    const float scale = inner ? -m.task.rate : 1.f;
+    const float *x = m.task.x[inner ? 0 : 1], *y = m.task.y[inner ? 0 : 1];
     Mat h1, h2, c1;
-    forward(lane, m, a, x, h1, h2);
+    forward(x, h1, h2);
     const Features<S> weight3(lane, m.W + w3);
     float o[2], r[2], e3[2];
     row_sums<S>(o, [&](int k, int i) { return h2.v[k][i] * weight3.v[k][i & 1]; });
@@ -49,7 +81,7 @@ struct SplitPasses {
     store<S>(lane, e, e2, scale);
     __syncwarp();
     outer_products<S, inner>(lane, a.high_part, inner ? m.W : m.V, {Term{h, e, 1.f}});
-    if (inner) keep(lane, tape, h1, h2, c1, e3);
+    if (inner) keep(tape, h1, h2, c1, e3);
     __syncwarp();  // the operands are read
     store_partial_sums<S>(lane, sums, [&](int k, int i) { return h2.v[k][i] * e3[i >> 1]; });
     fill(c1, [&](int k, int i) { return c1.v[k][i] * slope(h1.v[k][i]); });  // e1
@@ -60,7 +92,7 @@ struct SplitPasses {
     return lane.t == 0 ? twice_loss : 0.f;
   }
 
-  static BLV_DEVICE void forward(Lane lane, const Memory<S> &m, const Arguments &a, const float *x, Mat &h1, Mat &h2) {
+  BLV_DEVICE void forward(const float *x, Mat &h1, Mat &h2) const {
     {
       const Features<S> weight(lane, m.W + w1), bias(lane, m.W + b1);
       const float points[2] = {x[lane.g], x[lane.g + 8]};
@@ -71,8 +103,7 @@ struct SplitPasses {
     fill(h2, [&](int k, int i) { return fast_tanh(h2.v[k][i] + bias.v[k][i & 1]); });
   }
 
-  static BLV_DEVICE void keep(Lane lane, float *tape, const Mat &h1, const Mat &h2, const Mat &c1,
-                              const float (&e3)[2]) {
+  BLV_DEVICE void keep(float *tape, const Mat &h1, const Mat &h2, const Mat &c1, const float (&e3)[2]) const {
     store_tape<S>(lane, tape, h1);
     store_tape<S>(lane, tape + S::plane, h2);
     store_tape<S>(lane, tape + 2 * S::plane, c1);
@@ -80,12 +111,12 @@ struct SplitPasses {
   }
 
   // V -= rate H V. Values are the tape's; the operands of the outer products lie in W.
-  static BLV_DEVICE void adjoint(Lane lane, Memory<S> &m, const Arguments &a, const float *tape) {
+  BLV_DEVICE void adjoint(const float *tape) {
     Mat h1, h2, h1d, h2d, d;
     load_tape<S>(lane, h1, tape);
     load_tape<S>(lane, h2, tape + S::plane);
     const float e3[2] = {tape[3 * S::plane + lane.g], tape[3 * S::plane + lane.g + 8]};
-    forward_tangent(lane, m, a, h1, h2, h1d, h2d);
+    forward_tangent(h1, h2, h1d, h2d);
     store<S>(lane, m.spare, h1d);
     Mat e2, e2d;
     float e3d[2];
@@ -112,8 +143,8 @@ struct SplitPasses {
     product<Middle::TRANSPOSED>(lane, a.high_part, d, e2, m.V);
     product<Middle::TRANSPOSED>(lane, a.high_part, d, e2d, m.W);
     float *h = m.W, *hd = m.spare, *e = h + S::matrix, *ed = e + S::matrix, *sums = ed + S::matrix;
-    float *c1d = sums + Memory<S>::sums;
-    const float rate = m.rate;
+    float *c1d = sums + SplitMemory<S>::sums;
+    const float rate = m.task.rate;
     __syncwarp();  // W is read
     store_partial_sums<S>(lane, sums, [&](int k, int i) { return i < 2 ? weight3_sums[k][i] : 0.f; });
     store<S>(lane, h, h1);
@@ -131,16 +162,15 @@ struct SplitPasses {
     fill(d, [&](int k, int i) {  // e1d
       return fmaf(slope(h1.v[k][i]), d.v[k][i], -2.f * c1.v[k][i] * h1.v[k][i] * h1d.v[k][i]);
     });
-    const float points[2] = {m.x[0][lane.g], m.x[0][lane.g + 8]};
+    const float points[2] = {m.task.x[0][lane.g], m.task.x[0][lane.g + 8]};
     store_partial_sums<S>(lane, h, [&](int k, int i) { return d.v[k][i] * points[i >> 1]; });
     store_partial_sums<S>(lane, hd, [&](int k, int i) { return d.v[k][i]; });
     update_small<S>(lane, m.V + S::middle, true, -rate, h, hd, sums, e3d[0] + e3d[1]);
   }
 
-  static BLV_DEVICE void forward_tangent(Lane lane, Memory<S> &m, const Arguments &a, const Mat &h1, const Mat &h2,
-                                         Mat &h1d, Mat &h2d) {
+  BLV_DEVICE void forward_tangent(const Mat &h1, const Mat &h2, Mat &h1d, Mat &h2d) {
     {
-      const float points[2] = {m.x[0][lane.g], m.x[0][lane.g + 8]};
+      const float points[2] = {m.task.x[0][lane.g], m.task.x[0][lane.g + 8]};
       const Features<S> weight(lane, m.V + w1), bias(lane, m.V + b1);
       fill(h1d, [&](int k, int i) {
         return slope(h1.v[k][i]) * fmaf(points[i >> 1], weight.v[k][i & 1], bias.v[k][i & 1]);
@@ -155,14 +185,13 @@ struct SplitPasses {
 };
 
 // budget: unroll_small_split_tf32<Shape<40, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 16976 bytes, occupancy >= 12 warps
-// budget: unroll_small_split_tf32<Shape<40, 16>> sm_90 registers <= 168, spill <= 12 bytes, shared <= 21776 bytes, occupancy >= 10 warps
+// budget: unroll_small_split_tf32<Shape<40, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 21776 bytes, occupancy >= 10 warps
 // budget: unroll_small_split_tf32<Shape<32, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 15504 bytes, occupancy >= 12 warps
 // budget: unroll_small_split_tf32<Shape<32, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 20800 bytes, occupancy >= 10 warps
-// What spills is one address that is used once a task.
 template <class S>
 __global__ void __launch_bounds__(32, warps_by_registers) unroll_small_split_tf32(const __grid_constant__ Arguments a) {
-  __shared__ Memory<S> memory;
-  Batch<S, SplitPasses<S>>(a, memory).run();
+  __shared__ SplitMemory<S> memory;
+  Batch<SplitPasses<S>>{a, memory.task, {a, memory, this_lane()}}.run();
 }
 
 // budget: unroll_small_split_tf32_sum sm_90 registers <= 32, spill <= 0 bytes, shared <= 4096 bytes, occupancy >= 64 warps
@@ -175,7 +204,8 @@ namespace {
 
 template <class S>
 Instance instance() {
-  return make_instance<S, Memory<S>>(warps_by_registers, &unroll_small_split_tf32<S>, &unroll_small_split_tf32_sum<S>);
+  return make_instance<S, SplitMemory<S>>(warps_by_registers, &unroll_small_split_tf32<S>,
+                                          &unroll_small_split_tf32_sum<S>);
 }
 
 const Instance *instances(int32_t *count) {

@@ -1,18 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// States (theta, or a gradient with respect to it) between the caller's arrays, shared memory and the workspace. One
-// warp works on a task; every function is called by all its lanes and does not end with a barrier.
+// States of the kernel on tensor cores: theta = (W1, b1, W2, b2, W3, b3), or a gradient with respect to it, in shared
+// memory and in the workspace. First W2 transposed (row = input, column = output), rows skewed so that W2 and its
+// transpose are read without bank conflicts, with b2 as row H; then W1, b1, W3, b3. One warp works on a task; every
+// function is called by all its lanes and does not end with a barrier.
 #pragma once
-#include <cuda_runtime.h>
-
-#include "kernels/unroll/cuda/small_network.h"
-
-#define BLV_DEVICE __device__ __forceinline__
+#include "kernels/unroll/cuda/small_network_device.h"
 
 namespace bilevel {
 namespace small_network {
 
-constexpr unsigned all_lanes = 0xffffffffu;
+// Points: the most rows of a side. All counts are of floats; those that begin a copy are multiples of four.
+template <int width_, int points_>
+struct Shape {
+  static constexpr int width = width_, points = points_;
+  static_assert(width % 8 == 0 && width >= 8 && width <= 40, "one row of W2 is eight banks from the next");
+  static_assert(points >= 8 && points <= 16, "rows lie in the two halves of an m16n8k8 product");
+  static constexpr int stride = width == 8 ? 8 : 40;  // between rows of a matrix: 8 modulo the 32 banks
+  static constexpr int parameters = 3 * width + 1 + width * (width + 1);
+
+  // The skew: eight floats more before every fourth row.
+  static __host__ __device__ constexpr int row(int r) { return stride * r + 8 * (r >> 2); }
+  static constexpr int middle = stride * width + 8 * (width >> 2) + width;  // W2 and, as its last row, b2
+  static constexpr int small = 3 * width + 4;                               // W1, b1, W3, b3, padding
+  static constexpr int state = middle + small;
+  static constexpr int matrix = points * stride;  // rows x features in shared memory
+  static constexpr int plane = points * width;    // the same on the tape
+  static constexpr int tape = 3 * plane + 16;     // h1, h2, c1 = e2 W2; then e3
+  static constexpr int step = (state + tape + 31) / 32 * 32;
+  static constexpr int partial = (state + 31) / 32 * 32;
+
+  // Which parameter of the caller's vector entry i of a state is; -1: none, padding.
+  static BLV_DEVICE int parameter(int i) {
+    if (i >= middle) {
+      const int q = i - middle;
+      return q > 3 * width ? -1 : q < 2 * width ? q : q + width * (width + 1);
+    }
+    constexpr int four = 4 * stride + 8;  // rows
+    const int r = i / four * 4 + i % four / stride, j = i % four % stride;
+    if (i % four >= 4 * stride || j >= width) return -1;
+    return 2 * width + (r == width ? width * width + j : j * width + r);
+  }
+};
 
 // Lane 4 g + t holds rows g and g + 8 of a matrix rows x features, and of every eight features those at 2 t, 2 t + 1.
 struct Lane {
@@ -23,25 +52,12 @@ BLV_DEVICE Lane this_lane() {
   return {id, id >> 2, id & 3};
 }
 
-BLV_DEVICE float sum_over_warp(float x) {
-  for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(all_lanes, x, distance);
-  return x;
-}
-
 // ---- States in shared memory and in the workspace -------------------------------------------------------------------
-
-// f(i) for i = lane, lane + 32, .. < n. All lanes take the same number of turns but for one that only some take.
-template <int n, class F>
-BLV_DEVICE void share(Lane lane, F f) {
-#pragma unroll 7
-  for (int i = 0; i + 32 <= n; i += 32) f(i + lane.id);
-  if (n % 32 != 0 && lane.id < n % 32) f(n / 32 * 32 + lane.id);
-}
 
 // f(i) for the lane's share of the state, four floats from i on, padding included.
 template <class S, class F>
 BLV_DEVICE void each_quad(Lane lane, F f) {
-  share<S::state / 4>(lane, [&](int i) { f(4 * i); });
+  share<S::state / 4>(lane.id, [&](int i) { f(4 * i); });
 }
 
 template <class S>
@@ -65,31 +81,32 @@ BLV_DEVICE void wait_for_copy() {
 // Zeros what lies between the rows and at the end, so that sums over a state may run over all of it.
 template <class S>
 BLV_DEVICE void clear_padding(Lane lane, float *state) {
-  share<S::width / 2>(lane, [&](int i) {
+  share<S::width / 2>(lane.id, [&](int i) {
     *reinterpret_cast<float4 *>(state + S::row(4 * (i >> 1)) + 4 * S::stride + 4 * (i & 1)) = {};
   });
   if (S::stride > S::width) {
-    share<S::width>(lane, [&](int r) {
+    share<S::width>(lane.id, [&](int r) {
       for (int j = S::width; j < S::stride; j += 4) *reinterpret_cast<float4 *>(state + S::row(r) + j) = {};
     });
   }
   if (lane.id < 3) state[S::middle + 3 * S::width + 1 + lane.id] = 0;
 }
 
-// The sum of squares of a state if that is wanted, and zero times its entries: zero, or NaN if one is not finite.
-struct Check {
-  float squares = 0, zero = 0;
-  BLV_DEVICE bool is_finite() const { return __all_sync(all_lanes, zero == 0) != 0; }
-};
 template <class S>
 BLV_DEVICE Check check_state(Lane lane, const float *state) {
   Check check;
+  each_quad<S>(lane, [&](int i) { check.see(*reinterpret_cast<const float4 *>(state + i)); });
+  return check;
+}
+
+// to = (first ? 0 : to) + state.
+template <class S>
+BLV_DEVICE void add_state(Lane lane, float *to, const float *state, bool first) {
   each_quad<S>(lane, [&](int i) {
     const float4 x = *reinterpret_cast<const float4 *>(state + i);
-    check.squares = fmaf(x.x, x.x, fmaf(x.y, x.y, fmaf(x.z, x.z, fmaf(x.w, x.w, check.squares))));
-    check.zero = fmaf(x.x, 0.f, fmaf(x.y, 0.f, fmaf(x.z, 0.f, fmaf(x.w, 0.f, check.zero))));
+    const float4 y = first ? float4{} : *reinterpret_cast<const float4 *>(to + i);
+    *reinterpret_cast<float4 *>(to + i) = {x.x + y.x, x.y + y.y, x.z + y.z, x.w + y.w};
   });
-  return check;
 }
 
 // ---- The caller's parameter vectors ---------------------------------------------------------------------------------
@@ -104,8 +121,8 @@ BLV_DEVICE void each_parameter(Lane lane, F f) {
 #pragma unroll
     for (int k = 0; k < H; k += 8) f(2 * H + (n + j) * H + k + i, S::row(i) + S::row(k) + n + j);
   }
-  share<H>(lane, [&](int q) { f(2 * H + H * H + q, S::row(H) + q); });
-  share<3 * H + 1>(lane, [&](int q) { f(q < 2 * H ? q : q + H * (H + 1), S::middle + q); });
+  share<H>(lane.id, [&](int q) { f(2 * H + H * H + q, S::row(H) + q); });
+  share<3 * H + 1>(lane.id, [&](int q) { f(q < 2 * H ? q : q + H * (H + 1), S::middle + q); });
 }
 
 template <class S>
@@ -115,34 +132,7 @@ BLV_DEVICE void load_theta(Lane lane, float *state, const float *theta) {
 }
 template <class S>
 BLV_DEVICE void store_theta(Lane lane, float *theta, const float *state, bool failed) {
-  each_parameter<S>(lane, [&](int to, int from) { theta[to] = failed ? __int_as_float(0x7fffffff) : state[from]; });
-}
-
-// ---- Sums over tasks ------------------------------------------------------------------------------------------------
-
-// The second stage: warp w of a block adds, for 32 entries of the state, the batches w, w + 32, ..; then the 32 sums are
-// added in order. One thread per entry would wait for a thousand loads in turn, longer than the first stage takes.
-template <class S>
-BLV_DEVICE void sum_batches(const Arguments &a) {
-  __shared__ float parts[32][32];
-  const int column = static_cast<int>(threadIdx.x & 31), warp = static_cast<int>(threadIdx.x >> 5);
-  const int i = static_cast<int>(blockIdx.x) * 32 + column;  // in a partial sum, which is a multiple of 32 long
-  float sum = 0;
-#pragma unroll 8
-  for (int b = warp; b < a.batches; b += 32) sum += a.partials[static_cast<int64_t>(b) * S::partial + i];
-  parts[warp][column] = sum;
-  __syncthreads();
-  if (warp != 0) return;
-  for (int w = 1; w < 32; w++) sum += parts[w][column];
-  constexpr int H = S::width;
-  if (i >= S::middle) {
-    const int q = i - S::middle;
-    if (q <= 3 * H) a.gradient.data[q < 2 * H ? q : q + H * (H + 1)] = sum;
-    return;
-  }
-  const int four = S::row(4), r = i / four * 4 + i % four / S::stride, j = i % four % S::stride;
-  if (i % four >= 4 * S::stride || j >= H) return;  // padding
-  a.gradient.data[r == H ? 2 * H + H * H + j : 2 * H + j * H + r] = sum;
+  each_parameter<S>(lane, [&](int to, int from) { theta[to] = failed ? quiet_nan() : state[from]; });
 }
 
 }  // namespace small_network
