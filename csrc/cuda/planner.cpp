@@ -39,10 +39,11 @@ class Reasons {
   bool none() const { return reasons_.empty(); }
   void write(BackendMessage *message) const {
     say(message, "no CUDA kernel runs this plan");
-    for (const Reason &reason : reasons_) {
+    for (size_t i = 0; i < reasons_.size(); ++i) {
+      if (said_before(i)) continue;
       const size_t used = std::strlen(message->text);
-      std::snprintf(message->text + used, sizeof message->text - used, "; %s: %s", reason.kernel->name,
-                    reason.text.text);
+      std::snprintf(message->text + used, sizeof message->text - used, "; %s: %s", reasons_[i].kernel->name,
+                    reasons_[i].text.text);
     }
   }
 
@@ -52,6 +53,11 @@ class Reasons {
     const DeviceKernel *kernel;
     BackendMessage text;
   };
+  bool said_before(size_t i) const {
+    for (size_t j = 0; j < i; ++j)
+      if (std::strcmp(reasons_[i].text.text, reasons_[j].text.text) == 0) return true;
+    return false;
+  }
   std::vector<Reason> reasons_;
 };
 

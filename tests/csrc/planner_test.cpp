@@ -127,6 +127,15 @@ TEST_F(Planner, TheReasonsOfAll) {
                "no CUDA kernel runs this plan; special: it has no tensor cores; general: it runs no HVP, and no TF32");
 }
 
+TEST_F(Planner, AReasonThatSeveralKernelsShareIsSaidOnce) {
+  static constexpr DeviceKernel other = {"other", BLV_GRID, measure_general, nullptr};
+  static constexpr const DeviceKernel *table[] = {&general, &other};
+  builder_.spec.flags = BLV_SPLIT_TF32;
+  const ValidSpec valid = validate(builder_.get(), 1);
+  EXPECT_EQ(plan_kernel({table, 2}, valid.problem, facts_, BLV_STORE_AUTO, 0, &plan_, &message_), BLV_UNSUPPORTED);
+  EXPECT_STREQ(message_.text, "no CUDA kernel runs this plan; general: it runs no HVP, and no TF32");
+}
+
 TEST_F(Planner, MoreBytesThanCanBeCounted) {
   builder_.spec.tasks = int64_t{1} << 40;
   builder_.method.steps = int64_t{1} << 40;
