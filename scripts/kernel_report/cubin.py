@@ -152,6 +152,7 @@ def short_name(demangled):
     text = re.sub(r"\b(?:\w+::)+", "", text).replace("> >", ">>")
     text = re.sub(r", \(Lanes\)\d+", "", text)
     text = re.sub(r"(?<=, )(\w+)<(?:float|double)>", r"\1", text)  # a method of the same dtype
+    text = re.sub(r"(?<=, )(\w+)<(?:float|double), ", r"\1<", text)
     return text.strip(), level.group(1) if level else ""
 
 

@@ -6,7 +6,7 @@ from . import budget as budgets_of
 from .predictor import occupancy, predict
 from .remarks import REMARKS
 from .sass import mix_text
-from .workloads import GPUS, SLICE, cleaning, fp32_rate
+from .workloads import SLICE, cleaning, fp32_rate
 
 HEAD = """# Kernel report
 
@@ -58,10 +58,11 @@ def bounds_section(results):
              " workload's launches; `limited by` is of the largest one, `next` its second unit and how near that one comes.\n")
     if missed:
         text += "\nWhy targets are missed:\n\n" + "\n".join(missed) + "\n"
-    rows = [[w.title] + [x for g in GPUS for x in (duration(b[g].seconds, w), b[g].unit,
+    gpus = list(results[0][1])
+    rows = [[w.title] + [x for g in gpus for x in (duration(b[g].seconds, w), b[g].unit,
                                                    f"{b[g].seconds / max(floors(w, g)):.2f}")] for w, b in results]
-    text += "\n## Bounds by GPU\n\n" + table(["workload"] + [h for g in GPUS for h in (g, "limited by", "over floor")], rows)
-    return text + f"\n`over floor`: the bound over the largest of the floors on that GPU.\n"
+    text += "\n## Bounds by GPU\n\n" + table(["workload"] + [h for g in gpus for h in (g, "limited by", "over floor")], rows)
+    return text + "\n`over floor`: the bound over the largest of the floors on that GPU.\n"
 
 
 def use_of_sectors(memory):
@@ -69,7 +70,7 @@ def use_of_sectors(memory):
 
 
 def sectors(memory):
-    """Sectors per request, and what they would be if every byte of a sector were used."""
+    """Sectors per request, and the bytes that its lanes ask for in sectors: less if lanes read the same, else the ideal."""
     if not memory["requests"]:
         return "-"
     return f"{memory['sectors'] / memory['requests']:.2f} ({memory['bytes'] / 32 / memory['requests']:.2f})"
@@ -91,8 +92,8 @@ def counts_section(title, results, names, intro):
                          sectors(record["global_load"]), sectors(record["global_store"]), conflicts(record["shared_load"]),
                          conflicts(record["shared_store"]), f"{one['seconds'] * 1e6:,.1f}", one["unit"]])
     return f"## {title}\n\n{intro}\n\n" + table(
-        ["workload", "kernel", "threads", "KiB shared", "warps per SM (limit)", "active lanes", "sectors per load (ideal)",
-         "per store (ideal)", "conflicts, loads", "stores", "bound, us", "limited by"], rows)
+        ["workload", "kernel", "threads", "KiB shared", "warps per SM (limit)", "active lanes", "sectors per load (its bytes / 32)",
+         "per store (bytes / 32)", "conflicts, loads", "stores", "bound, us", "limited by"], rows)
 
 
 def kernels_section(kernels, budgets):
@@ -133,7 +134,7 @@ def assumptions_section():
   H100 only wgmma reaches it, and published microbenchmarks see `mma.sync` at 63 % of it (arXiv:2402.13499).
 - Counts are of PTX. ptxas fuses some of it, so issue and integer figures may be too high; nothing is known of how well latencies are hidden.
 - A workload with many tasks or rows is counted on a slice of {SLICE} multiprocessors with their share of tasks or rows, DRAM and L2, and the
-  bound is the slice's. Second stages, which add up what blocks found, have fewer blocks to add there. {cleaning().title.capitalize()},
+  bound is the slice's. Second stages, which add up what blocks found, are taken to run on all, though they have fewer sums to add. {cleaning().title.capitalize()},
   is counted on all multiprocessors with two and with three steps, and continued in a straight line.
 - Counts for A100 are of the compute_80 PTX on a device of compute capability 8.0, those for H100 and H200 of compute_90 PTX.
 """)

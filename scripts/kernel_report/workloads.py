@@ -2,11 +2,12 @@
 """Workloads run through the C ABI in the emulator, and the bounds that follow from what it counted.
 
 The emulated device is a slice of a GPU: SLICE of its multiprocessors, and the same share of the tasks or rows, of DRAM and of L2
-bandwidth. What each multiprocessor does is then as on the whole GPU, but for second stages that add up what blocks found, which have
-fewer blocks to add. A workload of one small task is not cut: all multiprocessors, two and three steps, and the rest by a straight line.
+bandwidth. What each multiprocessor does is then as on the whole GPU. Second stages, which add up what blocks found, have as many blocks
+as on the whole GPU, but fewer sums to add: they are taken to run on the whole of it. A workload of one small task is not cut: all multiprocessors, two and three steps, and the rest by a straight line.
 """
 import json
 import os
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -112,6 +113,7 @@ class Runner:
         self.plugin = os.path.join(build, "emulated", "libbilevel_cuda.so")
         self.registers = {(k.symbol, k.arch): k.registers for k in kernels}
         self.names = {k.symbol: k for k in kernels}
+        self.gpus = [gpu for gpu, arch in GPUS.items() if any(k.arch == arch for k in kernels)]
         self.counted, self.log = {}, log
 
     def profile(self, workload, n, arch, multiprocessors):
@@ -151,7 +153,8 @@ class Runner:
             records = self.profile(workload, max(1, round(workload.size * share)), arch, SLICE)
         result = Bound(gpu)
         for record in records:
-            one = predict.bound(record, machine, self.registers.get((record["name"], arch), 32))
+            second_stage = re.search(r"(^|_)sum(_|$)", self.names[record["name"]].name.split("<")[0])
+            one = predict.bound(record, predict.GPUS[gpu] if second_stage else machine, self.registers[record["name"], arch])
             if one is None:
                 raise RuntimeError(f"{workload.title}: {record['demangled']} does not fit on {gpu}")
             result.seconds += one["seconds"] * record["launches"]
