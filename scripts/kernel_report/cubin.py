@@ -148,7 +148,7 @@ def short_name(demangled):
         if depth == 0 and c == "(":
             text = demangled[begin:i]
             break
-    level = re.search(r"\bcuda_(\w+)::", text)
+    level = re.search(r"\bcuda_(warp|block|cluster|grid)\w*::", text)
     text = re.sub(r"\b(?:\w+::)+", "", text).replace("> >", ">>")
     text = re.sub(r", \(Lanes\)\d+", "", text)
     text = re.sub(r"(?<=, )(\w+)<(?:float|double)>", r"\1", text)  # a method of the same dtype

@@ -37,7 +37,7 @@ class Names(unittest.TestCase):
         text = ("void bilevel::cuda_block::group_kernel<float, (bilevel::cuda_block::Lanes)1, bilevel::cuda_block::Unroll<float, "
                 "(bilevel::cuda_block::Lanes)1> >(bilevel::cuda_block::GroupArguments)")
         self.assertEqual(cubin.short_name(text), ("group_kernel<float, Unroll>", "block"))
-        linear = text.replace("Lanes)1> >", "Lanes)1, bilevel::cuda_block::Narrow> >")
+        linear = text.replace("Lanes)1> >", "Lanes)1, bilevel::cuda_block::Narrow> >").replace("cuda_block", "cuda_block_narrow")
         self.assertEqual(cubin.short_name(linear), ("group_kernel<float, Unroll<Narrow>>", "block"))
 
     def test_of_an_instance(self):
