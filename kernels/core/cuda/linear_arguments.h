@@ -32,7 +32,7 @@ struct LinearArguments {
   Matrix<T> x_gradient, y_gradient, weight_gradient;
   int bits = 0;  // what `seal` found
 
-  // Once all else is set, by one thread: what every thread would else find out again.
+  // Once all else is set, by one thread: what every thread would else find out again. linear_rows does it if need be.
   template <Mode M>
   BLV_INLINE void seal() {
     constexpr int V = Quad<T>::size;
@@ -41,7 +41,7 @@ struct LinearArguments {
     const bool weight_aligned = theta_weight % V == 0 && theta_ld % V == 0 && inputs % V == 0;
     const T *gradient = value ? theta_gradient.v : theta_gradient.d;
     bits =
-        (index_targets ? INDEXED : 0) | (weight ? WEIGHTED : 0) | (wants_total ? TOTAL : 0) |
+        SEALED | (index_targets ? INDEXED : 0) | (weight ? WEIGHTED : 0) | (wants_total ? TOTAL : 0) |
         (y_gradient ? Y_GRADIENT : 0) | (weight_gradient ? WEIGHT_GRADIENT : 0) | (x_gradient ? X_GRADIENT : 0) |
         (gradient ? THETA_GRADIENT : 0) | (aligned(x) && x_ld % V == 0 ? X_QUADS : 0) |
         (weight_aligned && aligned(theta.v) && planes_aligned ? THETA_QUADS : 0) |
@@ -59,6 +59,7 @@ struct LinearArguments {
     X_QUADS = 128,         // rows of x are aligned to 16 bytes
     THETA_QUADS = 256,     // rows of W are, and they are whole quads
     GRADIENT_QUADS = 512,  // rows of its gradient
+    SEALED = 1024,
     MORE = TOTAL | Y_GRADIENT | WEIGHT_GRADIENT
   };
 
@@ -83,8 +84,8 @@ struct Divisor {
   BLV_INLINE int rest(int a) const { return a - quotient(a) * by; }
 };
 
-// ---- Shared memory by 32-bit addresses, which its instructions take: half the arithmetic of pointers. In order with each other
-// and with barriers, since they are volatile.
+// ---- Shared memory by 32-bit addresses, which its instructions take: half the arithmetic of pointers. In order with
+// each other and with barriers, since they are volatile.
 template <class T>
 BLV_INLINE unsigned shared_address(const T *p) {
   return unsigned(__cvta_generic_to_shared(p));
@@ -98,11 +99,12 @@ struct Shared<float> {
     asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at));
     return x;
   }
+  template <int Offset = 0>
   static BLV_INLINE Quad<float> load_quad(unsigned at) {
     Quad<float> q;
-    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4 + %5];"
                  : "=f"(q.x[0]), "=f"(q.x[1]), "=f"(q.x[2]), "=f"(q.x[3])
-                 : "r"(at));
+                 : "r"(at), "n"(Offset));
     return q;
   }
   static BLV_INLINE void store_quad(unsigned at, const Quad<float> &q) {
@@ -118,9 +120,10 @@ struct Shared<double> {
     asm volatile("ld.shared.f64 %0, [%1];" : "=d"(x) : "r"(at));
     return x;
   }
+  template <int Offset = 0>
   static BLV_INLINE Quad<double> load_quad(unsigned at) {
     Quad<double> q;
-    asm volatile("ld.shared.v2.f64 {%0, %1}, [%2];" : "=d"(q.x[0]), "=d"(q.x[1]) : "r"(at));
+    asm volatile("ld.shared.v2.f64 {%0, %1}, [%2 + %3];" : "=d"(q.x[0]), "=d"(q.x[1]) : "r"(at), "n"(Offset));
     return q;
   }
   static BLV_INLINE void store_quad(unsigned at, const Quad<double> &q) {
@@ -171,8 +174,8 @@ struct RowStage {
     step_to = step_rows * stride, step_from = (long long)(step_rows * a.x_ld) * size;
   }
 
-  // Begins the copy of rows [row, row + count); `wait` ends it, and a barrier shows it to the others. Cooperation level:
-  // thread.
+  // Begins the copy of rows [row, row + count); `wait` ends it, and a barrier shows it to the others. Cooperation
+  // level: thread.
   BLV_INLINE void begin(const LinearArguments<T> &a, Index row, int count, unsigned to) const {
     const char *from = reinterpret_cast<const char *>(a.x + (row + first_row) * a.x_ld);
     to += first_row * stride;

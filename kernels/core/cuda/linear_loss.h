@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The losses of losses.h on registers: an executor's Map for one row, whose outputs are dealt out to `Lanes` neighbouring
-// lanes, `Columns` to each (lane l has outputs l, l + Lanes, ...). The row's matrices are arrays of the thread.
+// The losses of losses.h on registers: an executor's Map for one row, whose outputs are dealt out to `LanesOfRow`
+// neighbouring lanes, `Columns` to each (lane l has outputs l, l + LanesOfRow, ...). The row's matrices are arrays of the
+// thread.
 #pragma once
 #include "kernels/core/cuda/linear_arguments.h"
 #include "kernels/models/losses.h"
@@ -122,9 +123,21 @@ struct RowLoss {
     if (More && terms.y_gradient()) l.y_gradient = {y_gradient};
     if (More && terms.weight_gradient()) l.weight_gradient = {&weight_gradient};
     if (More && terms.total()) l.total = total;
-    if (terms.loss == BLV_LOGISTIC)
+    run_loss(x, l, terms.loss);
+  }
+  // e alone, rows without weights, targets that are no indices.
+  BLV_INLINE void run_plain(X &x, int loss, T inverse_n) {
+    LossArguments<Row, T> l;
+    l.inverse_n = inverse_n;
+    l.z = {z}, l.y = {y}, l.e = {e};
+    run_loss(x, l, loss);
+  }
+
+ private:
+  static BLV_INLINE void run_loss(X &x, const LossArguments<Row, T> &l, int loss) {
+    if (loss == BLV_LOGISTIC)
       logistic_row(x, l, 0);
-    else if (terms.loss == BLV_SQUARED)
+    else if (loss == BLV_SQUARED)
       squared_row(x, l, 0);
     else
       cross_entropy_row(x, l, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pass over rows so short that a thread holds one in registers: products, loss and rank-one update of the thread's own
-// gradient need no word with other threads; once a pass the gradients are added up through shared memory. For up to
-// 32 inputs and few outputs; one tangent.
+// A pass over rows so short that a thread holds one in registers: products, loss and rank-one update of the thread's
+// own gradient need no word with other threads; once a pass the gradients are added up, by shuffles in a warp and then
+// through shared memory. For up to 32 inputs and few outputs; one tangent.
 #pragma once
 #include "kernels/core/cuda/linear_loss.h"
 
@@ -12,18 +12,17 @@ namespace BLV_ISA_NAMESPACE {
 // Compile-time sizes: rows of up to `Quads` quads, exactly `Outputs` outputs.
 template <class T, Mode M, int Quads, int Outputs>
 struct NarrowTile {
-  static constexpr int V = Quad<T>::size, columns = Quads * V;
+  static constexpr int V = Quad<T>::size, columns = Quads * V, size = sizeof(T);
   static constexpr int lines_out = Outputs, lines_in = Outputs * (M == Mode::JET ? 2 : 1);
-  static constexpr int stride = Quads | 1;  // quads, of staged rows: an odd number meets no bank conflict
-  static constexpr int sum_quads = lines_out * Quads + (lines_out + V - 1) / V, sum_stride = sum_quads | 1;
+  static constexpr int stride =
+      (Quads | 1) * 16;  // bytes, of staged rows: an odd number of quads meets no bank conflict
+  static constexpr int sums = lines_out * (columns + 1);  // of a thread: the gradient of W, then of b
+  static constexpr int lane_sums = spread_rest<sums, 1>;
 };
 
 struct NarrowCut {
-  int slices = 0;  // of the threads, when their gradients are added up; 0: does not fit
-  Divisor quads;   // of a thread's gradient
-  int bytes = 0;   // of scratch
-
-  BLV_HOST_DEVICE bool fits() const { return slices > 0; }
+  int bytes = 0;  // of scratch
+  BLV_HOST_DEVICE bool fits() const { return bytes > 0; }
 };
 
 template <class T, Mode M, int Quads, int Outputs>
@@ -31,11 +30,9 @@ BLV_HOST_DEVICE inline NarrowCut narrow_cut(int inputs, int outputs, int planes,
                                             long long room) {
   using Tile = NarrowTile<T, M, Quads, Outputs>;
   NarrowCut c;
-  c.bytes = (threads * (Tile::sum_stride + 1) + (x_on_chip ? 0 : 2 * threads * Tile::stride)) * 16;
+  const int bytes = threads * (Tile::lane_sums * Tile::size + (x_on_chip ? 0 : 2 * Tile::stride));
   if (inputs < 1 || inputs > Tile::columns || outputs != Outputs || (M != Mode::VALUE && planes != 1)) return c;
-  if (c.bytes > room) return c;
-  c.quads = Divisor(Tile::sum_quads);
-  c.slices = threads > Tile::sum_quads ? threads / Tile::sum_quads : 1;
+  if (bytes <= room) c.bytes = bytes;
   return c;
 }
 
@@ -45,22 +42,21 @@ struct LinearNarrow {
   using X = RegisterMap<T, M, Outputs, 1>;
   using S = typename X::S;
   static constexpr int V = Tile::V, NI = Tile::lines_in, NO = Tile::lines_out, size = sizeof(T);
+  using A = LinearArguments<T>;
   static constexpr bool value = M == Mode::VALUE;
 
-  const LinearArguments<T> &a;
-  const NarrowCut &cut;
-  unsigned sums, slices, stage;  // addresses of: the threads' gradients, sums of some, rows
+  const A &a;
+  unsigned sums, stage;  // addresses of: the warps' gradients, rows
   T w[NI][Tile::columns], g[NO][Tile::columns], bias_gradient[NO];
   S bias[Outputs];
 
-  BLV_INLINE LinearNarrow(const LinearArguments<T> &arguments, const NarrowCut &c, T *scratch) : a(arguments), cut(c) {
+  BLV_INLINE LinearNarrow(const A &arguments, T *scratch) : a(arguments) {
     sums = shared_address(scratch);
-    slices = sums + PassTeam::threads() * Tile::sum_stride * 16;
-    stage = slices + PassTeam::threads() * 16;
+    stage = sums + PassTeam::threads() * Tile::lane_sums * size;
     BLV_UNROLLED for (int n = 0; n < NI; n++) {
       const T *from = (value || (M == Mode::JET && n < Outputs) ? a.theta.v : a.theta.d) + a.theta_weight +
                       n % Outputs * a.theta_ld;
-      BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) w[n][c] = c < a.inputs ? from[c] : T(0);
+      load_line(from, w[n]);
     }
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
       bias[j] = X::zero(), bias_gradient[j] = T(0);
@@ -76,15 +72,31 @@ struct LinearNarrow {
     if (!a.x_on_chip)
       run_staged(own, begin, end, total);
     else if (a.inputs <= Tile::columns - V)
-      run_on_chip<false, true>(own, begin, end, total);
-    else if (own.terms.more())
-      run_on_chip<true, true>(own, begin, end, total);
+      run_on_chip<false>(own, begin, end, total);
+    else if (!own.plain())
+      run_on_chip<true>(own, begin, end, total);
+    else if (Outputs == 1 && a.loss == BLV_LOGISTIC)
+      run_plain<BLV_LOGISTIC>(own, begin, end);
+    else if (a.loss == BLV_SQUARED)
+      run_plain<BLV_SQUARED>(own, begin, end);
     else
-      run_on_chip<true, false>(own, begin, end, total);
-    if (a.bits & LinearArguments<T>::THETA_GRADIENT) finish();
+      run_on_chip<true>(own, begin, end, total);
+    if (a.bits & A::THETA_GRADIENT) finish();
   }
 
  private:
+  BLV_INLINE void load_line(const T *from, T (&to)[Tile::columns]) const {
+    if (a.bits & A::THETA_QUADS) {
+      BLV_UNROLLED for (int q = 0; q < Quads; q++) {
+        Quad<T> quad = {};
+        if (q * V < a.inputs) quad = reinterpret_cast<const Quad<T> *>(from)[q];
+        BLV_UNROLLED for (int v = 0; v < V; v++) to[q * V + v] = quad.x[v];
+      }
+    } else {
+      BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) to[c] = c < a.inputs ? from[c] : T(0);
+    }
+  }
+
   // What every row needs, in registers.
   struct Own {
     const LossTerms<T> terms;
@@ -99,19 +111,53 @@ struct LinearNarrow {
           tape(a.tape),
           y_ld(terms.index_targets() ? 1 : a.y.ld),
           tape_ld(a.tape_ld) {}
+    // Only e is wanted, of rows without weights whose targets are no indices: a step of an unroll.
+    BLV_INLINE bool plain() const {
+      return !(terms.bits & (A::MORE | A::WEIGHTED | A::INDEXED | A::X_GRADIENT)) && (tape || M == Mode::JET);
+    }
   };
 
-  template <bool Whole, bool More>
+  template <int Loss>
+  BLV_INLINE void run_plain(const Own &own, Index begin, Index end) {
+    const int threads = PassTeam::threads(), x_step = threads * int(a.x_ld) * size;
+    const Index first = begin + PassTeam::thread();
+    const ptrdiff_t y_step = ptrdiff_t(threads * own.y_ld) * size, tape_step = ptrdiff_t(threads * own.tape_ld) * size;
+    unsigned x_at = shared_address(a.x + first * a.x_ld);
+    const char *y_at = reinterpret_cast<const char *>(own.y + first * own.y_ld);
+    char *tape_at = reinterpret_cast<char *>(own.tape + first * own.tape_ld);
+#pragma unroll 1
+    for (Index i = first; i < end; i += threads, x_at += x_step, y_at += y_step, tape_at += tape_step) {
+      const T *y = reinterpret_cast<const T *>(y_at);
+      T *tape = reinterpret_cast<T *>(tape_at);
+      T x[Tile::columns], z[NI];
+      load_row<true>(x_at, x);
+      multiply(x, z);
+      X map;
+      map.outputs = Outputs;
+      RowLoss<X> loss;
+      BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
+        if (value) tape[j] = z[j];
+        T taped = T(0);
+        if (M == Mode::TAPED) taped = tape[j];
+        loss.z[j] = bias[j] + z_of(j, z, taped);
+        loss.y[j] = X::constant(y[j]);
+      }
+      loss.run_plain(map, Loss, own.terms.inverse_n);
+      accumulate(x, loss.e);
+    }
+  }
+
+  template <bool Whole>
   BLV_INLINE void run_on_chip(const Own &own, Index begin, Index end, T &total) {
     const int threads = PassTeam::threads(), step = threads * int(a.x_ld) * size;
     unsigned x = shared_address(a.x + (begin + PassTeam::thread()) * a.x_ld);
 #pragma unroll 1
-    for (Index i = begin + PassTeam::thread(); i < end; i += threads, x += step) run_row<Whole, More>(own, x, i, total);
+    for (Index i = begin + PassTeam::thread(); i < end; i += threads, x += step) run_row<Whole>(own, x, i, total);
   }
 
   BLV_INLINE void run_staged(const Own &own, Index begin, Index end, T &total) {
-    const int threads = PassTeam::threads(), thread = PassTeam::thread(), bytes = threads * Tile::stride * 16;
-    const RowStage<T> rows(a, Tile::stride * 16);
+    const int threads = PassTeam::threads(), thread = PassTeam::thread(), bytes = threads * Tile::stride;
+    const RowStage<T> rows(a, Tile::stride);
     const auto count_at = [&](Index row) { return end - row < threads ? int(end - row) : threads; };
     rows.clear_padding(a, stage, 2 * threads, Tile::columns);
     unsigned x = stage, next = stage + bytes;
@@ -121,29 +167,40 @@ struct LinearNarrow {
       rows.wait();
       PassTeam::sync();
       if (row + threads < end) rows.begin(a, row + threads, count_at(row + threads), next);
-      if (thread < count_at(row)) run_row<true, true>(own, x + thread * Tile::stride * 16, row + thread, total);
+      if (thread < count_at(row)) run_row<true>(own, x + thread * Tile::stride, row + thread, total);
       const unsigned done = x;
       x = next, next = done;
     }
   }
 
-  // Whole: all quads exist; else those beyond the row's last are read there, times zero.
-  template <bool Whole, bool More>
+  template <bool Whole>
   BLV_INLINE void run_row(const Own &own, unsigned row, Index i, T &total) {
-    T x[Tile::columns];
-    const int last = (a.inputs - 1) / V;
-    BLV_UNROLLED for (int q = 0; q < Quads; q++) {
-      const Quad<T> quad = Shared<T>::load_quad(row + (Whole || q < last ? q : last) * 16);
-      BLV_UNROLLED for (int v = 0; v < V; v++) x[q * V + v] = quad.x[v];
+    T x[Tile::columns], z[NI];
+    load_row<Whole>(row, x);
+    multiply(x, z);
+    S e[Outputs];
+    row_loss(own, i, z, e, total);
+    accumulate(x, e);
+  }
+  // Whole: all quads exist; else those beyond the row's last are read there, times zero.
+  template <bool Whole, int Q = 0>
+  BLV_INLINE void load_row(unsigned row, T (&x)[Tile::columns]) const {
+    if constexpr (Q < Quads) {
+      const int last = (a.inputs - 1) / V;
+      const Quad<T> quad =
+          Whole ? Shared<T>::template load_quad<Q * 16>(row) : Shared<T>::load_quad(row + (Q < last ? Q : last) * 16);
+      BLV_UNROLLED for (int v = 0; v < V; v++) x[Q * V + v] = quad.x[v];
+      load_row<Whole, Q + 1>(row, x);
     }
-    T z[NI];
+  }
+  BLV_INLINE void multiply(const T (&x)[Tile::columns], T (&z)[NI]) const {
     BLV_UNROLLED for (int n = 0; n < NI; n++) {
       T even = w[n][0] * x[0], odd = w[n][1] * x[1];  // two chains, to wait half as long
       BLV_UNROLLED for (int c = 2; c < Tile::columns; c += 2) even += w[n][c] * x[c], odd += w[n][c + 1] * x[c + 1];
       z[n] = even + odd;
     }
-    S e[Outputs];
-    row_loss<More>(own, i, z, e, total);
+  }
+  BLV_INLINE void accumulate(const T (&x)[Tile::columns], const S (&e)[Outputs]) {
     BLV_UNROLLED for (int n = 0; n < NO; n++) {
       T of_line;
       if constexpr (value)
@@ -155,20 +212,31 @@ struct LinearNarrow {
     }
   }
 
-  template <bool More>
   BLV_INLINE void row_loss(const Own &own, Index i, const T (&z)[NI], S (&e)[Outputs], T &total) const {
     X map;
     map.outputs = Outputs;
     RowLoss<X> loss;
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
-      loss.z[j] = bias[j] + z_of(own, i, j, z);
+      T taped = T(0);
+      if (value && own.tape) own.tape[i * own.tape_ld + j] = z[j];
+      if (M == Mode::TAPED) taped = own.tape[i * own.tape_ld + j];
+      loss.z[j] = bias[j] + z_of(j, z, taped);
       loss.y[j] = X::constant(own.y[i * own.y_ld + (Outputs > 1 && !own.terms.index_targets() ? j : 0)]);
     }
     if (own.terms.weighted()) loss.w = X::constant(own.weight[i]);
-    loss.template run<More>(map, own.terms, &total);
+    loss.template run<true>(map, own.terms, &total);
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) e[j] = loss.e[j];
-    if (More) add_leaf_gradients(own.terms, i, loss);
+    if (own.terms.more()) add_leaf_gradients(own.terms, i, loss);
     if (own.terms.x_gradient()) add_x_gradient(i, loss.e);
+  }
+  // Output j of a row as the loss wants it, from its products and, if they are on the tape, the values.
+  static BLV_INLINE S z_of(int j, const T (&z)[NI], T taped) {
+    if constexpr (M == Mode::VALUE)
+      return z[j];
+    else if constexpr (M == Mode::TAPED)
+      return {taped, z[j]};
+    else
+      return {z[j], z[Outputs + j]};
   }
   BLV_INLINE void add_leaf_gradients(const LossTerms<T> &terms, Index i, const RowLoss<X> &loss) const {
     BLV_UNROLLED for (int j = 0; j < Outputs; j++) {
@@ -183,17 +251,6 @@ struct LinearNarrow {
       a.weight_gradient.v[i] += loss.weight_gradient;
     else
       a.weight_gradient.d[i] += loss.weight_gradient.d;
-  }
-  // The products z of row i as the loss wants them; VALUE leaves them on the tape, TAPED reads them there.
-  BLV_INLINE S z_of(const Own &own, Index i, int j, const T (&z)[NI]) const {
-    if constexpr (M == Mode::VALUE) {
-      if (own.tape) own.tape[i * own.tape_ld + j] = z[j];
-      return z[j];
-    } else if constexpr (M == Mode::TAPED) {
-      return {own.tape[i * own.tape_ld + j], z[j]};
-    } else {
-      return {z[j], z[Outputs + j]};
-    }
   }
   // dL/dx_i += W^T e, or e.d W + e W.d; W from memory, since registers hold not all of its planes.
   BLV_INLINE void add_x_gradient(Index i, const S (&e)[Outputs]) const {
@@ -211,51 +268,41 @@ struct LinearNarrow {
     }
   }
 
-  // ---- The sum over threads, in order: slices of them first, then the slices.
+  // ---- The sums over threads, in a fixed order: over the lanes of each warp, then over warps.
   BLV_INLINE void finish() {
-    const int thread = PassTeam::thread(), threads = PassTeam::threads(), quads = cut.quads.by;
-    put_sums(sums + thread * Tile::sum_stride * 16);
-    PassTeam::sync();
-#pragma unroll 1
-    for (int at = thread; at < quads * cut.slices; at += threads) {
-      const int slice = cut.quads.quotient(at), step = cut.slices * Tile::sum_stride * 16;
-      unsigned from = sums + (at - slice * quads + slice * Tile::sum_stride) * 16;
-      Quad<T> sum = Shared<T>::load_quad(from);
-      for (int t = slice + cut.slices; t < threads; t += cut.slices) {
-        const Quad<T> quad = Shared<T>::load_quad(from += step);
-        BLV_UNROLLED for (int v = 0; v < V; v++) sum.x[v] += quad.x[v];
+    constexpr int columns = Tile::columns, count = Tile::sums, rest = Tile::lane_sums;
+    T sum[count];
+    BLV_UNROLLED for (int n = 0; n < NO; n++) {
+      BLV_UNROLLED for (int c = 0; c < columns; c++) sum[n * columns + c] = g[n][c];
+      sum[NO * columns + n] = bias_gradient[n];
+    }
+    const int thread = PassTeam::thread(), lane = thread % 32, threads = PassTeam::threads();
+    spread_sums<count, 1>(sum, lane);
+    if (threads > 32) {
+      const unsigned mine = sums + thread * size;
+      if (thread >= 32) {
+        BLV_UNROLLED for (int p = 0; p < rest; p++) Shared<T>::store(mine + p * threads * size, sum[p]);
       }
-      Shared<T>::store_quad(slices + at * 16, sum);
+      PassTeam::sync();
+      if (thread < 32) {
+        BLV_UNROLLED for (int p = 0; p < rest; p++) for (int t = 32; t < threads; t += 32) sum[p] +=
+            Shared<T>::load(mine + (p * threads + t) * size);
+      }
     }
-    PassTeam::sync();
-#pragma unroll 1
-    for (int at = thread; at < quads * V; at += threads) {
-      const int place = place_of(at);
-      if (place < 0) continue;
-      unsigned from = slices + at * size;
-      T sum = Shared<T>::load(from);
-      for (int s = 1; s < cut.slices; s++) sum += Shared<T>::load(from += quads * 16);
-      T *to = a.template gradient_plane<M>(0) + place;
-      *to = a.add ? *to + sum : sum;
+    if (thread < 32) {
+      T *plane = a.template gradient_plane<M>(0);
+      BLV_UNROLLED for (int p = 0; p < rest; p++) {
+        const int place = place_of(spread_line<count, 1>(lane, p));
+        if (place >= 0) plane[place] = a.add ? plane[place] + sum[p] : sum[p];
+      }
     }
     PassTeam::sync();
   }
-  BLV_INLINE void put_sums(unsigned to) const {
-    Quad<T> quad;
-    BLV_UNROLLED for (int n = 0; n < NO; n++) BLV_UNROLLED for (int q = 0; q < Quads; q++) {
-      BLV_UNROLLED for (int v = 0; v < V; v++) quad.x[v] = g[n][q * V + v];
-      Shared<T>::store_quad(to + (n * Quads + q) * 16, quad);
-    }
-    BLV_UNROLLED for (int q = 0; q < (NO + V - 1) / V; q++) {
-      BLV_UNROLLED for (int v = 0; v < V; v++) quad.x[v] =
-          q * V + v < NO ? bias_gradient[q * V + v < NO ? q * V + v : 0] : T(0);
-      Shared<T>::store_quad(to + (NO * Quads + q) * 16, quad);
-    }
-  }
-  // Where the sum at position `at` belongs in the parameter vector; -1: nowhere.
+  // Where a sum belongs in the parameter vector; -1: nowhere.
   BLV_INLINE int place_of(int at) const {
-    const int n = at / Tile::columns, c = at % Tile::columns;
-    if (n >= NO) return a.theta_bias >= 0 && at - NO * Tile::columns < NO ? a.theta_bias + at - NO * Tile::columns : -1;
+    if (at < 0) return -1;
+    const int n = at / Tile::columns, c = at % Tile::columns, output = at - NO * Tile::columns;
+    if (output >= 0) return a.theta_bias >= 0 ? a.theta_bias + output : -1;
     return c < a.inputs ? a.theta_weight + n * a.theta_ld + c : -1;
   }
 };

@@ -20,7 +20,8 @@ struct NarrowShape {
   template <Mode M, class T>
   static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total,
                              T *scratch) {
-    LinearNarrow<T, M, Quads, Outputs>(a, cut, scratch).run(begin, end, total);
+    (void)cut;
+    LinearNarrow<T, M, Quads, Outputs>(a, scratch).run(begin, end, total);
   }
 };
 
@@ -39,8 +40,8 @@ struct WideShape {
   }
 };
 
-// How a block of so many threads runs the pass in mode M with `room` bytes of shared memory (it uses cut.bytes of them), if
-// cut.fits(). Made once, on the host or on the device, and kept where all threads can read it.
+// How a block of so many threads runs the pass in mode M with `room` bytes of shared memory (it uses cut.bytes of
+// them), if cut.fits(). Made once, on the host or on the device, and kept where all threads can read it.
 template <class Shape, class T, Mode M>
 BLV_HOST_DEVICE inline typename Shape::Cut linear_cut(int inputs, int outputs, int planes, int threads, bool x_on_chip,
                                                       long long room) {
@@ -48,11 +49,17 @@ BLV_HOST_DEVICE inline typename Shape::Cut linear_cut(int inputs, int outputs, i
 }
 
 // Rows [begin, end). Called by all threads of the block; what was written before must be visible to them, and what this
-// writes is on return. `scratch`: cut.bytes of shared memory, aligned to 16. Adds this thread's share of the loss to its
-// `total` (the caller sums over threads). Sums are in an order that the cut and the number of rows decide.
+// writes is on return. `a` lies in shared memory; `scratch`: cut.bytes of it, aligned to 16. Adds this thread's share
+// of the loss to its `total` (the caller sums over threads). Sums are in an order that the cut and the number of rows
+// decide.
 template <class Shape, Mode M, class T>
-BLV_INLINE void linear_rows(const LinearArguments<T> &a, const typename Shape::Cut &cut, Index begin, Index end,
-                            T &total, T *scratch) {
+BLV_INLINE void linear_rows(LinearArguments<T> &a, const typename Shape::Cut &cut, Index begin, Index end, T &total,
+                            T *scratch) {
+  if (a.bits == 0) {
+    PassTeam::sync();
+    if (PassTeam::thread() == 0) a.template seal<M>();
+    PassTeam::sync();
+  }
   Shape::template run<M>(a, cut, begin, end, total, scratch);
 }
 

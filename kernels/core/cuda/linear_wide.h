@@ -6,8 +6,8 @@
 //   1  partial products of a lane's columns, summed over the warp:        z_parts[part][row][line]
 //   2  per row the sum of the parts, in order, and the loss:              e[row][group][line]
 //   3  gradient += e x^T, from the same rows in shared memory
-// A line is one output of one plane. In phase 1 slot s of lane l works on row s ^ (l mod Rows): so the first sums over lanes need
-// no select, and rows 32 bytes apart in alignment meet no bank conflict.
+// A line is one output of one plane. In phase 1 slot s of lane l works on row s ^ (l mod R): so the first sums over
+// lanes need no select, and rows whose length is a multiple of 32 bytes meet no bank conflict.
 #pragma once
 #include "kernels/core/cuda/linear_loss.h"
 #include "kernels/core/cuda/linear_wide_lane.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sizes of the pass over rows that many threads share (linear_wide.h): a lane's tile, and how the warps of a block are
-// dealt out. Pure functions of the problem, of the threads and of the shared memory there is; on the host and on the device.
+// dealt out. Pure functions of the problem, the threads and the shared memory there is; for the host and the device.
 #pragma once
 #include "kernels/core/cuda/linear_arguments.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A lane's part of a row in the pass that many threads share (linear_wide.h): which columns and which lines are its own, its
-// tile of theta, and its tile of the gradient on the way back.
+// A lane's part of a row in the pass that many threads share (linear_wide.h): which columns and which lines are its
+// own, its tile of theta, and its tile of the gradient on the way back.
 #pragma once
 #include "kernels/core/cuda/linear_wide_cut.h"
 
@@ -19,8 +19,8 @@ struct WideLane {
 
   int lane, team, part, output_group, tangent_group;
   int own_quads;  // of this warp's lanes: quads that exist in some lane
-  // Bytes: where a lane's first quad begins in a row, and how far behind it the next. One that does not exist is read at
-  // the row's beginning.
+  // Bytes: where a lane's first quad begins in a row, and how far behind it the next. One that does not exist is read
+  // at the row's beginning.
   int column, next_column;
 
   BLV_INLINE WideLane(const A &a, const WideCut &cut) {
