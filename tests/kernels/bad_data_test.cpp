@@ -26,12 +26,15 @@ void set(Problem &p, int side, int leaf, int64_t task, int64_t step, int64_t row
   a.set(a.offset(task, step, row, column), value);
 }
 
+// More tasks than a register has lanes; a device has none, and its emulator takes its time.
+int64_t many() { return machine() ? 4 : 21; }
+
 Case classes(int kind, int labels) {
   Case c = kind == BLV_UNROLL ? unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, BLV_F64, {.labels = labels},
                                             {.labels = labels})
            : kind == BLV_HVP  ? hvp_case(BLV_CROSS_ENTROPY, BLV_TANH, 2, BLV_F64, {.labels = labels})
                               : evaluate_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_F64, {.labels = labels});
-  c.tasks = 21;
+  c.tasks = many();
   return c;
 }
 
@@ -39,7 +42,7 @@ Case dense(int kind, int loss) {
   Case c = kind == BLV_UNROLL ? unroll_case(loss, BLV_TANH, BLV_SGD)
            : kind == BLV_HVP  ? hvp_case(loss, BLV_TANH, 2)
                               : evaluate_case(loss, BLV_TANH);
-  c.tasks = 21;
+  c.tasks = many();
   return c;
 }
 
@@ -140,7 +143,7 @@ TEST(BadData, OneTaskFailsAlone) {
         whole.c.executor = executor;
         const Outcome clean = run(whole, {.isa = isa});
         ASSERT_EQ(clean.status, BLV_OK) << clean.error;
-        for (int64_t task : machine() ? std::vector<int64_t>{9} : std::vector<int64_t>{0, 9, 20}) {
+        for (int64_t task : machine() ? std::vector<int64_t>{1} : std::vector<int64_t>{0, 9, 20}) {
           Problem p(bad.c);
           p.c.executor = executor;
           SCOPED_TRACE(bad.name + (", " + name_of(p.c, {.isa = isa})) + ", bad task " + std::to_string(task));
