@@ -118,7 +118,7 @@ def sass_section(kernels, hot):
     return ("## Instructions of the hot loop\n\n"
             "From the text of nvdisasm. A loop is what lies between a backward branch and its target; an instruction belongs to the innermost loop"
             " around it. The hot loop is the one with the most multiply-adds of its own, an HMMA as 32 FFMA, a loop inside another taken to run"
-            " four times as often: a guess, since how often a loop runs is not in the text. `instructions`: of the whole kernel.\n\n"
+            " twice as often: a guess, since how often a loop runs is not in the text. `instructions`: of the whole kernel.\n\n"
             + table(["kernel", "level", "code", "instructions", "hot loop"], rows))
 
 

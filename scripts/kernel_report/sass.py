@@ -3,7 +3,7 @@
 
 A loop is what lies between a backward branch and its target, in one function; an instruction belongs to the innermost loop around it.
 The hot loop is the one with the most multiply-adds of its own (HMMA counts as 32 FFMA, DMMA as 8), where a loop inside another is taken
-to run four times as often. A guess from the text, since how often a loop runs is not in it.
+to run twice as often. A guess from the text, since how often a loop runs is not in it.
 """
 import collections
 import os
@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 
 MULTIPLY_ADDS = {"FFMA": 1, "DFMA": 1, "HMMA": 32, "DMMA": 8}
-INNER_LOOP_RUNS = 4
+INNER_LOOP_RUNS = 2
 CLASSES = {
     "FFMA": "FFMA", "FFMA2": "FFMA", "DFMA": "DFMA", "HMMA": "HMMA", "DMMA": "DMMA",
     "FADD": "other fp", "FMUL": "other fp", "FADD2": "other fp", "FMUL2": "other fp", "FSETP": "other fp", "FSEL": "other fp",

@@ -111,8 +111,8 @@ LISTING = """.text.k:
         /*0000*/                   MOV R1, c[0x0][0x28] ;
         /*0010*/                   FFMA R0, R0, R1, R2 ;
 .L_x_0:
-        /*0020*/                   FFMA R0, R0, R1, R2 ;
-        /*0030*/                   FFMA R0, R0, R1, R2 ;
+        /*0020*/                   FADD R0, R0, R1 ;
+        /*0030*/                   FADD R0, R0, R1 ;
         /*0040*/                   FFMA R0, R0, R1, R2 ;
 .L_x_1:
         /*0050*/                   LDS.128 R4, [R3] ;
@@ -136,7 +136,7 @@ class HotLoop(unittest.TestCase):
 
     def test_more_work_counts_more(self):
         more = LISTING.replace("        /*0040*/                   FFMA", "        /*0040*/                   HMMA.1688.F32.TF32")
-        self.assertEqual(dict(sass.Listing(more).hot_loop()), {"FFMA": 2, "HMMA": 1, "LDG": 1, "control": 1})
+        self.assertEqual(dict(sass.Listing(more).hot_loop()), {"other fp": 2, "HMMA": 1, "LDG": 1, "control": 1})
 
     def test_no_loop_or_none_that_multiplies(self):
         self.assertIsNone(sass.Listing(LISTING.replace("BRA", "NOP")).hot_loop())
