@@ -12,9 +12,9 @@ namespace {
 // Reasoned from instruction counts and occupancy, not yet measured on a GPU.
 //   compute capability | warp: 4 blocks are one warp per scheduler | threads | tiles | cluster | grid threads, rows
 constexpr Tuning tunings[] = {
-    {8, 0, 8, {64, 128, 256}, {64, 256}, 1, 512, 4096},
-    {9, 0, 8, {64, 128, 256}, {64, 256}, 8, 512, 4096},
-    {10, 0, 8, {64, 128, 256}, {64, 256}, 8, 512, 4096},
+    {8, 0, 8, {64, 128, 256}, {128, 512}, 1, 384, 4096},
+    {9, 0, 8, {64, 128, 256}, {128, 512}, 8, 384, 4096},
+    {10, 0, 8, {64, 128, 256}, {128, 512}, 8, 384, 4096},
 };
 
 constexpr int64_t reserved_bytes = 1024;  // shared memory that the system takes per block

@@ -12,6 +12,8 @@
 #define BLV_FUNCTION
 #define BLV_HOST_DEVICE
 #define BLV_NOINLINE __attribute__((noinline))
+// For a large function with one call per mode: on a device it would pass its arguments through memory.
+#define BLV_NOINLINE_ON_CPU __attribute__((noinline))
 // After a lambda's parameters.
 #define BLV_LAMBDA __attribute__((always_inline))
 // Before a loop with a constant number of turns over arrays that must stay in registers.

@@ -86,17 +86,18 @@ BLV_FUNCTION void network_forward(X &x, const NetworkView &net, const Block &b) 
 }
 
 template <class X, class Block>
-BLV_FUNCTION void network_loss(X &x, const NetworkView &net, Block &b) {
+BLV_FUNCTION void network_loss(X &x, const NetworkView &net, const Block &b) {
   using Mat = typename X::Mat;
   using T = typename X::Scalar;
   const LayerView &last = net.layers[net.n_layers - 1];
-  b.loss.z = b.state[net.n_layers - 1].z;
-  b.loss.e = b.state[net.n_layers - 1].e;
-  b.loss.bias = net.bias ? b.theta.at(last.bias, 1) : Mat();
-  b.loss.outputs = last.outputs;
+  auto loss = b.loss;
+  loss.z = b.state[net.n_layers - 1].z;
+  loss.e = b.state[net.n_layers - 1].e;
+  loss.bias = net.bias ? b.theta.at(last.bias, 1) : Mat();
+  loss.outputs = last.outputs;
   const auto run = [&](auto map) {
     map.with_rows_of(x);
-    loss_rows(map, b.loss);
+    loss_rows(map, loss);
   };
   if (last.outputs == 1)
     run(Map<T, X::mode, X::lanes_of_one_column>(x.planes));
@@ -134,7 +135,7 @@ BLV_FUNCTION void network_backward(X &x, const NetworkView &net, const Block &b)
 
 // Loss and gradient of a block of rows with respect to every leaf, in the executor's mode.
 template <class X, class Block>
-BLV_FUNCTION BLV_NOINLINE void network_gradient(X &x, const NetworkView &net, Block &b) {
+BLV_FUNCTION BLV_NOINLINE_ON_CPU void network_gradient(X x, const NetworkView &net, const Block b) {
   network_forward(x, net, b);
   network_loss(x, net, b);
   network_backward(x, net, b);

@@ -82,12 +82,17 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   BLV_INLINE void product(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
                           bool accumulate) {
     if (s.m == 1 || s.n == 1)
-      tiles<K, 1, 1>(s, A, B, C, on_tape, accumulate);
+      tiles<K, 1, 1, Far<T>>(s, A, B, C, on_tape, accumulate);
+    else if (is_near(A) && is_near(B))
+      tiles<K, 4, 4, Near<T>>(s, A, B, C, on_tape, accumulate);
     else
-      tiles<K, 4, 4>(s, A, B, C, on_tape, accumulate);
+      tiles<K, 4, 4, Far<T>>(s, A, B, C, on_tape, accumulate);
+  }
+  static BLV_INLINE bool is_near(const Mat &m) {
+    return (!m.v || __isShared(m.v)) && (M == Mode::VALUE || !m.d || __isShared(m.d));
   }
 
-  template <Kind K, int MR, int NR>
+  template <Kind K, int MR, int NR, class Address>
   BLV_INLINE void tiles(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
                         bool accumulate) {
     using Shape = Tile<T, K, MR, NR>;
@@ -112,7 +117,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
             if (plane >= 0 && term == 0) segment.b = B.tangent(plane);
             if (plane >= 0 && term == 1) segment.a = A.tangent(plane);
           }
-          tile.add(segment, s.lda, s.ldb, s.depth);
+          tile.template add<Address>(segment, s.lda, s.ldb, s.depth);
         }
         tile.entries([&](int i, int j, Index row, Index column) {
           T *at = to + row * s.ldc + column;

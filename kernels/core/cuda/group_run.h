@@ -8,6 +8,8 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include <new>
+
 #include "kernels/core/cuda/minibatch.h"
 #include "kernels/core/cuda/outputs.h"
 
@@ -97,8 +99,8 @@ struct GroupKernel {
 
   BLV_INLINE void lay_out(char *chip) const {
     shared.problem.network.layers = shared.layers;
-    shared.net = NetworkView();
-    shared.method = Method();
+    new (&shared.net) NetworkView();
+    new (&shared.method) Method();
     char *slab = a.workspace + batch_of_group() * a.slab_bytes;
     Arena arena;
     arena.chip = chip, arena.room = a.room, arena.ranks = a.ranks, arena.slab = slab;
@@ -143,18 +145,12 @@ struct GroupKernel {
   }
 };
 
-#if BLV_CUDA_LEVEL_NUMBER == 0
-constexpr int most_threads_of_block = 32;
-#elif BLV_CUDA_LEVEL_NUMBER == 1
-constexpr int most_threads_of_block = 256;
-#elif BLV_CUDA_LEVEL_NUMBER == 2
-constexpr int most_threads_of_block = 256;
-#else
-constexpr int most_threads_of_block = 512;
-#endif
+// Resident blocks that the launch bound asks for: enough warps to leave 168 registers a thread at the level of a warp.
+constexpr int least_blocks = BLV_CUDA_LEVEL_NUMBER == 0 ? 12 : 1;
 
 template <class T, Lanes L, class Method>
-__global__ void __launch_bounds__(most_threads_of_block) group_kernel(const __grid_constant__ GroupArguments a) {
+__global__ void __launch_bounds__(Method::PassOfRows::most_threads, least_blocks)
+    group_kernel(const __grid_constant__ GroupArguments a) {
   extern __shared__ __align__(16) char chip[];
   auto &control = *reinterpret_cast<GroupControl<Method> *>(chip);
   const GroupKernel<T, L, Method> kernel{a, control};
@@ -180,7 +176,8 @@ __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupA
     control.problem = a.problem;
     for (int l = 0; l < int(a.problem.network.n_layers); l++) control.layers[l] = a.layers[l];
     control.problem.network.layers = control.layers;
-    control.net = NetworkView(), control.method = Method();
+    new (&control.net) NetworkView();
+    new (&control.method) Method();
     Arena arena, near;
     arena.chip = near.chip = chip + sizeof(GroupControl<Method>);
     near.room = a.room;

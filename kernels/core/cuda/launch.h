@@ -46,6 +46,7 @@ struct DeviceKernelOf {
   struct Sizes {
     long long control = 0, chip = 0, largest = 0, slab = 0, near_slab = 0, scalars = 0;
     long block_rows = 0, chunk_rows = 0;
+    bool fits = true;  // what must be on chip is
   };
 
   static const void *kernel() { return reinterpret_cast<const void *>(&group_kernel<T, L, Method>); }
@@ -73,6 +74,7 @@ struct DeviceKernelOf {
     s.chip = near.most_used();
     s.largest = near.largest;
     s.block_rows = long(method.pass.block), s.chunk_rows = long(method.pass.chunk);
+    s.fits = method.pass.fits;
     SharedCounter counter;
     method.visit(counter);
     s.scalars = counter.scalars;
@@ -80,7 +82,7 @@ struct DeviceKernelOf {
   }
 
   static Demand demand_of(const Problem &problem) {
-    const Sizes s = sizes(problem, unlimited, 1, 1, most_threads_of_block);
+    const Sizes s = sizes(problem, unlimited, 1, 1, Method::PassOfRows::most_threads);
     Demand demand;
     demand.control_bytes = sizeof(Control);
     demand.chip_bytes = s.chip - optional_bytes(problem);
@@ -122,13 +124,14 @@ struct DeviceKernelOf {
     const Regime regime = choose_regime(demand_of(problem), facts, tuning_for(facts), problem.executor);
     if (regime.executor != executor_of_level) return refuse(message, regime.reason);
     int blocks = 1;
-    plan->threads = regime.threads < most_threads_of_block ? regime.threads : most_threads_of_block;
+    plan->threads = Method::PassOfRows::threads_of_block(regime.threads);
     if (!prepare(facts, *plan, sizeof(Control) + regime.room_bytes, &blocks))
       return refuse(message, "the device does not run this kernel with so much shared memory");
     plan->executor = regime.executor;
     plan->cluster = BLV_CUDA_LEVEL_NUMBER == 3 ? grid_blocks(problem, blocks * facts.multiprocessors, plan->threads)
                                                : regime.cluster;
     const Sizes s = sizes(problem, regime.room_bytes, regime.cluster, plan->cluster, plan->threads);
+    if (!s.fits) return refuse(message, "what the pass keeps on chip does not fit beside the task");
     if (BLV_CUDA_LEVEL_NUMBER != 3 && s.slab >= (1ll << 31) * (long long)(sizeof(T)))
       return refuse(message, "a task has 2^31 elements or more; accepted by executor BLV_GRID");
     const int64_t resident = int64_t(facts.multiprocessors) * blocks / regime.cluster;

@@ -10,7 +10,8 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-template <class T, Lanes L, class Shape>
+// Threads: of a block.
+template <class T, Lanes L, class Shape, int Threads>
 struct LinearPass {
   using Mat = Matrix<T>;
   using Cut = typename Shape::Cut;
@@ -19,6 +20,7 @@ struct LinearPass {
   Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
   Index planes = 1;
   LinearArguments<T> *arguments = nullptr;  // of the run at hand; a copy per thread block
+  bool fits = true;                         // on chip
   Cut cuts[3][2];                           // [mode][X on chip]
   T *scratch = nullptr, *partials = nullptr;
 
@@ -28,10 +30,12 @@ struct LinearPass {
     const Layer &layer = problem.network.layers[0];
     if (layer.inputs > (1 << 20) || layer.outputs > 16) return false;
     const int tangents = problem.kind == BLV_HVP ? int(problem.vectors) : 1;
-    const Cut cut = linear_cut<Shape, T, Mode::JET>(int(layer.inputs), int(layer.outputs), tangents,
-                                                    BLV_CUDA_LEVEL_NUMBER == 3 ? 512 : 128, false, 200 << 10);
+    const Cut cut =
+        linear_cut<Shape, T, Mode::JET>(int(layer.inputs), int(layer.outputs), tangents, Threads, false, 160 << 10);
     return cut.fits();
   }
+  static constexpr int most_threads = Threads;
+  static int threads_of_block(int) { return Threads; }
 
   BLV_HOST_DEVICE void layout_control(Arena &near, Index) {
     arguments = near.template take_control<LinearArguments<T>>(1);
@@ -56,6 +60,7 @@ struct LinearPass {
       cut_mode<Mode::JET>(on_chip, threads, room, &bytes);
       cut_mode<Mode::TAPED>(on_chip, threads, room, &bytes);
     }
+    fits = fits && near.template fits<T>((bytes + sizeof(T) - 1) / sizeof(T));
     scratch = near.template take<T>((bytes + sizeof(T) - 1) / sizeof(T));
   }
 
@@ -100,6 +105,7 @@ struct LinearPass {
     Cut &cut = cuts[int(M)][on_chip];
     cut = linear_cut<Shape, T, M>(int(net->layers[0].inputs), int(net->layers[0].outputs), int(planes), threads,
                                   on_chip != 0, room);
+    fits = fits && cut.fits();
     if (cut.bytes > *bytes) *bytes = cut.bytes;
   }
   // Cooperation level: thread.

@@ -55,27 +55,26 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   template <bool OnChip>
   BLV_INLINE void run_batches(Index begin, Index end, T &total) {
     const int stride = OnChip ? int(a.x_ld) * size : cut.stride;
-    const RowStage<T> rows(a, stride);
     const int batch = even_batch(end - begin);
     unsigned x = stage, next = stage + cut.stage;
     if (OnChip) {
       x = shared_address(a.x + begin * a.x_ld);
     } else if (begin < end) {
-      rows.clear_padding(a, stage, 2 * cut.batch, round_up(a.inputs, V));
-      fetch(rows, begin, end, batch, x);
+      RowStage<T>(a, stride).clear_padding(a, stage, 2 * cut.batch, round_up(a.inputs, V));
+      fetch(begin, count_at(begin, end, batch), x);
     }
 #pragma unroll 1
-    for (Index row = begin; row < end; row += batch) {
-      const int count = count_at(row, end, batch);
-      if (!OnChip) rows.wait();
+    for (; begin < end; begin += batch) {
+      const int count = count_at(begin, end, batch);
+      if (!OnChip) RowStage<T>::wait();
       PassTeam::sync();
-      if (!OnChip && row + batch < end) fetch(rows, row + batch, end, batch, next);
+      if (!OnChip && begin + batch < end) fetch(begin + batch, count_at(begin + batch, end, batch), next);
       multiply<OnChip>(x, stride, count);
       PassTeam::sync();
-      losses(row, count, total);
+      losses(begin, count, total);
       PassTeam::sync();
       if (a.bits & A::THETA_GRADIENT) accumulate<OnChip>(x, stride, count);
-      if (a.bits & A::X_GRADIENT) add_x_gradient(row, count);
+      if (a.bits & A::X_GRADIENT) add_x_gradient(begin, count);
       if (OnChip) {
         x += batch * stride;
       } else {
@@ -84,9 +83,10 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
       }
     }
   }
-  // Rows up to a whole number of R, so that none needs a check: their e will be zero.
-  BLV_INLINE void fetch(const RowStage<T> &rows, Index row, Index end, int batch, unsigned to) const {
-    const int count = count_at(row, end, batch);
+  // Rows up to a whole number of R, so that none needs a check: their e will be zero. The stage is made anew each time,
+  // so that its registers are free for the products.
+  BLV_INLINE void fetch(Index row, int count, unsigned to) const {
+    const RowStage<T> rows(a, cut.stride);
     rows.begin(a, row, count, to);
     if (count % R) rows.clear_rows(a, to, count, round_up(count, R));
   }

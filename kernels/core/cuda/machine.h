@@ -20,6 +20,7 @@
 #define BLV_FUNCTION __device__
 #define BLV_HOST_DEVICE __host__ __device__
 #define BLV_NOINLINE __noinline__
+#define BLV_NOINLINE_ON_CPU __forceinline__
 #define BLV_LAMBDA
 #define BLV_UNROLLED _Pragma("unroll")
 
@@ -189,6 +190,7 @@ using PassTeam = BlockTeam;
 // f(i) for this thread's share of [0, n).
 template <class Threads = Team, class F>
 BLV_INLINE void share(Index n, F f) {
+#pragma unroll 4
   for (Index i = Threads::thread(); i < n; i += Threads::threads()) f(i);
 }
 // f(i) for every i in [0, n), done on return.

@@ -38,10 +38,13 @@ BLV_INLINE float tanh(float x) {
 BLV_INLINE double tanh(double x) { return ::tanh(x); }
 
 // exp(-|x|) is at most 1, so nothing overflows; the quotient of the side where x lies.
-template <class T>
-BLV_INLINE T sigmoid(T x) {
-  const T e = exp(-absolute(x));
-  return (x < T(0) ? e : T(1)) / (T(1) + e);
+BLV_INLINE float sigmoid(float x) {
+  const float e = exp(-absolute(x));
+  return __fdividef(x < 0.f ? e : 1.f, 1.f + e);  // 1 + e is in [1, 2]
+}
+BLV_INLINE double sigmoid(double x) {
+  const double e = exp(-absolute(x));
+  return (x < 0. ? e : 1.) / (1. + e);
 }
 template <class T>
 BLV_INLINE T softplus(T x) {

@@ -54,6 +54,10 @@ struct Pass {
   T *partials = nullptr;           // grid: chunks x planes x size
 
   static bool suits(const Problem &) { return true; }
+  // Launch bound: leaves 168 registers a thread.
+  static constexpr int most_threads = BLV_CUDA_LEVEL_NUMBER == 0 ? 32 : 384;
+  static int threads_of_block(int wanted) { return wanted < most_threads ? wanted : most_threads; }
+  static constexpr bool fits = true;
   BLV_HOST_DEVICE void layout_control(Arena &arena, Index n_layers) {
     state = arena.template take_control<LayerState<T>>(n_layers);
   }

@@ -32,12 +32,63 @@ BLV_INLINE bool run_aligned(const T *p, Index ld) {
 template <class T>
 struct Run {
   T x[run_length];
-  BLV_INLINE void read(const T *p) {
+};
+
+// An address of an operand: anywhere (Far), or in this block's shared memory (Near), where 32 bits are enough and
+// loads say so.
+template <class T>
+struct Far {
+  static constexpr bool is_near = false;
+  const T *at;
+  static BLV_INLINE Far to(const T *p) { return {p}; }
+  BLV_INLINE void step(Index elements) { at += elements; }
+  BLV_INLINE Far operator+(Index elements) const { return {at + elements}; }
+  BLV_INLINE T one() const { return *at; }
+  BLV_INLINE Run<T> run() const {
     constexpr int v = Quad<T>::size;
+    Run<T> r;
     BLV_UNROLLED for (int q = 0; q < run_length / v; q++) {
-      const Quad<T> quad = reinterpret_cast<const Quad<T> *>(p)[q];
-      BLV_UNROLLED for (int i = 0; i < v; i++) x[q * v + i] = quad.x[i];
+      const Quad<T> quad = reinterpret_cast<const Quad<T> *>(at)[q];
+      BLV_UNROLLED for (int i = 0; i < v; i++) r.x[q * v + i] = quad.x[i];
     }
+    return r;
+  }
+};
+template <class T>
+struct Near {
+  static constexpr bool is_near = true;
+  unsigned at;
+  static BLV_INLINE Near to(const T *p) { return {unsigned(__cvta_generic_to_shared(p))}; }
+  BLV_INLINE void step(Index elements) { at += unsigned(elements) * unsigned(sizeof(T)); }
+  BLV_INLINE Near operator+(Index elements) const { return {at + unsigned(elements) * unsigned(sizeof(T))}; }
+  BLV_INLINE T one() const { return load_shared(at, T()); }
+  BLV_INLINE Run<T> run() const {
+    Run<T> r;
+    load_shared_run(at, r.x);
+    return r;
+  }
+
+ private:
+  // Not volatile: a load may move, but not across a barrier or a store ("memory" of those).
+  static BLV_INLINE float load_shared(unsigned at, float) {
+    float x;
+    asm("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at) : "memory");
+    return x;
+  }
+  static BLV_INLINE double load_shared(unsigned at, double) {
+    double x;
+    asm("ld.shared.f64 %0, [%1];" : "=d"(x) : "r"(at) : "memory");
+    return x;
+  }
+  static BLV_INLINE void load_shared_run(unsigned at, float (&x)[run_length]) {
+    asm("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+        : "=f"(x[0]), "=f"(x[1]), "=f"(x[2]), "=f"(x[3])
+        : "r"(at)
+        : "memory");
+  }
+  static BLV_INLINE void load_shared_run(unsigned at, double (&x)[run_length]) {
+    asm("ld.shared.v2.f64 {%0, %1}, [%2];" : "=d"(x[0]), "=d"(x[1]) : "r"(at) : "memory");
+    asm("ld.shared.v2.f64 {%0, %1}, [%2 + 16];" : "=d"(x[2]), "=d"(x[3]) : "r"(at) : "memory");
   }
 };
 
@@ -78,73 +129,75 @@ struct Tile {
     }
   }
 
+  // Operands by address A: Far<T> or Near<T>.
+  template <class A>
   BLV_INLINE void add(Segment<T> s, Index lda, Index ldb, Index depth) {
+    const A a = A::to(s.a), b = A::to(s.b);
     Index k = 0;
     if constexpr (has_runs) {
-      if (run_aligned(s.a, lda) && run_aligned(s.b, ldb)) k = add_runs(s, lda, ldb, depth);
+      // Rows of the caller have no padding up to a whole run; what is near is the group's own.
+      const bool padded_rows = K != Kind::TN || A::is_near || n % run_length == 0;
+      if (padded_rows && run_aligned(s.a, lda) && run_aligned(s.b, ldb)) {
+        if constexpr (K == Kind::NT) k = add_nt(a, b, lda, ldb, depth);
+        if constexpr (K == Kind::NN) k = add_nn(a, b, lda, ldb, depth);
+        if constexpr (K == Kind::TN) k = add_tn(a, b, lda, ldb, depth);
+      }
     }
-    if (k < depth) add_one_by_one(s, lda, ldb, k, depth);
+    if (k < depth) add_one_by_one(a, b, lda, ldb, k, depth);
   }
 
  private:
   BLV_INLINE Index row(int i) const { return Down::clamped(down, downs, i, m); }
   BLV_INLINE Index column(int j) const { return Across::clamped(across, acrosses, j, n); }
 
-  BLV_INLINE void add_one_by_one(Segment<T> s, Index lda, Index ldb, Index k, Index depth) {
-    const T *a[MR], *b[NR];
-    BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = s.a + (K == Kind::TN ? row(i) + k * lda : row(i) * lda + k);
-    BLV_UNROLLED for (int j = 0; j < NR; j++) b[j] = s.b + (K == Kind::NT ? column(j) * ldb + k : column(j) + k * ldb);
+  template <class A>
+  BLV_INLINE void add_one_by_one(A from_a, A from_b, Index lda, Index ldb, Index k, Index depth) {
+    A a[MR], b[NR];
+    BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = from_a + (K == Kind::TN ? row(i) + k * lda : row(i) * lda + k);
+    BLV_UNROLLED for (int j = 0; j < NR; j++) b[j] =
+        from_b + (K == Kind::NT ? column(j) * ldb + k : column(j) + k * ldb);
     const Index step_a = K == Kind::TN ? lda : 1, step_b = K == Kind::NT ? 1 : ldb;
 #pragma unroll 1
     for (; k < depth; k++) {
       T x[MR], y[NR];
-      BLV_UNROLLED for (int i = 0; i < MR; i++) x[i] = *a[i], a[i] += step_a;
-      BLV_UNROLLED for (int j = 0; j < NR; j++) y[j] = *b[j], b[j] += step_b;
+      BLV_UNROLLED for (int i = 0; i < MR; i++) x[i] = a[i].one(), a[i].step(step_a);
+      BLV_UNROLLED for (int j = 0; j < NR; j++) y[j] = b[j].one(), b[j].step(step_b);
       BLV_UNROLLED for (int i = 0; i < MR; i++) BLV_UNROLLED for (int j = 0; j < NR; j++) c[i][j] += x[i] * y[j];
     }
   }
 
-  // Returns how many k it has done.
-  BLV_INLINE Index add_runs(Segment<T> s, Index lda, Index ldb, Index depth) {
-    if constexpr (K == Kind::TN) {
-      return add_tn(s, lda, ldb, depth);
-    } else {
-      const T *a[MR];
-      BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = s.a + row(i) * lda;
-      if constexpr (K == Kind::NT)
-        return add_nt(a, s.b, ldb, depth);
-      else
-        return add_nn(a, s.b, ldb, depth);
-    }
-  }
-
-  BLV_INLINE Index add_nt(const T *const (&a)[MR], const T *from, Index ldb, Index depth) {
-    const T *b[NR];
-    BLV_UNROLLED for (int j = 0; j < NR; j++) b[j] = from + column(j) * ldb;
+  // These return how many k they have done.
+  template <class A>
+  BLV_INLINE Index add_nt(A from_a, A from_b, Index lda, Index ldb, Index depth) {
+    A a[MR], b[NR];
+    BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = from_a + row(i) * lda;
+    BLV_UNROLLED for (int j = 0; j < NR; j++) b[j] = from_b + column(j) * ldb;
     Index k = 0;
 #pragma unroll 1
     for (; k + run_length <= depth; k += run_length) {
       Run<T> x[MR], y[NR];
-      BLV_UNROLLED for (int i = 0; i < MR; i++) x[i].read(a[i] + k);
-      BLV_UNROLLED for (int j = 0; j < NR; j++) y[j].read(b[j] + k);
+      BLV_UNROLLED for (int i = 0; i < MR; i++) x[i] = (a[i] + k).run();
+      BLV_UNROLLED for (int j = 0; j < NR; j++) y[j] = (b[j] + k).run();
       BLV_UNROLLED for (int v = 0; v < run_length; v++) BLV_UNROLLED for (int i = 0; i < MR; i++)
           BLV_UNROLLED for (int j = 0; j < NR; j++) c[i][j] += x[i].x[v] * y[j].x[v];
     }
     return k;
   }
 
-  BLV_INLINE Index add_nn(const T *const (&a)[MR], const T *from, Index ldb, Index depth) {
-    constexpr int runs = NR >= run_length ? NR / run_length : 1;
-    const T *b[runs];
-    BLV_UNROLLED for (int u = 0; u < runs; u++) b[u] = from + Across::run_start(across, acrosses, u * run_length, n);
+  template <class A>
+  BLV_INLINE Index add_nn(A from_a, A from_b, Index lda, Index ldb, Index depth) {
+    constexpr int runs = NR / run_length;
+    A a[MR], b[runs];
+    BLV_UNROLLED for (int i = 0; i < MR; i++) a[i] = from_a + row(i) * lda;
+    BLV_UNROLLED for (int u = 0; u < runs; u++) b[u] = from_b + Across::run_start(across, acrosses, u * run_length, n);
     Index k = 0;
 #pragma unroll 1
     for (; k + run_length <= depth; k += run_length) {
       Run<T> x[MR];
-      BLV_UNROLLED for (int i = 0; i < MR; i++) x[i].read(a[i] + k);
+      BLV_UNROLLED for (int i = 0; i < MR; i++) x[i] = (a[i] + k).run();
       BLV_UNROLLED for (int v = 0; v < run_length; v++) {
         Run<T> y[runs];
-        BLV_UNROLLED for (int u = 0; u < runs; u++) y[u].read(b[u]), b[u] += ldb;
+        BLV_UNROLLED for (int u = 0; u < runs; u++) y[u] = b[u].run(), b[u].step(ldb);
         BLV_UNROLLED for (int i = 0; i < MR; i++) BLV_UNROLLED for (int j = 0; j < NR; j++) c[i][j] +=
             x[i].x[v] * y[j / run_length].x[j % run_length];
       }
@@ -152,16 +205,18 @@ struct Tile {
     return k;
   }
 
-  BLV_INLINE Index add_tn(Segment<T> s, Index lda, Index ldb, Index depth) {
-    constexpr int runs_a = MR >= run_length ? MR / run_length : 1, runs_b = NR >= run_length ? NR / run_length : 1;
-    const T *a[runs_a], *b[runs_b];
-    BLV_UNROLLED for (int u = 0; u < runs_a; u++) a[u] = s.a + Down::run_start(down, downs, u * run_length, m);
-    BLV_UNROLLED for (int u = 0; u < runs_b; u++) b[u] = s.b + Across::run_start(across, acrosses, u * run_length, n);
+  template <class A>
+  BLV_INLINE Index add_tn(A from_a, A from_b, Index lda, Index ldb, Index depth) {
+    constexpr int runs_a = MR / run_length, runs_b = NR / run_length;
+    A a[runs_a], b[runs_b];
+    BLV_UNROLLED for (int u = 0; u < runs_a; u++) a[u] = from_a + Down::run_start(down, downs, u * run_length, m);
+    BLV_UNROLLED for (int u = 0; u < runs_b; u++) b[u] =
+        from_b + Across::run_start(across, acrosses, u * run_length, n);
 #pragma unroll 2
     for (Index k = 0; k < depth; k++) {
       Run<T> x[runs_a], y[runs_b];
-      BLV_UNROLLED for (int u = 0; u < runs_a; u++) x[u].read(a[u]), a[u] += lda;
-      BLV_UNROLLED for (int u = 0; u < runs_b; u++) y[u].read(b[u]), b[u] += ldb;
+      BLV_UNROLLED for (int u = 0; u < runs_a; u++) x[u] = a[u].run(), a[u].step(lda);
+      BLV_UNROLLED for (int u = 0; u < runs_b; u++) y[u] = b[u].run(), b[u].step(ldb);
       BLV_UNROLLED for (int i = 0; i < MR; i++) BLV_UNROLLED for (int j = 0; j < NR; j++) c[i][j] +=
           x[i / run_length].x[i % run_length] * y[j / run_length].x[j % run_length];
     }
