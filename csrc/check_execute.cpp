@@ -13,37 +13,46 @@
 namespace bilevel {
 namespace {
 
+// How messages call an argument: written out only when there is something to say, since an execute may take no longer
+// than a few microseconds.
+struct Name {
+  const char *text = nullptr;  // else data[slot]
+  int64_t slot = 0;
+  Text write() const {
+    return text != nullptr ? format("%s", text) : format("data[%lld]", static_cast<long long>(slot));
+  }
+};
+
 // Memory that the execute touches; empty if begin == end.
 struct Range {
   uintptr_t begin = 0, end = 0;
   bool written = false;
   const void *pointer = nullptr;  // to begin
+  Name name;
 };
 
 bool overlap(const Range &a, const Range &b) { return a.begin < b.end && b.begin < a.end; }
 
 uintptr_t address(const void *pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
-Range make_range(const char *argument, const void *pointer, int64_t bytes, int64_t align, bool written) {
+Range make_range(const Name &name, const void *pointer, int64_t bytes, int64_t align, bool written) {
   if (bytes == 0) return {};
-  check_pointer(argument, pointer);
+  if (pointer == nullptr) check_pointer(name.write().c_str(), pointer);
   if (address(pointer) % static_cast<uintptr_t>(align) != 0)
-    refuse(BLV_INVALID, format("%s is %p; accepted: an address aligned to %lld bytes", argument, pointer,
+    refuse(BLV_INVALID, format("%s is %p; accepted: an address aligned to %lld bytes", name.write().c_str(), pointer,
                                static_cast<long long>(align)));
   uintptr_t end = 0;
   if (__builtin_add_overflow(address(pointer), static_cast<uintptr_t>(bytes), &end))
-    refuse(BLV_INVALID, format("%s is %p, and its %lld bytes reach beyond the address space", argument, pointer,
-                               static_cast<long long>(bytes)));
-  return {address(pointer), end, written, pointer};
+    refuse(BLV_INVALID, format("%s is %p, and its %lld bytes reach beyond the address space", name.write().c_str(),
+                               pointer, static_cast<long long>(bytes)));
+  return {address(pointer), end, written, pointer, name};
 }
-
-Text slot_name(int64_t slot) { return format("data[%lld]", static_cast<long long>(slot)); }
 
 Range slot_range(const blv_plan_s &plan, const ExecuteArguments &arguments, int64_t slot) {
   const Span &span = plan.spans[static_cast<size_t>(slot)];
   int64_t elements = 0;
   span_elements(span, arguments.tasks, &elements);
-  return make_range(slot_name(slot).c_str(), arguments.data[slot], elements * span.element_bytes, span.element_bytes,
+  return make_range({nullptr, slot}, arguments.data[slot], elements * span.element_bytes, span.element_bytes,
                     span.written);
 }
 
@@ -52,58 +61,56 @@ Range workspace_range(const blv_plan_s &plan, const ExecuteArguments &arguments)
   if (arguments.workspace_bytes < needed)
     refuse(BLV_TOO_SMALL, format("workspace_bytes is %lld; accepted: >= %lld",
                                  static_cast<long long>(arguments.workspace_bytes), static_cast<long long>(needed)));
-  return make_range("workspace", arguments.workspace, needed, alignment_of_workspace(plan), true);
+  return make_range({"workspace"}, arguments.workspace, needed, alignment_of_workspace(plan), true);
 }
 
 Range info_range(const ExecuteArguments &arguments) {
   if (arguments.info == nullptr) return {};
   constexpr auto entry = static_cast<int64_t>(sizeof(blv_task_info));
-  return make_range("info", arguments.info, saturating_multiply(arguments.tasks, entry), alignof(blv_task_info), true);
+  return make_range({"info"}, arguments.info, saturating_multiply(arguments.tasks, entry), alignof(blv_task_info),
+                    true);
 }
 
-[[noreturn]] void refuse_overlap(const char *written, const Range &a, const char *other, const Range &b) {
+[[noreturn]] void refuse_overlap(const Range &written, const Range &other) {
   refuse(BLV_INVALID,
-         format("%s, [%#llx, %#llx), is written and overlaps %s, [%#llx, %#llx); accepted: separate memory", written,
-                static_cast<unsigned long long>(a.begin), static_cast<unsigned long long>(a.end), other,
-                static_cast<unsigned long long>(b.begin), static_cast<unsigned long long>(b.end)));
+         format("%s, [%#llx, %#llx), is written and overlaps %s, [%#llx, %#llx); accepted: separate memory",
+                written.name.write().c_str(), static_cast<unsigned long long>(written.begin),
+                static_cast<unsigned long long>(written.end), other.name.write().c_str(),
+                static_cast<unsigned long long>(other.begin), static_cast<unsigned long long>(other.end)));
 }
 
 // The ranges of all slots, then of the workspace and the info.
 struct Ranges {
   Range ranges[most_slots + 2];
-  int64_t slots = 0, count = 0;
+  int64_t count = 0;
 
   void append(const Range &range) { ranges[count++] = range; }
-  Text name(int64_t i) const {
-    if (i < slots) return slot_name(i);
-    return format("%s", i == slots ? "workspace" : "info");
-  }
 };
 
-void check_pair(const Ranges &all, int64_t i, int64_t j) {
-  const Range &a = all.ranges[i], &b = all.ranges[j];
+void check_pair(const Range &a, const Range &b) {
   if (!(a.written || b.written) || !overlap(a, b)) return;
-  if (a.written) refuse_overlap(all.name(i).c_str(), a, all.name(j).c_str(), b);
-  refuse_overlap(all.name(j).c_str(), b, all.name(i).c_str(), a);
+  if (a.written) refuse_overlap(a, b);
+  refuse_overlap(b, a);
 }
 
 // Every range in memory of the context's device.
 void check_places(const blv_context_s &context, const Ranges &all) {
   for (int64_t i = 0; i < all.count; ++i) {
     const Range &range = all.ranges[i];
-    if (range.begin != range.end) check_device_pointer(context, all.name(i).c_str(), range.pointer);
+    if (range.begin != range.end && !on_device(context, range.pointer))
+      refuse_place(context, range.name.write().c_str(), range.pointer);
   }
 }
 
 void check_memory(const blv_context_s &context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
   Ranges all;
-  all.slots = static_cast<int64_t>(plan.slots.size());
-  for (int64_t slot = 0; slot < all.slots; ++slot) all.append(slot_range(plan, arguments, slot));
+  const auto slots = static_cast<int64_t>(plan.slots.size());
+  for (int64_t slot = 0; slot < slots; ++slot) all.append(slot_range(plan, arguments, slot));
   all.append(workspace_range(plan, arguments));
   all.append(info_range(arguments));
   if (context.backend != nullptr) check_places(context, all);
   for (int64_t i = 0; i < all.count; ++i)
-    for (int64_t j = 0; j < i; ++j) check_pair(all, i, j);
+    for (int64_t j = 0; j < i; ++j) check_pair(all.ranges[i], all.ranges[j]);
 }
 
 // "the CPU", "CUDA device 1".

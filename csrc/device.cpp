@@ -71,6 +71,17 @@ const char *kind_of_memory(int32_t kind) {
   return kind == MEMORY_DEVICE ? "memory of another device" : "no memory that CUDA knows, such as ordinary host memory";
 }
 
+struct Place {
+  int32_t kind = MEMORY_UNKNOWN, ordinal = -1;
+};
+
+Place place_of(const blv_context_s &context, const void *pointer) {
+  Place place;
+  BackendMessage message;
+  check_backend(context.backend->where(pointer, &place.kind, &place.ordinal, &message), message);
+  return place;
+}
+
 void enqueue(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
   DeviceCall call;
   call.tasks = arguments.tasks;
@@ -123,13 +134,14 @@ DevicePlan plan_on_device(blv_context context, int64_t slots, int32_t store, int
   return plan;
 }
 
-void check_device_pointer(const blv_context_s &context, const char *argument, const void *pointer) {
-  int32_t kind = MEMORY_UNKNOWN, ordinal = -1;
-  BackendMessage message;
-  check_backend(context.backend->where(pointer, &kind, &ordinal, &message), message);
-  if (kind == MEMORY_MANAGED || (kind == MEMORY_DEVICE && ordinal == context.options.device)) return;
+bool on_device(const blv_context_s &context, const void *pointer) {
+  const Place place = place_of(context, pointer);
+  return place.kind == MEMORY_MANAGED || (place.kind == MEMORY_DEVICE && place.ordinal == context.options.device);
+}
+
+void refuse_place(const blv_context_s &context, const char *argument, const void *pointer) {
   refuse(BLV_INVALID, format("%s is %p, %s; accepted: device or managed memory of CUDA device %d", argument, pointer,
-                             kind_of_memory(kind), context.options.device));
+                             kind_of_memory(place_of(context, pointer).kind), context.options.device));
 }
 
 void execute_on_device(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments) {

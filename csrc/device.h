@@ -25,8 +25,10 @@ void check_machine(const blv_context_s &context, const Problem &problem, int64_t
 // Chooses kernel and storage for a problem on the context's device; sets problem->storage, executor and threads.
 DevicePlan plan_on_device(blv_context context, int64_t slots, int32_t store, int64_t limit, Problem *problem);
 
-// Refuses a pointer that is not memory of the context's device; `argument` names it.
-void check_device_pointer(const blv_context_s &context, const char *argument, const void *pointer);
+// Whether a pointer is memory of the context's device.
+bool on_device(const blv_context_s &context, const void *pointer);
+// Says what it is instead; `argument` names it.
+[[noreturn]] void refuse_place(const blv_context_s &context, const char *argument, const void *pointer);
 
 // check_execute, then everything is enqueued on the context's stream.
 void execute_on_device(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments);
