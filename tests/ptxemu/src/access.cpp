@@ -4,7 +4,8 @@
 //
 // The race check follows the memory-consistency rules only coarsely (PTX chapter 8): two threads that touch
 // the same 4-byte word of shared memory, at least one writing, must be separated by a barrier of the block
-// (bar.sync / barrier.sync) or, inside one warp, by bar.warp.sync. Two atomics do not race.
+// (bar.sync / barrier.sync), of the cluster if they are in different blocks, or, inside one warp, by bar.warp.sync. Two atomics do not
+// race.
 #include "access.h"
 #include "profile.h"
 
@@ -102,7 +103,10 @@ __attribute__((noinline, cold)) char *slow_addr(const Ins *i, Warp &w, u64 a, un
     return (char *)a;
   }
   for (Cta *c : w.cta->cluster->ctas)  // another block's shared memory in the cluster
-    if (a >= (u64)c->sh && a - (u64)c->sh + n <= c->shsize) return (char *)a;
+    if (a >= (u64)c->sh && a - (u64)c->sh + n <= c->shsize) {
+      if (!c->alive) fault(i, w, "illegal access to the shared memory of a block that has ended");
+      return (char *)a;
+    }
   const std::vector<ParamInfo> &ps = w.cta->prog->info.params;
   const u64 param = a - (u64)w.cta->params;
   if (!ps.empty() && param < ps.back().off + ps.back().size && param + n <= ps.back().off + ps.back().size) {
@@ -122,6 +126,7 @@ __attribute__((noinline)) char *cluster_addr(const Ins *i, Warp &w, u64 a, unsig
   Cluster &cl = *w.cta->cluster;
   Cta *c = r == 0 ? w.cta : r <= cl.ctas.size() ? cl.ctas[r - 1] : nullptr;
   if (!c || off + n > c->shsize || (off & (n - 1))) shared_fault(i, w, a, n, l);
+  if (!c->alive) fault(i, w, "illegal access to the shared memory of a block that has ended");
   return c->sh + off;
 }
 
@@ -136,38 +141,54 @@ __attribute__((noinline, cold)) void shared_fault(const Ins *i, Warp &w, u64 a, 
 static void race_report(const Ins *i, Warp &w, const char *kind, u64 word, u32 t1, u32 t2) {
   char b[200];
   snprintf(b, sizeof b, "shared-memory race (%s, no barrier between) at shared offset %llu: threads %u and %u", kind,
-           (unsigned long long)word * 4, t1 - 1, t2 - 1);
+           (unsigned long long)word * 4, (t1 - 1) & 1023, (t2 - 1) & 1023);
+  if ((t1 - 1) >> 10 != (t2 - 1) >> 10)
+    snprintf(b + strlen(b), sizeof b - strlen(b), " of blocks %u and %u of the cluster", (t1 - 1) >> 10,
+             (t2 - 1) >> 10);
   fault(i, w, b);
 }
 
-static void racecheck(const Ins *i, Warp &w, const u64 *a, unsigned n, Access kind) {
+// Where the lanes of an access point in the shared memory of the cluster's blocks; owner: null if elsewhere.
+struct SharedAccess {
+  Cta *owner[W] = {};
+  u64 offset[W];
+};
+
+static void racecheck(const Ins *i, Warp &w, const SharedAccess &a, unsigned n, Access kind) {
   Cta &c = *w.cta;
-  const u32 S = w.sepoch & 0x7fffffff, ATOM = 0x80000000u;
+  const u32 S = w.sepoch & 0x7fffffff, ATOM = 0x80000000u, phase = c.cluster->phase;
+  const u32 block = c.rank << 10;
+  // Thread t, an earlier user of a word, is not separated from me by a barrier: within a block one of the block or of the warp, else
+  // one of the cluster.
+  auto unordered = [&](u32 t, u32 epoch, u32 cluster_epoch, u32 warp_epoch, u32 me) {
+    if (!t || t == me) return false;
+    if ((t - 1) >> 10 != c.rank) return cluster_epoch == phase;
+    if (epoch != c.epoch) return false;
+    return (t - 1) / 32 != (me - 1) / 32 || (warp_epoch & 0x7fffffff) == S;
+  };
   // pass 0 compares all lanes with the shadow, pass 1 enters them: lanes of one instruction do not race
   // with each other (their order is undefined but this is a common, benign pattern: same value stored).
   for (int pass = 0; pass < 2; ++pass) {
     for (u32 x = w.act; x; x &= x - 1) {
       int l = __builtin_ctz(x);
-      if (a[l] + n > c.shsize) continue;
-      u32 me = w.idx * 32 + l + 1;
-      for (u64 q = a[l] / 4; q <= (a[l] + n - 1) / 4; ++q) {
-        Shadow &s = c.shadow[q];
+      if (!a.owner[l] || a.offset[l] + n > a.owner[l]->shsize) continue;
+      u32 me = block + w.idx * 32 + l + 1;
+      for (u64 q = a.offset[l] / 4; q <= (a.offset[l] + n - 1) / 4; ++q) {
+        Shadow &s = a.owner[l]->shadow[q];
+        const bool reader = unordered(s.rt, s.re, s.rc, s.rs, me);
         if (pass == 0) {
-          // thread t accessed this word in the same barrier epoch, and not ordered by a warp barrier
-          auto unordered = [&](u32 t, u32 e, u32 se, bool other_atomic) {
-            if (!t || t == me || e != c.epoch || (kind == ATOMIC && other_atomic)) return false;
-            return (t - 1) / 32 != w.idx || (se & 0x7fffffff) == S;
-          };
-          if (unordered(s.wt, s.we, s.ws, s.ws & ATOM))
+          if (!(kind == ATOMIC && (s.ws & ATOM)) && unordered(s.wt, s.we, s.wc, s.ws, me))
             race_report(i, w, kind == LOAD ? "read after write" : "write after write", q, s.wt, me);
-          if (kind != LOAD && unordered(s.rt, s.re, s.rs, false)) race_report(i, w, "write after read", q, s.rt, me);
+          if (kind != LOAD && reader) race_report(i, w, "write after read", q, s.rt, me);
         } else if (kind != LOAD) {
           s.wt = me;
           s.we = c.epoch;
+          s.wc = phase;
           s.ws = S | (kind == ATOMIC ? ATOM : 0);
-        } else if (!(s.re == c.epoch && s.rt && (s.rt - 1) / 32 != w.idx)) {
+        } else if (!(reader && (s.rt - 1) / 32 != (me - 1) / 32)) {
           s.rt = me;  // keep an earlier reader of another warp: it is the one a later write races with
           s.re = c.epoch;
+          s.rc = phase;
           s.rs = S;
         }
       }
@@ -175,32 +196,42 @@ static void racecheck(const Ins *i, Warp &w, const u64 *a, unsigned n, Access ki
   }
 }
 
+static SharedAccess shared_access(const Warp &w, int space, const u64 *a) {
+  SharedAccess s;
+  const auto &ctas = w.cta->cluster->ctas;
+  for (u32 x = w.act; x; x &= x - 1) {
+    const int l = __builtin_ctz(x);
+    if (space == SHR) {
+      s.owner[l] = w.cta;
+      s.offset[l] = (u32)a[l];
+    } else if (space == SCL) {
+      const u32 r = (u32)a[l] >> RANK_SHIFT;
+      s.owner[l] = r == 0 ? w.cta : r <= ctas.size() ? ctas[r - 1] : nullptr;
+      s.offset[l] = (u32)a[l] & ((1u << RANK_SHIFT) - 1);
+    } else {  // a generic address
+      for (Cta *c : ctas)
+        if (a[l] - (u64)c->sh < c->shsize) {
+          s.owner[l] = c;
+          s.offset[l] = a[l] - (u64)c->sh;
+        }
+    }
+  }
+  return s;
+}
+
 __attribute__((noinline)) void watch_access(const Ins *i, Warp &w, int space, const u32 *a32, const u64 *a64, u64 imm,
                                             unsigned n, Access k) {
   u64 a[W];
   for (int l = 0; l < W; ++l) a[l] = (a32 ? a32[l] : a64 ? a64[l] : 0) + imm;
-  if (space == SHR) {
-    for (int l = 0; l < W; ++l) a[l] = (u32)a[l];
-  } else if (space == SCL) {
-    for (int l = 0; l < W; ++l) a[l] = (u32)a[l] & ((1u << RANK_SHIFT) - 1);
-  } else {
-    // generic address: shared if the first active lane points into this cluster's shared memory
-    int f = __builtin_ctz(w.act);
-    for (Cta *c : w.cta->cluster->ctas) {
-      if (a[f] - (u64)c->sh >= c->shsize) continue;
-      for (int l = 0; l < W; ++l) a[l] -= (u64)c->sh;
-      space = c == w.cta ? SHR : SCL;
-      break;
-    }
-  }
-  if (space == SHR && !w.cta->shadow.empty()) racecheck(i, w, a, n, k);
-  if (!w.cta->prog->mem.empty()) {
-    MemCount &m = w.cta->prog->mem[i->pc];
-    if (space == SHR || space == SCL)
-      count_shared(m, w.act, a, n, k);
-    else if (a[__builtin_ctz(w.act)] - (u64)w.local >= (u64)w.lstride * W)
-      count_global(m, w.act, a, n, k);
-  }
+  const SharedAccess s = shared_access(w, space, a);
+  const int first = __builtin_ctz(w.act);
+  if (!w.cta->shadow.empty()) racecheck(i, w, s, n, k);
+  if (w.cta->prog->mem.empty()) return;
+  MemCount &m = w.cta->prog->mem[i->pc];
+  if (s.owner[first])
+    count_shared(m, w.act, s.offset, n, k);
+  else if (a[first] - (u64)w.local >= (u64)w.lstride * W)
+    count_global(m, w.act, a, n, k);
 }
 
 }  // namespace ptxemu

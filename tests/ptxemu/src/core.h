@@ -167,10 +167,10 @@ struct alignas(128) Warp {
   }
 };
 
-// Race-check shadow of a 4-byte shared word: last writer / reader as thread + 1, with the block-barrier epoch
-// and the warp-barrier epoch of the access. Bit 31 of `ws` marks an atomic.
+// Race-check shadow of a 4-byte shared word: last writer / reader as (block rank << 10 | thread) + 1, with the block-barrier, the
+// cluster-barrier and the warp-barrier epoch of the access. Bit 31 of `ws` marks an atomic.
 struct Shadow {
-  u32 wt, we, ws, rt, re, rs;
+  u32 wt, we, wc, ws, rt, re, rc, rs;
 };
 
 struct Cluster {  // thread-block cluster (a single block when no cluster was asked for)

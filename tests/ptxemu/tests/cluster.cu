@@ -2,6 +2,7 @@
 //
 // Thread-block clusters (compute_90): distributed shared memory, cluster barriers, mapa, special registers.
 #include <cooperative_groups.h>
+#include <cstring>
 #include "check.h"
 namespace cg = cooperative_groups;
 __global__ void ring(int *out) {
@@ -25,6 +26,7 @@ __global__ void sum(double *out) {
   for (unsigned k = 0; k < n; ++k) total[t] += part[k][t];
   cl.sync();
   out[blockIdx.x * 32 + t] = *cl.map_shared_rank(total + t, (rank + 1) % n);
+  cl.sync();  // no block ends while others read its shared memory
 }
 __global__ void __cluster_dims__(2, 1, 1) window(int *out) {
   __shared__ int s[32];
@@ -42,9 +44,45 @@ __global__ void bad_rank(int *out) {
   s[threadIdx.x] = 1;
   out[0] = *cg::this_cluster().map_shared_rank(s, 7);
 }
-int main(int argc, char **) {
+// One barrier of the cluster left out: 1 between write and read, 2 between read and the end of the block.
+template <int MISSING>
+__global__ void neighbour(int *out) {
+  __shared__ int s[32];
+  auto cl = cg::this_cluster();
+  s[threadIdx.x] = blockIdx.x;
+  if (MISSING == 1)
+    __syncthreads();
+  else
+    cl.sync();
+  if (MISSING == 2 && cl.block_rank() == 1) __nanosleep(100);
+  const int v = *cl.map_shared_rank(s + threadIdx.x, (cl.block_rank() + 1) % cl.num_blocks());
+  if (MISSING != 2) cl.sync();
+  out[blockIdx.x * 32 + threadIdx.x] = v;
+}
+template <int MISSING>
+static cudaError_t run_neighbour(int *d) {
+  cudaLaunchAttribute at[1];
+  at[0].id = cudaLaunchAttributeClusterDimension;
+  at[0].val.clusterDim = {4, 1, 1};
+  cudaLaunchConfig_t c = {};
+  c.gridDim = dim3(8);
+  c.blockDim = dim3(32);
+  c.attrs = at;
+  c.numAttrs = 1;
+  cudaLaunchKernelEx(&c, neighbour<MISSING>, d);
+  return cudaDeviceSynchronize();
+}
+int main(int argc, char **argv) {
   int *d;
   OK(cudaMallocManaged(&d, 4096));
+  if (argc > 1 && !strcmp(argv[1], "race")) {  // PTXEMU_RACECHECK=1
+    OK(run_neighbour<0>(d));
+    CHECK(run_neighbour<1>(d) == cudaErrorLaunchFailure);
+    OK(cudaDeviceReset());
+    OK(cudaMallocManaged(&d, 4096));
+    CHECK(run_neighbour<2>(d) == cudaErrorIllegalAddress);
+    RESULT();
+  }
   if (argc > 1) {  // PTXEMU_CC=8.0: there is no image for such a device
     window<<<4, 32>>>(d);
     FAILS(cudaGetLastError(), cudaErrorNoKernelImageForDevice);
