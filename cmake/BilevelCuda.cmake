@@ -81,11 +81,6 @@ mark_as_advanced(BILEVEL_CUDA_INCLUDE BILEVEL_CUDART_STATIC)
 
 set(BILEVEL_CUDA_KERNEL_SOURCES ${PROJECT_SOURCE_DIR}/kernels/evaluate/launch_cuda.cu
                                 ${PROJECT_SOURCE_DIR}/kernels/unroll/launch_cuda.cu)
-foreach(source IN LISTS BILEVEL_CUDA_KERNEL_SOURCES) # TODO: goes when both are there
-  if(NOT EXISTS ${source})
-    list(REMOVE_ITEM BILEVEL_CUDA_KERNEL_SOURCES ${source})
-  endif()
-endforeach()
 set(BILEVEL_CUDA_LEVELS warp block cluster grid) # in the order of BLV_CUDA_LEVEL_NUMBER
 set(BILEVEL_CUDA_DTYPES f32 f64)
 file(GLOB BILEVEL_CUDA_SINGLE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*/cuda/*.cu)
