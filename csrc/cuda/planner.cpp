@@ -68,13 +68,21 @@ class Planner {
     tried_.threads = std::clamp<int64_t>(problem.tasks, 1, most_groups);
   }
 
-  // The plans of all kernels that run the problem with this storage within the limit.
+  // The plans of all kernels that run the problem with this storage within the limit. Where none answers for the regime,
+  // each executor is asked by name: what can run by name is not refused.
   std::vector<DevicePlan> candidates(const Storage &storage) {
     std::vector<DevicePlan> plans;
     tried_.storage = storage;
     if (!workspace_is_countable(tried_, 1)) return plans;
     countable_ = true;
-    for (int64_t i = 0; i < table_.count; ++i) try_kernel(i, &plans);
+    bool answered = ask(&plans);
+    if (tried_.executor != BLV_EXECUTOR_AUTO) return plans;
+    for (const int32_t executor : {BLV_GRID, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_WARP_PER_TASK}) {
+      if (answered) break;
+      tried_.executor = executor;
+      answered = ask(&plans);
+    }
+    tried_.executor = BLV_EXECUTOR_AUTO;
     return plans;
   }
 
@@ -97,16 +105,26 @@ class Planner {
   }
 
  private:
-  void try_kernel(int64_t i, std::vector<DevicePlan> *plans) {
+  // Whether any kernel runs the problem, within the limit or not.
+  bool ask(std::vector<DevicePlan> *plans) {
+    bool any = false;
+    for (int64_t i = 0; i < table_.count; ++i) any = ask_kernel(i, plans) || any;
+    return any;
+  }
+
+  bool ask_kernel(int64_t i, std::vector<DevicePlan> *plans) {
     const DeviceKernel &kernel = *table_.kernels[i];
-    if (!fits_executor(kernel, tried_)) return;
+    if (!fits_executor(kernel, tried_)) return false;
     DevicePlan plan;
     BackendMessage why;
-    if (!kernel.measure(tried_, facts_, &plan, &why)) return reasons_.add(kernel, why.text);
+    if (!kernel.measure(tried_, facts_, &plan, &why)) {
+      reasons_.add(kernel, why.text);
+      return false;
+    }
     const int64_t bytes = plan.measure.workspace_bytes;
     if (limit_ > 0 && bytes > limit_) {
       least_ = least_ == 0 ? bytes : std::min(least_, bytes);
-      return;
+      return true;
     }
     plan.executor = kernel.executor;
     plan.kernel = static_cast<int32_t>(i);
@@ -114,6 +132,7 @@ class Planner {
     plan.storage = tried_.storage;
     std::snprintf(plan.name, sizeof plan.name, "%s", kernel.name);
     plans->push_back(plan);
+    return true;
   }
 
   const KernelTable table_;

@@ -127,6 +127,23 @@ TEST_F(Planner, TheReasonsOfAll) {
                "no CUDA kernel runs this plan; special: it has no tensor cores; general: it runs no HVP, and no TF32");
 }
 
+// Two kernels that leave a problem to one another.
+TEST_F(Planner, WhatRunsByNameRunsByAuto) {
+  const auto shy = [](const Problem &problem, const DeviceFacts &, DevicePlan *plan, BackendMessage *message) {
+    std::snprintf(message->text, sizeof message->text, "another suits it better");
+    plan->measure.workspace_bytes = 10;
+    return problem.executor != BLV_EXECUTOR_AUTO;
+  };
+  static constexpr DeviceKernel warp = {"warp", BLV_WARP_PER_TASK, shy, nullptr},
+                                grid = {"grid", BLV_GRID, shy, nullptr};
+  static constexpr const DeviceKernel *table[] = {&warp, &grid};
+  const ValidSpec valid = validate(builder_.get(), 1);
+  ASSERT_EQ(plan_kernel({table, 2}, valid.problem, facts_, BLV_STORE_AUTO, 0, &plan_, &message_), BLV_OK);
+  EXPECT_STREQ(plan_.name, "grid");
+  EXPECT_EQ(plan_.storage.tape, 1) << "the fastest storage is not given up for that";
+  EXPECT_EQ(plan_kernel({table, 2}, valid.problem, facts_, BLV_STORE_AUTO, 9, &plan_, &message_), BLV_TOO_SMALL);
+}
+
 TEST_F(Planner, AReasonThatSeveralKernelsShareIsSaidOnce) {
   static constexpr DeviceKernel other = {"other", BLV_GRID, measure_general, nullptr};
   static constexpr const DeviceKernel *table[] = {&general, &other};
