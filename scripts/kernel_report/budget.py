@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Budgets: what a kernel may take, declared in a comment beside its code.
+"""Budgets: what a kernel may take, declared in a comment beside its code, or in a file FILE.budgets beside FILE.h.
 
     // budget: NAME [LEVEL] sm_90[,sm_80,...] registers <= R, spill <= B bytes, shared <= S bytes, occupancy >= W warps
 
@@ -56,7 +56,7 @@ def comments(path):
 def read_budgets(folder=os.path.join(ROOT, "kernels")):
     """(budgets, what is wrong with lines that are none)."""
     budgets, wrong = [], []
-    paths = (p for pattern in ("*.cu", "*.h") for p in glob.glob(os.path.join(folder, "**", pattern), recursive=True))
+    paths = (p for pattern in ("*.cu", "*.h", "*.budgets") for p in glob.glob(os.path.join(folder, "**", pattern), recursive=True))
     for path in sorted(paths):
         for number, text in comments(path):
             where = f"{os.path.relpath(path, os.path.dirname(folder))}:{number}"
@@ -104,7 +104,31 @@ def check(kernels, budgets, wrong):
     return problems
 
 
+def tighten(kernels, budgets, folder):
+    """Rewrites the numbers of every budget line to what the kernels have that go by it. Returns the number of lines that changed."""
+    changed = 0
+    for budget in budgets:
+        mine = [k for k in kernels if find(budgets, k) is budget]
+        path, number = budget.where.rsplit(":", 1)
+        path, at = os.path.join(os.path.dirname(folder), path), int(number) - 1
+        with open(path) as file:
+            lines = file.read().split("\n")
+        head = re.match(r"\s*// budget: \S.*? sm_[\d,sm_ ]* (?=registers)", lines[at])
+        if not mine or not head or not lines[at].endswith(" warps"):
+            continue
+        line = head.group(0) + numbers(max(k.registers for k in mine), max(k.spill for k in mine), max(k.shared for k in mine),
+                                       min(occupancy(k)[0] for k in mine))
+        changed += line != lines[at]
+        lines[at] = line
+        with open(path, "w") as file:
+            file.write("\n".join(lines))
+    return changed
+
+
+def numbers(registers, spill, shared, warps):
+    return f"registers <= {registers}, spill <= {spill} bytes, shared <= {shared} bytes, occupancy >= {warps} warps"
+
+
 def describe(kernel):
     """A kernel's numbers in the form of a budget."""
-    return (f"registers <= {kernel.registers}, spill <= {kernel.spill} bytes, shared <= {kernel.shared} bytes, "
-            f"occupancy >= {occupancy(kernel)[0]} warps")
+    return numbers(kernel.registers, kernel.spill, kernel.shared, occupancy(kernel)[0])

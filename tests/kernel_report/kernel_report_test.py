@@ -102,6 +102,21 @@ class Budgets(unittest.TestCase):
             self.assertEqual(len(problems), 1, line)
             self.assertIn("not a budget", problems[0])
 
+    def test_tightened_budgets_are_what_the_kernels_take(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "a.cu")
+            with open(path, "w") as file:
+                file.write("x\n" + self.LINE + "\n" + self.LINE.replace("sum<float>", "gone").replace("sm_90", "sm_80,sm_90") + "\ny\n")
+            kernels = [kernel(registers=20, shared=10), kernel(name="gone", registers=99), kernel(name="gone", arch=80, registers=20)]
+            budgets, _ = budget.read_budgets(folder)
+            self.assertEqual(budget.tighten(kernels, budgets, folder), 2)
+            with open(path) as file:
+                text = file.read().split("\n")
+            self.assertIn("sum<float> block sm_90 registers <= 20, spill <= 0 bytes, shared <= 10 bytes, occupancy >= 64 warps", text[1])
+            self.assertIn("gone block sm_80,sm_90 registers <= 99,", text[2])
+            self.assertEqual((text[0], text[3], text[4]), ("x", "y", ""))
+            self.assertEqual(budget.check(kernels, *budget.read_budgets(folder)), [])
+
     def test_what_show_prints_is_a_budget_that_is_kept(self):
         k = kernel(registers=77, stack=16)
         self.assertEqual(self.problems([k], f"// budget: {k.name} {k.level} sm_90 {budget.describe(k)}"), [])
