@@ -190,7 +190,6 @@ using PassTeam = BlockTeam;
 // f(i) for this thread's share of [0, n).
 template <class Threads = Team, class F>
 BLV_INLINE void share(Index n, F f) {
-#pragma unroll 4
   for (Index i = Threads::thread(); i < n; i += Threads::threads()) f(i);
 }
 // f(i) for every i in [0, n), done on return.
