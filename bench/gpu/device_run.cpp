@@ -84,18 +84,20 @@ DeviceRun::~DeviceRun() {
 
 void DeviceRun::check(blv_status status) const { throw_status(problem_, status, context_); }
 
+// On the GPU's stream: copies on another one would not be ordered before the first execute.
 void DeviceRun::upload(const void *host, int64_t count, bool wide, const DeviceMemory &to) const {
-  if (!wide) {
-    check_cuda(cudaMemcpy(to.data(), host, static_cast<size_t>(count * 4), cudaMemcpyHostToDevice), "cudaMemcpy");
-    return;
-  }
+  const auto copy = [&](int64_t offset, const void *from, size_t bytes) {
+    check_cuda(
+        cudaMemcpyAsync(static_cast<char *>(to.data()) + offset, from, bytes, cudaMemcpyHostToDevice, gpu_.stream()),
+        "cudaMemcpy");
+    gpu_.synchronize();
+  };
+  if (!wide) return copy(0, host, static_cast<size_t>(count * 4));
   std::vector<double> part;
   for (int64_t i = 0; i < count; i += kPart) {
     const float *from = static_cast<const float *>(host) + i;
     part.assign(from, from + std::min(kPart, count - i));
-    check_cuda(cudaMemcpy(static_cast<double *>(to.data()) + i, part.data(), part.size() * sizeof(double),
-                          cudaMemcpyHostToDevice),
-               "cudaMemcpy");
+    copy(i * 8, part.data(), part.size() * sizeof(double));
   }
 }
 
