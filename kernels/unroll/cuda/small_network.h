@@ -2,8 +2,8 @@
 //
 // Specialised kernels of UNROLL for many small tasks: a tanh network 1-H-H-1 with squared loss, T steps of SGD, the
 // gradient of the outer loss with respect to theta_0. One warp takes a batch of tasks, each from theta_0 to its
-// gradient, in one launch; a second kernel adds the batches. This header has what a launch gets by value, and the host's
-// side of it: whether such a kernel runs a problem, and the workspace it needs.
+// gradient, in one launch; a second kernel adds the batches. This header has what a launch gets by value, and the
+// host's side of it: whether such a kernel runs a problem, and the workspace it needs.
 #pragma once
 #include "kernels/core/backend.h"
 
@@ -26,8 +26,8 @@ struct Arguments {
   int64_t tasks = 0;
   int32_t batches = 0, steps = 0, rows[2] = {0, 0}, skip_failed = 0;
   float inverse_rows[2] = {0, 0};
-  // 0xffffe000: the compiler drops a constant mask before a tf32 product, which ignores those bits; it then copies every
-  // operand into a register quad of its own.
+  // 0xffffe000: the compiler drops a constant mask before a tf32 product, which ignores those bits; it then copies
+  // every operand into a register quad of its own.
   uint32_t high_part = 0;
 };
 
@@ -44,8 +44,8 @@ struct Workspace {
   int64_t batches = 0, slab_bytes = 0, partial_bytes = 0, total_bytes = 0;
 };
 
-// Tasks are cut into batches of the same size, give or take one: batch b has [b tasks / batches, (b + 1) tasks / batches).
-// A function of the number of tasks and of the device, so that sums come in the same order for every plan.
+// Tasks are cut into batches of the same size, give or take one: batch b has those from b tasks / batches on. A
+// function of the number of tasks and of the device, so that sums come in the same order for every plan.
 int64_t batches_of(const Instance &instance, const DeviceFacts &facts, int64_t tasks);
 Workspace workspace_of(const Instance &instance, const DeviceFacts &facts, const Problem &problem);
 

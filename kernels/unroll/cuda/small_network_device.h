@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Device functions of the kernels for small tanh networks that no layout of theirs is in. Called by all lanes of a warp.
+// Device functions of the kernels for small tanh networks that no layout of theirs is in. Called by all lanes of a
+// warp.
 #pragma once
 #include <cuda_runtime.h>
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The kernel for small tanh networks (small_network.h) in fp32. Theta's and the gradient's middle layers stay in
-// registers, see small_network_lanes.h; notation as in small_network_split_tf32.cu. Rates and signs go into e3, so that all
-// that follows from it, the tape too, is what is added to theta or to the gradient.
+// registers, see small_network_lanes.h. The passes follow kernels/models/network.h; residuals are one column:
+//     h1 = tanh(x W1^T + b1),  h2 = tanh(h1 W2^T + b2),  o = h2 W3^T + b3,  e3 = (o - y) / n,
+//     e2 = e3 W3 (1 - h2^2),  c1 = e2 W2,  e1 = c1 (1 - h1^2).
+// In a tangent pass the suffix d marks the derivative along the gradient. Rates and signs go into e3, so that all that
+// follows from it, the tape too, is what is added to theta or to the gradient.
 #include "kernels/core/device_kernel.h"
 #include "kernels/unroll/cuda/small_network_lanes.h"
 #include "kernels/unroll/cuda/small_network_lanes_state.h"

@@ -103,9 +103,9 @@ BLV_DEVICE void add_to_vector(float *vector, int group, const float (&x)[S::grou
   store_group<S>(y.v, vector + 4 * group, vector + 32 + group);
 }
 
-// Where a lane finds one group of features of the points of its home; and of the points of another home, since positions
-// are linear in the bits of home and group. Within a point, groups are permuted so that lanes of different homes, which
-// access the same or neighbouring groups of different points, do so in different banks.
+// Where a lane finds one group of features of the points of its home; and of the points of another home, since
+// positions are linear in the bits of home and group. Within a point, groups are permuted so that lanes of different
+// homes, which access the same or neighbouring groups of different points, do so in different banks.
 template <class S>
 struct Place {
   static BLV_DEVICE constexpr int turn(int home) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// States and tapes of small_network_lanes.h: the middle layer in registers, the small vectors W1, b1, b2, W3, b3 in shared
-// memory; between the caller's arrays and the workspace. Called by all lanes of a warp; nothing ends with a barrier.
+// States and tapes of small_network_lanes.h: the middle layer in registers, the small vectors W1, b1, b2, W3, b3 in
+// shared memory; between the caller's arrays and the workspace. Called by all lanes of a warp; nothing ends with a
+// barrier.
 #pragma once
 #include "kernels/unroll/cuda/small_network_lanes.h"
 

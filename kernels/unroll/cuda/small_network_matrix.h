@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Matrices rows x features of one task, spread over a warp as the accumulators of m16n8k8 products lie: lane 4 g + t
-// has rows g and g + 8, features 8 k + 2 t and 8 k + 2 t + 1. Elementwise work needs no exchange; sums over features are
-// two shuffles, sums over rows go through shared memory, in a fixed order. Called by all lanes of a warp.
+// has rows g and g + 8, features 8 k + 2 t and 8 k + 2 t + 1. Elementwise work needs no exchange; sums over features
+// are two shuffles, sums over rows go through shared memory, in a fixed order. Called by all lanes of a warp.
 #pragma once
 #include "kernels/unroll/cuda/small_network_state.h"
 
@@ -40,13 +40,12 @@ BLV_DEVICE void fill(Matrix<S> &m, F f) {
 
 // Into shared memory as [row][stride], where lanes of a product read it otherwise.
 template <class S>
-BLV_DEVICE void store(Lane lane, float *to, const Matrix<S> &m, float scale = 1.f) {
+BLV_DEVICE void store(Lane lane, float *to, const Matrix<S> &m) {
   float *first = to + lane.g * S::stride + 2 * lane.t;
 #pragma unroll
   for (int k = 0; k < S::width / 8; k++) {
-    *reinterpret_cast<float2 *>(first + 8 * k) = {scale * m.v[k][0], scale * m.v[k][1]};
-    if (lane.g < S::points - 8)
-      *reinterpret_cast<float2 *>(first + 8 * k + 8 * S::stride) = {scale * m.v[k][2], scale * m.v[k][3]};
+    *reinterpret_cast<float2 *>(first + 8 * k) = {m.v[k][0], m.v[k][1]};
+    if (lane.g < S::points - 8) *reinterpret_cast<float2 *>(first + 8 * k + 8 * S::stride) = {m.v[k][2], m.v[k][3]};
   }
 }
 template <class S>
@@ -61,8 +60,8 @@ BLV_DEVICE void load(Lane lane, Matrix<S> &m, const float *from) {
   }
 }
 
-// On the tape as [tile][lane][2] for the rows g, then for those of the rows g + 8 that there are: whole lines. Each lane
-// reads what it wrote.
+// On the tape as [tile][lane][2] for the rows g, then for those of the rows g + 8 that there are: whole lines. Each
+// lane reads what it wrote.
 template <class S>
 BLV_DEVICE void store_tape(Lane lane, float *to, const Matrix<S> &m) {
 #pragma unroll
@@ -125,11 +124,11 @@ BLV_DEVICE float2 sum_of_eight(Lane lane, const float *from) {
   return sum;
 }
 
-// small = (add ? small : 0) + scale * gradient, for (W1, b1, W3, b3); from three partial sums and the lane's e3. Begins
-// and ends with a barrier.
+// small = (add ? small : 0) + the sums over rows, for (W1, b1, W3, b3); from three partial sums and the lane's e3.
+// Begins and ends with a barrier.
 template <class S>
-BLV_DEVICE void update_small(Lane lane, float *small, bool add, float scale, const float *w1, const float *b1,
-                             const float *w3, float e3) {
+BLV_DEVICE void update_small(Lane lane, float *small, bool add, const float *w1, const float *b1, const float *w3,
+                             float e3) {
   constexpr int H = S::width;
   __syncwarp();
   if (lane.id < H / 2) {
@@ -139,11 +138,11 @@ BLV_DEVICE void update_small(Lane lane, float *small, bool add, float scale, con
       const float2 s = sum_of_eight<S>(lane, sums[i]);
       auto *to = reinterpret_cast<float2 *>(small + i * H + 2 * lane.id);
       const float2 old = add ? *to : float2{};
-      *to = {fmaf(scale, s.x, old.x), fmaf(scale, s.y, old.y)};
+      *to = {old.x + s.x, old.y + s.y};
     }
   }
   for (int distance = 4; distance < 32; distance *= 2) e3 += __shfl_xor_sync(all_lanes, e3, distance);
-  if (lane.id == 0) small[3 * H] = fmaf(scale, e3, add ? small[3 * H] : 0.f);
+  if (lane.id == 0) small[3 * H] = add ? small[3 * H] + e3 : e3;
   __syncwarp();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Products of small matrices on tensor cores, about as accurate as fp32: every factor is split into a high part, exact in
-// TF32, and the rest, and a product is high high + high low + low high. What is left out is about 2^-21 of |a| |b|.
+// Products of small matrices on tensor cores, about as accurate as fp32: every factor is split into a high part, exact
+// in TF32, and the rest, and a product is high high + high low + low high. What is left out is about 2^-21 of |a| |b|.
 // Called by all lanes of a warp.
 //
 // A matrix as the accumulators hold it is the left factor of the next product as it stands, since a sum may run in any

@@ -4,7 +4,8 @@
 // passes follow kernels/models/network.h, notation likewise; residuals are one column:
 //     h1 = tanh(x W1^T + b1),  h2 = tanh(h1 W2^T + b2),  o = h2 W3^T + b3,  e3 = (o - y) / n,
 //     e2 = e3 W3 (1 - h2^2),  c1 = e2 W2,  e1 = c1 (1 - h1^2).
-// In a tangent pass the suffix d marks the derivative along the state V.
+// In a tangent pass the suffix d marks the derivative along the state V. Rates and signs go into e3, so that all that
+// follows from it, the tape too, is what is added to theta or to V.
 #include "kernels/core/device_kernel.h"
 #include "kernels/unroll/cuda/small_network_mma.h"
 #include "kernels/unroll/cuda/small_network_task.h"
@@ -16,8 +17,8 @@ constexpr int warps_by_registers = 12;  // 168 registers
 
 constexpr int larger(int a, int b) { return a > b ? a : b; }
 
-// Shared memory of a block. The outer products' operands need room: in V's while V is not alive, or in W's when theta is
-// no longer needed.
+// Shared memory of a block. The outer products' operands need room: in V's while V is not alive, or in W's when theta
+// is no longer needed.
 template <class S>
 struct alignas(16) SplitMemory {
   static constexpr int sums = 8 * S::stride;
@@ -58,7 +59,8 @@ struct SplitPasses {
     return loss;
   }
 
-  // Inner: theta += scale g. Outer: V = g. The products' operands lie in V, which is not alive, or in W, no longer needed.
+  // Inner: theta -= rate g. Outer: V = g. The products' operands lie in V, which is not alive, or in W, no longer
+  // needed.
   template <bool inner>
   BLV_DEVICE float gradient(float *tape) {
     const float scale = inner ? -m.task.rate : 1.f;
@@ -72,13 +74,14 @@ struct SplitPasses {
 #pragma unroll
     for (int i = 0; i < 2; i++) r[i] = o[i] + m.W[b3] - y[lane.g + 8 * i], e3[i] = weights.of[i] * r[i];
     const float twice_loss = e3[0] * r[0] + e3[1] * r[1];
+    e3[0] *= scale, e3[1] *= scale;
     Mat e2;
     fill(e2, [&](int k, int i) { return e3[i >> 1] * weight3.v[k][i & 1] * slope(h2.v[k][i]); });
     product<Middle::TRANSPOSED>(lane, a.high_part, c1, e2, m.W);
     float *h = inner ? m.V : m.W, *e = h + S::matrix, *sums = e + S::matrix;
     __syncwarp();  // W is read
     store<S>(lane, h, h1);
-    store<S>(lane, e, e2, scale);
+    store<S>(lane, e, e2);
     __syncwarp();
     outer_products<S, inner>(lane, a.high_part, inner ? m.W : m.V, {Term{h, e, 1.f}});
     if (inner) keep(tape, h1, h2, c1, e3);
@@ -88,7 +91,7 @@ struct SplitPasses {
     const float points[2] = {x[lane.g], x[lane.g + 8]};
     store_partial_sums<S>(lane, h, [&](int k, int i) { return c1.v[k][i] * points[i >> 1]; });
     store_partial_sums<S>(lane, e, [&](int k, int i) { return c1.v[k][i]; });
-    update_small<S>(lane, (inner ? m.W : m.V) + S::middle, inner, scale, h, e, sums, e3[0] + e3[1]);
+    update_small<S>(lane, (inner ? m.W : m.V) + S::middle, inner, h, e, sums, e3[0] + e3[1]);
     return lane.t == 0 ? twice_loss : 0.f;
   }
 
@@ -125,7 +128,7 @@ struct SplitPasses {
         e3d, [&](int k, int i) { return fmaf(h2d.v[k][i], weight3.v[k][i & 1], h2.v[k][i] * weight3d.v[k][i & 1]); });
     const RowWeights weights(lane, a, 0);
 #pragma unroll
-    for (int i = 0; i < 2; i++) e3d[i] = weights.of[i] * (e3d[i] + m.V[b3]);
+    for (int i = 0; i < 2; i++) e3d[i] = -m.task.rate * weights.of[i] * (e3d[i] + m.V[b3]);
     fill(e2d, [&](int k, int i) {
       const float w = weight3.v[k][i & 1], wd = weight3d.v[k][i & 1], h = h2.v[k][i];
       const float c = e3[i >> 1] * w, cd = fmaf(e3d[i >> 1], w, e3[i >> 1] * wd);
@@ -144,12 +147,11 @@ struct SplitPasses {
     product<Middle::TRANSPOSED>(lane, a.high_part, d, e2d, m.W);
     float *h = m.W, *hd = m.spare, *e = h + S::matrix, *ed = e + S::matrix, *sums = ed + S::matrix;
     float *c1d = sums + SplitMemory<S>::sums;
-    const float rate = m.task.rate;
     __syncwarp();  // W is read
     store_partial_sums<S>(lane, sums, [&](int k, int i) { return i < 2 ? weight3_sums[k][i] : 0.f; });
     store<S>(lane, h, h1);
-    store<S>(lane, e, e2, -rate);
-    store<S>(lane, ed, e2d, -rate);
+    store<S>(lane, e, e2);
+    store<S>(lane, ed, e2d);
     store<S>(lane, c1d, d);
     __syncwarp();
     outer_products<S, true>(lane, a.high_part, m.V, {Term{hd, e, 0.f}, Term{h, ed, 1.f}});
@@ -165,7 +167,7 @@ struct SplitPasses {
     const float points[2] = {m.task.x[0][lane.g], m.task.x[0][lane.g + 8]};
     store_partial_sums<S>(lane, h, [&](int k, int i) { return d.v[k][i] * points[i >> 1]; });
     store_partial_sums<S>(lane, hd, [&](int k, int i) { return d.v[k][i]; });
-    update_small<S>(lane, m.V + S::middle, true, -rate, h, hd, sums, e3d[0] + e3d[1]);
+    update_small<S>(lane, m.V + S::middle, true, h, hd, sums, e3d[0] + e3d[1]);
   }
 
   BLV_DEVICE void forward_tangent(const Mat &h1, const Mat &h2, Mat &h1d, Mat &h2d) {
@@ -185,9 +187,10 @@ struct SplitPasses {
 };
 
 // budget: unroll_small_split_tf32<Shape<40, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 16976 bytes, occupancy >= 12 warps
-// budget: unroll_small_split_tf32<Shape<40, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 21776 bytes, occupancy >= 10 warps
-// budget: unroll_small_split_tf32<Shape<32, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 15504 bytes, occupancy >= 12 warps
-// budget: unroll_small_split_tf32<Shape<32, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 20800 bytes, occupancy >= 10 warps
+// budget: unroll_small_split_tf32<Shape<40, 16>> sm_90 registers <= 168, spill <= 36 bytes, shared <= 21776 bytes, occupancy >= 10 warps
+// budget: unroll_small_split_tf32<Shape<32, 10>> sm_90 registers <= 168, spill <= 12 bytes, shared <= 15504 bytes, occupancy >= 12 warps
+// budget: unroll_small_split_tf32<Shape<32, 16>> sm_90 registers <= 168, spill <= 12 bytes, shared <= 20800 bytes, occupancy >= 10 warps
+// What spills are addresses that depend on the lane alone, a few loads a pass or a task.
 template <class S>
 __global__ void __launch_bounds__(32, warps_by_registers) unroll_small_split_tf32(const __grid_constant__ Arguments a) {
   __shared__ SplitMemory<S> memory;

@@ -81,15 +81,16 @@ BLV_DEVICE void wait_for_copy() {
 // Zeros what lies between the rows and at the end, so that sums over a state may run over all of it.
 template <class S>
 BLV_DEVICE void clear_padding(Lane lane, float *state) {
-  share<S::width / 2>(lane.id, [&](int i) {
+  const int id = anew(lane.id);
+  share<S::width / 2>(id, [&](int i) {
     *reinterpret_cast<float4 *>(state + S::row(4 * (i >> 1)) + 4 * S::stride + 4 * (i & 1)) = {};
   });
   if (S::stride > S::width) {
-    share<S::width>(lane.id, [&](int r) {
+    share<S::width>(id, [&](int r) {
       for (int j = S::width; j < S::stride; j += 4) *reinterpret_cast<float4 *>(state + S::row(r) + j) = {};
     });
   }
-  if (lane.id < 3) state[S::middle + 3 * S::width + 1 + lane.id] = 0;
+  if (id < 3) state[S::middle + 3 * S::width + 1 + id] = 0;
 }
 
 template <class S>
@@ -116,13 +117,13 @@ BLV_DEVICE void add_state(Lane lane, float *to, const float *state, bool first) 
 template <class S, class F>
 BLV_DEVICE void each_parameter(Lane lane, F f) {
   constexpr int H = S::width;
-  const int i = lane.id & 7, j = lane.id >> 3;
+  const int id = anew(lane.id), i = id & 7, j = id >> 3;
   for (int n = 0; n < H; n += 4) {
 #pragma unroll
     for (int k = 0; k < H; k += 8) f(2 * H + (n + j) * H + k + i, S::row(i) + S::row(k) + n + j);
   }
-  share<H>(lane.id, [&](int q) { f(2 * H + H * H + q, S::row(H) + q); });
-  share<3 * H + 1>(lane.id, [&](int q) { f(q < 2 * H ? q : q + H * (H + 1), S::middle + q); });
+  share<H>(id, [&](int q) { f(2 * H + H * H + q, S::row(H) + q); });
+  share<3 * H + 1>(id, [&](int q) { f(q < 2 * H ? q : q + H * (H + 1), S::middle + q); });
 }
 
 template <class S>

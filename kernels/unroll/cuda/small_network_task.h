@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One warp's batch of tasks: T steps forward, the outer loss, T steps back (see kernels/unroll/unroll.h), and what
-// becomes of the results. A kernel's own class Passes has the states, theta and the gradient with respect to it, and the
-// passes over the network:
+// becomes of the results. A kernel's own class Passes has the states, theta and the gradient with respect to it, and
+// the passes over the network:
 //     load_theta(from)            theta of the caller's
 //     keep_theta(to)              into the slab
 //     bring_theta(from)           back; begun only, until adjoint or wait
@@ -22,7 +22,6 @@ namespace small_network {
 struct TaskMemory {
   float x[2][16], y[2][16];   // inner, outer; zeros beyond the rows
   int64_t first, end, task;   // tasks of the batch, and the one at hand
-  float *slab;                // of the batch
   float rate, loss, squares;  // squares: |dL_out/dtheta_T|^2
   int32_t theta_finite;       // theta_T is
   int32_t started, poisoned;  // something is in the batch's sum; a failed task is to be
@@ -39,7 +38,6 @@ struct Batch {
     if (is_first_lane()) {
       m.task = m.first = static_cast<int64_t>(blockIdx.x) * a.tasks / a.batches;
       m.end = (static_cast<int64_t>(blockIdx.x) + 1) * a.tasks / a.batches;
-      m.slab = a.slabs + static_cast<int64_t>(blockIdx.x) * a.steps * S::step;
       m.started = m.poisoned = 0;
     }
     __syncwarp();
@@ -58,7 +56,9 @@ struct Batch {
  private:
   static BLV_DEVICE bool is_first_lane() { return threadIdx.x == 0; }
   BLV_DEVICE float *partial() const { return a.partials + static_cast<int64_t>(blockIdx.x) * S::partial; }
-  BLV_DEVICE float *step_slab(int t) const { return m.slab + static_cast<int64_t>(t) * S::step; }
+  BLV_DEVICE float *step_slab(int t) const {
+    return a.slabs + (static_cast<int64_t>(anew(static_cast<int>(blockIdx.x))) * a.steps + t) * S::step;
+  }
   // Whether theta_0 comes from the caller; else the batch has it in its slab already.
   BLV_DEVICE bool is_fresh() const { return a.theta.task_stride != 0 || m.task == m.first; }
 
