@@ -19,7 +19,7 @@ constexpr Status statuses[] = {
     {BLV_TOO_SMALL, "BLV_TOO_SMALL", "A buffer, a workspace or a limit is smaller than what is needed."},
     {BLV_NO_DEVICE, "BLV_NO_DEVICE",
      "A CUDA device was asked for, and there is no device, no driver or no CUDA backend."},
-    {BLV_NO_MEMORY, "BLV_NO_MEMORY", "The host could not give the memory for a plan or a context."},
+    {BLV_NO_MEMORY, "BLV_NO_MEMORY", "The host, or the device, could not give the memory for a plan or a context."},
     {BLV_VERSION_MISMATCH, "BLV_VERSION_MISMATCH",
      "The size of a struct is none that this version of the library knows."},
     {BLV_CANCELLED, "BLV_CANCELLED", "The execute was cancelled by blv_context_cancel; its outputs are undefined."},
