@@ -2,11 +2,16 @@
 """Tests of bilevel_bench_gpu: bench_gpu_test.py EMULATED_PROGRAM PROGRAM. The first runs in the emulator, whose times are none."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench" / "gpu"))
+import results  # noqa: E402
 
 PROGRAM = SHIPPED = ""
 TINY = ["sine-T1-3", "sine-T1-3-split-tf32", "hvp-40x33-K2", "cleaning-24x17x3-T2", "hpo-20x5-T2-2", "evaluate-3x4x2-n9-2"]
@@ -23,6 +28,14 @@ def report(*arguments, **environment):
 
 
 class BenchGpu(unittest.TestCase):
+    def test_names_are_those_of_the_other_programs(self):
+        names = run("--list").stdout.split()
+        peers = re.search(r"GPU_WORKLOADS = {(.*?)^}", (ROOT / "bench" / "peers" / "data.py").read_text(), re.S | re.M)[1]
+        peers = re.findall(r'"(\S+)": \(', peers)
+        self.assertTrue(peers)
+        for name in [column[0] for column in results.COLUMNS] + peers:
+            self.assertIn(name, names)
+
     def test_tiny_suite_is_right_and_has_no_times(self):
         found = report("--suite", "tiny", "--check", "full", "--graph")
         self.assertTrue(found["gpu"]["emulated"])
