@@ -18,8 +18,9 @@ struct LinearArguments {
   int inputs = 0, outputs = 0, planes = 0;  // d, C, K
   const T *x = nullptr;                     // [n][d], rows x_ld apart
   Index x_ld = 0;
-  bool x_on_chip = false;  // x lies in this block's shared memory, rows padded to whole quads by finite numbers
-  Matrix<T> y, weight;     // y: [n][C], or [n] class indices; weight: null if all one
+  // x lies in this block's shared memory. For linear_wide.h its rows are padded to whole quads, by finite numbers.
+  bool x_on_chip = false;
+  Matrix<T> y, weight;  // y: [n][C], or [n] class indices; weight: null if all one
   T inverse_n = {};
   Matrix<T> theta;                     // the parameter vector's planes (d: null in mode VALUE)
   int theta_weight = 0, theta_ld = 0;  // W begins there, rows theta_ld apart

@@ -71,7 +71,7 @@ struct LinearNarrow {
     const Own own(a);
     if (!a.x_on_chip)
       run_staged(own, begin, end, total);
-    else if (a.inputs <= Tile::columns - V)
+    else if (a.inputs != Tile::columns || !(a.bits & A::X_QUADS))
       run_on_chip<false>(own, begin, end, total);
     else if (!own.plain())
       run_on_chip<true>(own, begin, end, total);
@@ -182,14 +182,19 @@ struct LinearNarrow {
     row_loss(own, i, z, e, total);
     accumulate(x, e);
   }
-  // Whole: all quads exist; else those beyond the row's last are read there, times zero.
+  // Whole: all columns exist, in aligned quads; else what is no column becomes zero, whatever is there.
   template <bool Whole, int Q = 0>
   BLV_INLINE void load_row(unsigned row, T (&x)[Tile::columns]) const {
     if constexpr (Q < Quads) {
-      const int last = (a.inputs - 1) / V;
-      const Quad<T> quad =
-          Whole ? Shared<T>::template load_quad<Q * 16>(row) : Shared<T>::load_quad(row + (Q < last ? Q : last) * 16);
-      BLV_UNROLLED for (int v = 0; v < V; v++) x[Q * V + v] = quad.x[v];
+      if (Whole || (Q * V < a.inputs && (a.bits & A::X_QUADS))) {
+        const Quad<T> quad = Shared<T>::template load_quad<Q * 16>(row);
+        BLV_UNROLLED for (int v = 0; v < V; v++) x[Q * V + v] = Whole || Q * V + v < a.inputs ? quad.x[v] : T(0);
+      } else {
+        BLV_UNROLLED for (int v = 0; v < V; v++) {
+          x[Q * V + v] = T(0);
+          if (Q * V + v < a.inputs) x[Q * V + v] = Shared<T>::load(row + (Q * V + v) * size);
+        }
+      }
       load_row<Whole, Q + 1>(row, x);
     }
   }
