@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The losses of losses.h on registers: an executor's Map for one row, whose outputs are dealt out to `LanesOfRow`
-// neighbouring lanes, `Columns` to each (lane l has outputs l, l + LanesOfRow, ...). The row's matrices are arrays of the
-// thread.
+// neighbouring lanes, `Columns` to each (lane l has outputs l, l + LanesOfRow, ...). The matrices of a row are arrays of
+// the thread.
 #pragma once
 #include "kernels/core/cuda/linear_arguments.h"
 #include "kernels/models/losses.h"
