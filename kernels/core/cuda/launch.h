@@ -52,14 +52,15 @@ struct DeviceKernelOf {
   static const void *kernel() { return reinterpret_cast<const void *>(&group_kernel<T, L, Method>); }
   static const void *second() { return reinterpret_cast<const void *>(&sum_kernel<T, L, Method>); }
 
-  // The layout with so much room on chip per block.
+  // The layout with so much room on chip per block; unlimited room and no blocks: what a task would like to have there,
+  // the same at every level.
   static Sizes sizes(const Problem &problem, long long room, int ranks, int blocks, int threads) {
     LayerView views[most_device_layers];
     NetworkView net;
     Method method;
     Arena arena, near;
     arena.ranks = near.ranks = ranks, near.room = room;
-    arena.room = BLV_CUDA_LEVEL_NUMBER == 3 ? 0 : room;
+    arena.room = BLV_CUDA_LEVEL_NUMBER == 3 && room < unlimited ? 0 : room;
     Sizes s;
     if (BLV_CUDA_LEVEL_NUMBER == 3) {
       layout_group(arena, near, problem, net, method, views, Index(blocks), threads);
@@ -71,8 +72,8 @@ struct DeviceKernelOf {
     }
     s.control =
         sizeof(Control) + problem.network.n_layers * (long long)(sizeof(LayerView) + sizeof(LayerState<T>)) + 64;
-    s.chip = near.most_used();
-    s.largest = near.largest;
+    s.chip = near.most_used() + (BLV_CUDA_LEVEL_NUMBER == 3 ? arena.most_used() : 0);
+    s.largest = arena.largest > near.largest ? arena.largest : near.largest;
     s.block_rows = long(method.pass.block), s.chunk_rows = long(method.pass.chunk);
     s.fits = method.pass.fits;
     SharedCounter counter;
@@ -82,7 +83,7 @@ struct DeviceKernelOf {
   }
 
   static Demand demand_of(const Problem &problem) {
-    const Sizes s = sizes(problem, unlimited, 1, 1, Method::PassOfRows::most_threads);
+    const Sizes s = sizes(problem, unlimited, 1, 0, Method::PassOfRows::most_threads);
     Demand demand;
     demand.control_bytes = sizeof(Control);
     demand.chip_bytes = s.chip - optional_bytes(problem);

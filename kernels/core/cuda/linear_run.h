@@ -45,9 +45,9 @@ struct LinearPass {
     net = &network, planes = tangents > 0 ? tangents : 1;
     block = chunk = Index(most_rows > 0 ? most_rows : 1);
 #if BLV_CUDA_LEVEL_NUMBER == 3
-    chunk = block = (chunk + blocks - 1) / blocks;
+    if (blocks > 0) chunk = block = (chunk + blocks - 1) / blocks;
     chunks = ((most_rows > 0 ? Index(most_rows) : 1) + chunk - 1) / chunk;
-    partials = arena.template take<T>(chunks * planes * net->size);
+    partials = arena.template stream<T>(chunks * planes * net->size);
 #else
     (void)arena, (void)blocks;
 #endif

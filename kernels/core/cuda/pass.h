@@ -139,13 +139,13 @@ struct Pass {
     chunk = Index(most_rows > 0 ? most_rows : 1);
 #if BLV_CUDA_LEVEL_NUMBER == 3
     const long long bytes = (long long)(planes)*net->size * (long long)(sizeof(T)), most_bytes = 256ll << 20;
-    long long most_chunks = 2ll * blocks;
+    long long most_chunks = blocks > 0 ? 2ll * blocks : 1;
     if (most_chunks * bytes > most_bytes) most_chunks = most_bytes / bytes;
     if (most_chunks < 1) most_chunks = 1;
     chunk = (chunk + most_chunks - 1) / most_chunks;
     if (chunk < 32) chunk = 32;
     chunks = ((most_rows > 0 ? Index(most_rows) : 1) + chunk - 1) / chunk;
-    partials = arena.template take<T>(chunks * planes * net->size);
+    partials = arena.template stream<T>(chunks * planes * net->size);
 #else
     (void)arena, (void)blocks;
 #endif

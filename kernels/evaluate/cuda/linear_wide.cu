@@ -12,11 +12,11 @@
 namespace bilevel {
 namespace cuda_grid_rows {
 template <class T, Lanes L>
-using OneVector = LinearPass<T, L, WideShape<1, 1>, 512>;
+using OneVector = LinearPass<T, L, WideShape<1, 1>, 256>;
 template <class T, Lanes L>
-using FourVectors = LinearPass<T, L, WideShape<1, 4>, 512>;
+using FourVectors = LinearPass<T, L, WideShape<1, 4>, 256>;
 template <class T, Lanes L>
-using Classes = LinearPass<T, L, WideShape<5, 1>, 512>;
+using Classes = LinearPass<T, L, WideShape<5, 1>, 256>;
 template <template <class, Lanes> class Rows>
 using EvaluateKernel = DeviceKernelOf<float, Lanes::COLUMNS, Evaluate<float, Lanes::COLUMNS, Rows>>;
 

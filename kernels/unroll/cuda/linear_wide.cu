@@ -11,11 +11,11 @@
 namespace bilevel {
 namespace cuda_grid_wide {
 template <class T, Lanes L>
-using OneOutput = LinearPass<T, L, WideShape<1, 1>, 512>;
+using OneOutput = LinearPass<T, L, WideShape<1, 1>, 256>;
 template <class T, Lanes L>
 using TenClasses = LinearPass<T, L, WideShape<10, 1>, 256>;
 template <class T, Lanes L>
-using Classes = LinearPass<T, L, WideShape<5, 1>, 512>;
+using Classes = LinearPass<T, L, WideShape<5, 1>, 256>;
 template <template <class, Lanes> class Rows>
 using UnrollKernel = DeviceKernelOf<float, Lanes::COLUMNS, Unroll<float, Lanes::COLUMNS, Rows>>;
 
