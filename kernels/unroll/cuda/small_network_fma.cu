@@ -227,10 +227,10 @@ struct LanePasses {
 template <class S>
 constexpr int warps_of_fma = S::width == 32 ? 12 : 8;
 
-// budget: unroll_small<LaneShape<40, 10>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 8032 bytes, occupancy >= 8 warps
-// budget: unroll_small<LaneShape<40, 16>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 11872 bytes, occupancy >= 8 warps
-// budget: unroll_small<LaneShape<32, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 6496 bytes, occupancy >= 12 warps
-// budget: unroll_small<LaneShape<32, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 9568 bytes, occupancy >= 12 warps
+// budget: unroll_small<LaneShape<40, 10>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 8016 bytes, occupancy >= 8 warps
+// budget: unroll_small<LaneShape<40, 16>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 11856 bytes, occupancy >= 8 warps
+// budget: unroll_small<LaneShape<32, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 6480 bytes, occupancy >= 12 warps
+// budget: unroll_small<LaneShape<32, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 9552 bytes, occupancy >= 12 warps
 template <class S>
 __global__ void __launch_bounds__(32, warps_of_fma<S>) unroll_small(const __grid_constant__ Arguments a) {
   __shared__ LaneMemory<S> memory;
