@@ -50,7 +50,7 @@ def bounds_section(results):
                      f"{duration(workload.target, workload)} ({workload.target_text})",
                      "reached" if reached else f"missed, {h100.seconds / workload.target:.2f} x"])
         if not reached:
-            missed.append(f"- {workload.title}: {REMARKS.get(workload.title, 'no reason found yet.')}")
+            missed.append(f"- {workload.title}: {REMARKS.get(workload.name, 'no reason found yet.')}")
     text = "## Bounds against targets, H100\n\n"
     text += table(["workload", "floor: flops / bytes / L2 bytes", "bound", "limited by", "next", "target", ""], rows)
     text += ("\nFloors: multiply-adds of the matrix products that are needed over the FP32 rate, bytes that must be read or written once over"
@@ -133,9 +133,10 @@ def assumptions_section():
 - The clocks between two `mma.sync` of one scheduler are an assumption: the peak is one tf32 m16n8k8 in 4 clocks on H100 and in 8 on A100; on
   H100 only wgmma reaches it, and published microbenchmarks see `mma.sync` at 63 % of it (arXiv:2402.13499).
 - Counts are of PTX. ptxas fuses some of it, so issue and integer figures may be too high; nothing is known of how well latencies are hidden.
-- A workload with many tasks or rows is counted on a slice of {SLICE} multiprocessors with their share of tasks or rows, DRAM and L2, and the
-  bound is the slice's. Second stages, which add up what blocks found, are taken to run on all, though they have fewer sums to add. {cleaning().title.capitalize()},
-  is counted on all multiprocessors with two and with three steps, and continued in a straight line.
+- A workload with many tasks or rows is counted on a slice of {SLICE} multiprocessors with their share of tasks or rows, DRAM and L2, and
+  the bound is the slice's. Second stages, which add up what blocks found, are taken to run on all multiprocessors, though they have
+  fewer sums to add in a slice. `{cleaning().title}` is counted on all multiprocessors with two and with three steps, and continued in a
+  straight line.
 - Counts for A100 are of the compute_80 PTX on a device of compute capability 8.0, those for H100 and H200 of compute_90 PTX.
 """)
 

@@ -2,8 +2,9 @@
 """Workloads run through the C ABI in the emulator, and the bounds that follow from what it counted.
 
 The emulated device is a slice of a GPU: SLICE of its multiprocessors, and the same share of the tasks or rows, of DRAM and of L2
-bandwidth. What each multiprocessor does is then as on the whole GPU. Second stages, which add up what blocks found, have as many blocks
-as on the whole GPU, but fewer sums to add: they are taken to run on the whole of it. A workload of one small task is not cut: all multiprocessors, two and three steps, and the rest by a straight line.
+bandwidth. What each multiprocessor does is then as on the whole GPU. Second stages, which add up what blocks found, have as many
+blocks as on the whole GPU, but fewer sums to add: they are taken to run on the whole of it. A workload of one small task is not cut:
+all multiprocessors, two and three steps, and the rest by a straight line.
 """
 import json
 import os
