@@ -82,9 +82,8 @@ BLV_DEVICE void wait_for_copy() {
 template <class S>
 BLV_DEVICE void clear_padding(Lane lane, float *state) {
   const int id = anew(lane.id);
-  share<S::width / 2>(id, [&](int i) {
-    *reinterpret_cast<float4 *>(state + S::row(4 * (i >> 1)) + 4 * S::stride + 4 * (i & 1)) = {};
-  });
+  share<S::width / 2>(
+      id, [&](int i) { *reinterpret_cast<float4 *>(state + S::row(4 * (i >> 1)) + 4 * S::stride + 4 * (i & 1)) = {}; });
   if (S::stride > S::width) {
     share<S::width>(id, [&](int r) {
       for (int j = S::width; j < S::stride; j += 4) *reinterpret_cast<float4 *>(state + S::row(r) + j) = {};
