@@ -86,14 +86,16 @@ def targets():
             hvp(1, 1.15), hvp(4, 1.4), cleaning(), hpo(4096)]
 
 
-# Runs that have no target, so that every level of cooperation is counted.
+# Runs that have no target: the general kernels at every level of cooperation, on shapes that none of the special kernels takes.
 def levels():
+    kinds = (("gradient, 16-48-48-4, 20 rows", ["evaluate", "--tasks", "{n}", "--rows", "20", "--widths", "16,48,48,4"]),
+             ("unroll, logistic, 100 x 40, T = 5", ["hpo", "--tasks", "{n}", "--rows", "100", "--inputs", "40", "--steps", "5"]))
     runs = []
-    for number, level in enumerate(("warp", "block", "cluster", "grid")):
-        for dtype in ("f32", "f64"):
-            command = ["sine", "--tasks", "{n}", "--steps", "3"] + (["--dtype", "f64"] if dtype == "f64" else [])
-            runs.append(Workload("", f"sine MAML, T = 3, {dtype}, {level}", command, size=264 if number < 2 else 66, unit="task",
-                                 executor=str(16 + number)))
+    for title, command in kinds:
+        for number, (level, tasks) in enumerate((("warp", 3300), ("block", 1320), ("cluster", 330), ("grid", 132))):
+            for dtype in ("f32", "f64"):
+                runs.append(Workload("", f"{title}, {dtype}, {level}", command + (["--dtype", "f64"] if dtype == "f64" else []),
+                                     size=tasks, unit="task", executor=str(16 + number)))
     return runs
 
 
