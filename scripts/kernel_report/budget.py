@@ -105,7 +105,8 @@ def check(kernels, budgets, wrong):
 
 
 def tighten(kernels, budgets, folder):
-    """Rewrites the numbers of every budget line to what the kernels have that go by it. Returns the number of lines that changed."""
+    """Rewrites the numbers of every budget line to what the kernels have that go by it; spills rounded up to 64 bytes, since ptxas
+    moves them at every change. Returns the number of lines that changed."""
     changed = 0
     for budget in budgets:
         mine = [k for k in kernels if find(budgets, k) is budget]
@@ -116,7 +117,7 @@ def tighten(kernels, budgets, folder):
         head = re.match(r"\s*// budget: \S.*? sm_[\d,sm_ ]* (?=registers)", lines[at])
         if not mine or not head or not lines[at].endswith(" warps"):
             continue
-        line = head.group(0) + numbers(max(k.registers for k in mine), max(k.spill for k in mine), max(k.shared for k in mine),
+        line = head.group(0) + numbers(max(k.registers for k in mine), (max(k.spill for k in mine) + 63) // 64 * 64, max(k.shared for k in mine),
                                        min(occupancy(k)[0] for k in mine))
         changed += line != lines[at]
         lines[at] = line
