@@ -23,12 +23,20 @@ static std::map<u64, Allocation> &allocs() {
 void dev_register(void *p, size_t n) { allocs()[(u64)p] = {n, ALL_DEVICES}; }
 void dev_unregister(void *p) { allocs().erase((u64)p); }
 
-// Fresh memory is filled with 0xCD so that reading it before writing shows up in results.
+// Fresh memory is filled with a pattern that is a NaN as f32 and as f64, so that reading it before writing shows up in results, even if
+// it is multiplied by zero.
+int poison_byte() {
+  static const int byte = [] {
+    const char *e = getenv("PTXEMU_FILL");
+    return e && *e ? (int)strtol(e, nullptr, 16) & 255 : 0xFF;
+  }();
+  return byte;
+}
 void *dev_alloc(size_t n, int device) {
   size_t room = (n + 511) / 256 * 256;
   void *p = aligned_alloc(256, room);
   if (p) {
-    memset(p, 0xCD, room);
+    memset(p, poison_byte(), room);
     allocs()[(u64)p] = {n ? n : 1, device};
   }
   return p;

@@ -79,6 +79,7 @@ extern void (*on_set_conditional)(uint64_t handle, uint32_t value);
 // Device memory registry: every load and store outside shared/local memory is checked against it. Memory belongs to one device, or
 // to all of them.
 inline constexpr int ALL_DEVICES = -1;
+int poison_byte();  // what fresh device and shared memory is filled with: PTXEMU_FILL (two hexadecimal digits), else FF
 void *dev_alloc(size_t n, int device = ALL_DEVICES);
 bool dev_free(void *p);
 void dev_register(void *p, size_t n);

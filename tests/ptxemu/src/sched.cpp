@@ -273,7 +273,7 @@ struct GridRun {
     Cta &c = sl.c;
     c.alive = nt;
     if (race) std::fill(c.shadow.begin(), c.shadow.end(), Shadow{});
-    memset(c.sh, 0xA5, c.shsize);  // uninitialised shared memory is visible as 0xA5A5A5A5
+    memset(c.sh, poison_byte(), c.shsize);
     for (int b = 0; b < NBAR; ++b) {
       c.arrived[b] = c.redn[b] = 0;
       c.redacc[b][0] = 0;
