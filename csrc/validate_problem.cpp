@@ -161,6 +161,12 @@ void check_together(const SlotTable &table, const Problem &problem) {
 // ---- Places in the problem ------------------------------------------------------------------------------------------
 
 Slot slot_or_none(const Slot *slot) { return slot != nullptr ? *slot : Slot{}; }
+// A result is a task's own even where there is but one task, whose stride may be 0: it is no sum over tasks.
+Slot result_or_none(const Slot *slot) {
+  Slot result = slot_or_none(slot);
+  if (result && result.task_stride == 0) result.task_stride = 1;
+  return result;
+}
 
 Leaf leaf_of(const SlotTable &table, int32_t side, int32_t leaf) {
   Leaf result;
@@ -206,12 +212,12 @@ void place_slots(const std::vector<blv_slot> &slots, const std::vector<Slot> &re
   check_class_indices(problem->outer, "outer", *problem);
   const bool unroll = problem->kind == BLV_UNROLL;
   problem->theta = leaf_of(table, BLV_METHOD, unroll ? BLV_THETA0 : BLV_THETA);
-  problem->theta_result = slot_or_none(table.find(BLV_METHOD, BLV_THETA, BLV_RESULT));
+  problem->theta_result = result_or_none(table.find(BLV_METHOD, BLV_THETA, BLV_RESULT));
   problem->batch = slot_or_none(table.find(BLV_INNER, BLV_BATCH, BLV_VALUE));
   problem->rate = leaf_of(table, BLV_METHOD, BLV_RATE);
   problem->momentum = leaf_of(table, BLV_METHOD, BLV_MOMENTUM);
   problem->vector = slot_or_none(table.find(BLV_METHOD, BLV_VECTOR, BLV_VALUE));
-  problem->loss = slot_or_none(table.find(BLV_METHOD, BLV_LOSS, BLV_RESULT));
+  problem->loss = result_or_none(table.find(BLV_METHOD, BLV_LOSS, BLV_RESULT));
   problem->reverse = unroll && any_gradient(table);
 }
 

@@ -42,9 +42,12 @@ template <class T, Lanes L, class Method>
 struct DeviceKernelOf {
   using Control = GroupControl<Method>;
   static constexpr long long unlimited = 1ll << 44;
+  // The second kernel lays the method out only to learn the order of its results: room for what a layout writes.
+  static constexpr long long control_room = 16 << 10;
+  static_assert(most_device_layers * (sizeof(LayerView) + sizeof(LayerState<T>)) + 1024 < control_room, "its layers");
 
   struct Sizes {
-    long long control = 0, chip = 0, largest = 0, slab = 0, near_slab = 0, scalars = 0;
+    long long chip = 0, largest = 0, slab = 0, near_slab = 0, scalars = 0;
     long block_rows = 0, chunk_rows = 0;
     bool fits = true;  // what must be on chip is
   };
@@ -70,8 +73,6 @@ struct DeviceKernelOf {
       layout_group(near, near, problem, net, method, views, 1, threads);
       s.slab = near.slab_used;
     }
-    s.control =
-        sizeof(Control) + problem.network.n_layers * (long long)(sizeof(LayerView) + sizeof(LayerState<T>)) + 64;
     s.chip = near.most_used() + (BLV_CUDA_LEVEL_NUMBER == 3 ? arena.most_used() : 0);
     s.largest = arena.largest > near.largest ? arena.largest : near.largest;
     s.block_rows = long(method.pass.block), s.chunk_rows = long(method.pass.chunk);
@@ -122,19 +123,19 @@ struct DeviceKernelOf {
       return refuse(message, "the network has more than 16 layers; accepted on a device: at most 16");
     if (problem.flags & BLV_SPLIT_TF32)
       return refuse(message, "BLV_SPLIT_TF32 is for the kernels of small tanh networks; see docs/cuda.md");
+    if (BLV_CUDA_LEVEL_NUMBER != 3 && most_elements(problem) >= 2147483648.)
+      return refuse(message, "an array of a task has 2^31 elements or more; accepted by executor BLV_GRID");
     const Regime regime = choose_regime(demand_of(problem), facts, tuning_for(facts), problem.executor);
     if (regime.executor != executor_of_level) return refuse(message, regime.reason);
     int blocks = 1;
     plan->threads = Method::PassOfRows::threads_of_block(regime.threads);
-    if (!prepare(facts, *plan, sizeof(Control) + regime.room_bytes, &blocks))
-      return refuse(message, "the device does not run this kernel with so much shared memory");
+    const cudaError_t error = prepare(facts, *plan, sizeof(Control) + regime.room_bytes, &blocks);
+    if (error != cudaSuccess) return refuse(message, cudaGetErrorString(error));
     plan->executor = regime.executor;
     plan->cluster = BLV_CUDA_LEVEL_NUMBER == 3 ? grid_blocks(problem, blocks * facts.multiprocessors, plan->threads)
                                                : regime.cluster;
     const Sizes s = sizes(problem, regime.room_bytes, regime.cluster, plan->cluster, plan->threads);
     if (!s.fits) return refuse(message, "what the pass keeps on chip does not fit beside the task");
-    if (BLV_CUDA_LEVEL_NUMBER != 3 && s.slab >= (1ll << 31) * (long long)(sizeof(T)))
-      return refuse(message, "a task has 2^31 elements or more; accepted by executor BLV_GRID");
     const int64_t resident = int64_t(facts.multiprocessors) * blocks / regime.cluster;
     plan->batches = BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : problem.tasks < resident ? problem.tasks : resident;
     if (plan->batches < 1) plan->batches = 1;
@@ -151,6 +152,39 @@ struct DeviceKernelOf {
     return true;
   }
 
+  // A bound on the elements of the largest array of a task, in floating point: positions are 32-bit numbers below the
+  // level of the grid.
+  static double most_elements(const Problem &problem) {
+    const Network &network = problem.network;
+    double parameters = 0, columns = 0;
+    for (int64_t l = 0; l < network.n_layers; l++) {
+      const Layer &layer = network.layers[l];
+      parameters += double(layer.outputs) * double(padded(layer.inputs)) + double(layer.outputs) + 8;
+      columns += 2. * double(padded(layer.outputs));
+    }
+    double rows = double(problem.batch_rows), stride = double(padded(network.layers[0].inputs)), most = 0;
+    for (const Side *side : {&problem.inner, &problem.outer}) {
+      if (!side->present) continue;
+      rows = double(side->rows) > rows ? double(side->rows) : rows;
+      for (const Leaf *leaf : {&side->x, &side->y, &side->weight})
+        stride = double(leaf->value.row_stride) > stride ? double(leaf->value.row_stride) : stride;
+    }
+    const double steps = double(problem.steps) + 1, segment = double(problem.storage.segment_steps) + 1,
+                 vectors = double(problem.vectors > 0 ? problem.vectors : 1);
+    const bool unroll = problem.kind == BLV_UNROLL;
+    // Rows with tangents; vectors; states of a segment and its tape; checkpoints; leaves of every step.
+    for (const double elements : {rows * (stride > columns ? stride : columns) * vectors, parameters * vectors,
+                                  unroll ? segment * parameters : 0., unroll ? segment * rows * columns : 0.,
+                                  unroll ? 2 * parameters * (steps / segment + 2) : 0., unroll ? steps : 0.,
+                                  unroll && per_step(problem) ? steps * parameters : 0.})
+      most = elements > most ? elements : most;
+    return most;
+  }
+  static bool per_step(const Problem &problem) {
+    return problem.rate.value.step_stride || problem.momentum.value.step_stride || problem.rate.gradient.step_stride ||
+           problem.momentum.gradient.step_stride;
+  }
+
   // Blocks of the grid that have something to do: a chunk of rows, or parameters of their own.
   static int grid_blocks(const Problem &problem, int most, int threads) {
     const int64_t planes = Method::tangent_planes(problem) > 0 ? int64_t(Method::tangent_planes(problem)) : 1;
@@ -161,17 +195,17 @@ struct DeviceKernelOf {
   }
 
   // Opts in to all shared memory once, at plan time (which loads the module, too); counts resident blocks.
-  static bool prepare(const DeviceFacts &facts, const DevicePlan &plan, long long shared_bytes, int *blocks) {
+  static cudaError_t prepare(const DeviceFacts &facts, const DevicePlan &plan, long long shared_bytes, int *blocks) {
     cudaFuncAttributes attributes;
-    if (cudaFuncGetAttributes(&attributes, second()) != cudaSuccess) return false;
-    if (cudaFuncGetAttributes(&attributes, kernel()) != cudaSuccess) return false;
+    cudaError_t error = cudaFuncGetAttributes(&attributes, second());
+    if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, kernel());
+    if (error != cudaSuccess) return error;
     const int most = int(facts.shared_per_block - int64_t(attributes.sharedSizeBytes));
-    if (shared_bytes > most) return false;
-    if (cudaFuncSetAttribute(kernel(), cudaFuncAttributeMaxDynamicSharedMemorySize, most) != cudaSuccess) return false;
-    if (BLV_CUDA_LEVEL_NUMBER == 2) return true;
-    return cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, kernel(), plan.threads, size_t(shared_bytes)) ==
-               cudaSuccess &&
-           *blocks > 0;
+    if (shared_bytes > most) return cudaErrorLaunchOutOfResources;
+    error = cudaFuncSetAttribute(kernel(), cudaFuncAttributeMaxDynamicSharedMemorySize, most);
+    if (error != cudaSuccess || BLV_CUDA_LEVEL_NUMBER == 2) return error;
+    error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, kernel(), plan.threads, size_t(shared_bytes));
+    return error == cudaSuccess && *blocks == 0 ? cudaErrorLaunchOutOfResources : error;
   }
 
   static int enqueue(const Problem &problem, const DevicePlan &plan, const DeviceCall &call) {
@@ -190,9 +224,11 @@ struct DeviceKernelOf {
       if (error != cudaSuccess) return int(error);
     }
     if (a.shared_scalars == 0) return 0;
-    a.room = 16 << 10;
-    return int(launch(second(), dim3(unsigned((a.shared_scalars + 31) / 32)), 256, sizeof(Control) + a.room,
-                      call.stream, &a, 1, false));
+    a.room = control_room;
+    const cudaError_t error = launch(second(), dim3(unsigned((a.shared_scalars + 31) / 32)), 256,
+                                     sizeof(Control) + control_room, call.stream, &a, 1, false);
+    // The first kernel is on its way: this is no refusal before any work.
+    return int(error == cudaSuccess || a.batches == 0 ? error : cudaErrorUnknown);
   }
 };
 

@@ -54,7 +54,7 @@ struct LinearPass {
     // On the grid the rest of the shared memory is the pass's; a task's block shares it with the task's arrays.
     const long long room = BLV_CUDA_LEVEL_NUMBER == 3 ? near.room - near.most_used() : 64 << 10;
     long long bytes = threads * (long long)(sizeof(T));
-    for (int on_chip = 0; on_chip < 2; on_chip++) {
+    for (int on_chip = 0; on_chip < (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2); on_chip++) {
       cut_mode<Mode::VALUE>(on_chip, threads, room, &bytes);
       if (tangents == 0) continue;
       cut_mode<Mode::JET>(on_chip, threads, room, &bytes);

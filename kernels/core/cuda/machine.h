@@ -134,7 +134,7 @@ struct ClusterTeam {
 };
 #elif BLV_CUDA_LEVEL_NUMBER == 3
 // Two rooms for reductions of the grid, in the workspace: one reduction may begin while some threads still read the
-// last one's. The pointer and the turn are every thread's own.
+// last one's. Both are the block's own; its first thread takes turns, between two barriers.
 struct GridRoom {
   double *slots;  // 2 x gridDim.x
   int turn;
