@@ -197,7 +197,8 @@ TEST(CallsMachines, ClustersNeedTheirDevice) {
   const Context context;
   const Plan plan(context.handle, p.spec());
   EXPECT_EQ(plan.status, device_machine().clusters() ? BLV_OK : BLV_UNSUPPORTED) << blv_context_error(context.handle);
-  if (!device_machine().clusters()) expect_message(blv_context_error(context.handle), "compute capability|clusters|9.0");
+  if (!device_machine().clusters())
+    expect_message(blv_context_error(context.handle), "compute capability|clusters|9.0");
 }
 
 TEST(CallsMachines, TooManyLayers) {
