@@ -79,12 +79,13 @@ std::string table_of_plans(const bl::Context &context) {
   Notes notes;
   std::string text;
   for (const Section &section : what_runs()) {
-    text += "| " + section.title + " |";
+    text.append("| ").append(section.title).append(" |");
     for (const Executor &executor : executors) text += std::string(" ") + executor.name + " |";
     text += "\n|---|---|---|---|---|\n";
     for (const Row &row : section.rows) {
-      text += "| " + row.name + " |";
-      for (const Executor &executor : executors) text += " " + cell(context, row.spec, executor.value, &notes) + " |";
+      text.append("| ").append(row.name).append(" |");
+      for (const Executor &executor : executors)
+        text.append(" ").append(cell(context, row.spec, executor.value, &notes)).append(" |");
       text += "\n";
     }
     text += "\n";
@@ -99,21 +100,22 @@ std::string table_of_choices(const bl::Context &context) {
     std::string columns;
     try {
       const std::string json = bl::Plan(context, row.spec).describe();
-      columns = "`" + member(json, "kernel") + "` | " + member(json, "block_threads") + " | " +
-                member(json, "cluster_blocks") + " | " +
-                (json.find("\"store\"") != std::string::npos ? member(json, "store") : "") + " | " +
-                member(json, "reason");
+      columns.append("`").append(member(json, "kernel")).append("` | ").append(member(json, "block_threads"));
+      columns.append(" | ").append(member(json, "cluster_blocks")).append(" | ");
+      if (json.find("\"store\"") != std::string::npos) columns.append(member(json, "store"));
+      columns.append(" | ").append(member(json, "reason"));
     } catch (const bl::Error &error) {
       columns = "none | | | | " + reason_of(error);
     }
-    text += "| " + row.name + " | " + columns + " |\n";
+    text.append("| ").append(row.name).append(" | ").append(columns).append(" |\n");
   }
   return text;
 }
 
 std::string tables() {
   const bl::Context context({.device = 0});
-  return "\n" + table_of_plans(context) + "\n### What `BLV_EXECUTOR_AUTO` takes\n\n" + table_of_choices(context) + "\n";
+  return std::string("\n").append(table_of_plans(context)) + "\n### What `BLV_EXECUTOR_AUTO` takes\n\n" +
+         table_of_choices(context) + "\n";
 }
 
 int run(const std::string &path, bool write) {
