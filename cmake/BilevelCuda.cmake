@@ -47,6 +47,8 @@ function(_bilevel_cuda_code architectures out)
   set(${out} "${flags}" PARENT_SCOPE)
 endfunction()
 
+option(BILEVEL_CUDA_LINEINFO "Source positions in the CUDA kernels, for profilers and the emulator's messages: two and a half times the size" OFF)
+
 # nvcc: as given, from CUDACXX, PATH, CUDA_HOME or /usr/local/cuda. CMake's own search fails with less of an explanation.
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   find_program(BILEVEL_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
@@ -107,7 +109,7 @@ function(_bilevel_cuda_objects target architectures)
     ${target}
     PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-std=gnu++20 -Wall -Wextra -Wpedantic $<${werror}:-Werror> -fno-plt>
             "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:${code}>"
-            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr -lineinfo -no-compress -Xcompiler=-Wall,-Wextra,-fno-plt
+            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr $<$<BOOL:${BILEVEL_CUDA_LINEINFO}>:-lineinfo> -no-compress -Xcompiler=-Wall,-Wextra,-fno-plt
             $<${werror}:-Werror=all-warnings> $<${werror}:-Xcompiler=-Werror>>)
   set_target_properties(
     ${target}

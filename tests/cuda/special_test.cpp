@@ -225,10 +225,12 @@ Case linear_hvp(int64_t inputs, int64_t outputs, int64_t vectors, int loss) {
   return c;
 }
 
-// Warps share a row: one output and up to four vectors at a time, or up to 16 outputs.
+// Warps share a row: one output and up to four vectors at a time, or up to 16 outputs. The eight warps of a block hold rows of 1,024
+// inputs with eight vectors, or of 2,048 with four.
 TEST(LongRows, InputsAndVectors) {
   for (int64_t inputs : {1, 4, 31, 32, 33, 127, 128, 129, 256, 500, 1024, 1027}) {
     for (int64_t vectors : {1, 2, 4, 7}) {
+      if (inputs > 1024 && vectors > 4) continue;
       const Case c = linear_hvp(inputs, 1, vectors, BLV_LOGISTIC);
       check_kernel(c, "linear");
       check_kernel(with_aligned_rows(c), "linear");
