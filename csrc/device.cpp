@@ -122,11 +122,11 @@ void check_machine(const blv_context_s &context, const Problem &problem, int64_t
   check_limit("spec.n_slots", slots, most_device_slots);
 }
 
-DevicePlan plan_on_device(blv_context context, int64_t slots, int32_t store, int64_t limit, Problem *problem) {
+DevicePlan plan_on_device(blv_context context, int32_t store, int64_t limit, Problem *problem) {
   DevicePlan plan;
   with_device(context, "a blv_plan_create", [&] {
     BackendMessage message;
-    check_backend(context->backend->plan(*problem, context->device, slots, store, limit, &plan, &message), message);
+    check_backend(context->backend->plan(*problem, context->device, store, limit, &plan, &message), message);
   });
   problem->storage = plan.storage;
   problem->executor = plan.executor;

@@ -23,7 +23,7 @@ void open_device(blv_context context);
 void check_machine(const blv_context_s &context, const Problem &problem, int64_t slots);
 
 // Chooses kernel and storage for a problem on the context's device; sets problem->storage, executor and threads.
-DevicePlan plan_on_device(blv_context context, int64_t slots, int32_t store, int64_t limit, Problem *problem);
+DevicePlan plan_on_device(blv_context context, int32_t store, int64_t limit, Problem *problem);
 
 // Whether a pointer is memory of the context's device.
 bool on_device(const blv_context_s &context, const void *pointer);

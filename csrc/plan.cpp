@@ -54,8 +54,7 @@ blv_plan make_plan(blv_context context, const blv_spec *spec) {
   const auto slots = static_cast<int64_t>(plan->slots.size());
   check_machine(*context, problem, slots);
   if (context->backend != nullptr) {
-    plan->device =
-        std::make_unique<DevicePlan>(plan_on_device(context, slots, valid.store, valid.workspace_limit, &problem));
+    plan->device = std::make_unique<DevicePlan>(plan_on_device(context, valid.store, valid.workspace_limit, &problem));
     plan->measure = plan->device->measure;
   } else {
     choose_kernel(*context, valid.store, valid.workspace_limit, plan.get());

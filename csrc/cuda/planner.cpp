@@ -68,22 +68,21 @@ class Planner {
     tried_.threads = std::clamp<int64_t>(problem.tasks, 1, most_groups);
   }
 
-  // The plans of all kernels that run the problem with this storage within the limit. Where none answers for the regime,
-  // each executor is asked by name: what can run by name is not refused.
-  std::vector<DevicePlan> candidates(const Storage &storage) {
-    std::vector<DevicePlan> plans;
+  // Whether a kernel runs the problem with this storage within the limit; *plan is that of the first of the table. Where none
+  // answers for the regime, each executor is asked by name: what can run by name is not refused.
+  bool find(const Storage &storage, DevicePlan *plan) {
     tried_.storage = storage;
-    if (!workspace_is_countable(tried_, 1)) return plans;
+    if (!workspace_is_countable(tried_, 1)) return false;
     countable_ = true;
-    bool answered = ask(&plans);
-    if (tried_.executor != BLV_EXECUTOR_AUTO) return plans;
+    Answer answer = ask(plan);
+    if (tried_.executor != BLV_EXECUTOR_AUTO) return answer == Answer::FITS;
     for (const int32_t executor : {BLV_GRID, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_WARP_PER_TASK}) {
-      if (answered) break;
+      if (answer != Answer::NO) break;
       tried_.executor = executor;
-      answered = ask(&plans);
+      answer = ask(plan);
     }
     tried_.executor = BLV_EXECUTOR_AUTO;
-    return plans;
+    return answer == Answer::FITS;
   }
 
   blv_status refuse(BackendMessage *message) const {
@@ -105,34 +104,36 @@ class Planner {
   }
 
  private:
-  // Whether any kernel runs the problem, within the limit or not.
-  bool ask(std::vector<DevicePlan> *plans) {
-    bool any = false;
-    for (int64_t i = 0; i < table_.count; ++i) any = ask_kernel(i, plans) || any;
-    return any;
+  enum class Answer { NO, TOO_LARGE, FITS };
+
+  // Of the first kernel that fits, else the best of all. A kernel that is asked may load its code: none is asked in vain.
+  Answer ask(DevicePlan *plan) {
+    Answer best = Answer::NO;
+    for (int64_t i = 0; i < table_.count && best != Answer::FITS; ++i) best = std::max(best, ask_kernel(i, plan));
+    return best;
   }
 
-  bool ask_kernel(int64_t i, std::vector<DevicePlan> *plans) {
+  Answer ask_kernel(int64_t i, DevicePlan *found) {
     const DeviceKernel &kernel = *table_.kernels[i];
-    if (!fits_executor(kernel, tried_)) return false;
+    if (!fits_executor(kernel, tried_)) return Answer::NO;
     DevicePlan plan;
     BackendMessage why;
     if (!kernel.measure(tried_, facts_, &plan, &why)) {
       reasons_.add(kernel, why.text);
-      return false;
+      return Answer::NO;
     }
     const int64_t bytes = plan.measure.workspace_bytes;
     if (limit_ > 0 && bytes > limit_) {
       least_ = least_ == 0 ? bytes : std::min(least_, bytes);
-      return true;
+      return Answer::TOO_LARGE;
     }
     plan.executor = kernel.executor;
     plan.kernel = static_cast<int32_t>(i);
     plan.device = facts_;
     plan.storage = tried_.storage;
     std::snprintf(plan.name, sizeof plan.name, "%s", kernel.name);
-    plans->push_back(plan);
-    return true;
+    *found = plan;
+    return Answer::FITS;
   }
 
   const KernelTable table_;
@@ -150,9 +151,7 @@ blv_status plan_kernel(const KernelTable &table, const Problem &problem, const D
                        int64_t limit, DevicePlan *plan, BackendMessage *message) {
   Planner planner(table, problem, facts, limit);
   for (const Storage &storage : storage_candidates(problem, store)) {
-    const std::vector<DevicePlan> candidates = planner.candidates(storage);
-    if (candidates.empty()) continue;
-    *plan = candidates.front();
+    if (!planner.find(storage, plan)) continue;
     if (plan->reason[0] == '\0') std::snprintf(plan->reason, sizeof plan->reason, "the first kernel that runs it");
     return BLV_OK;
   }

@@ -68,8 +68,8 @@ struct Backend {
   const char *abi = nullptr;
   blv_status (*open)(int32_t ordinal, DeviceFacts *facts, BackendMessage *message) = nullptr;
   blv_status (*check_stream)(int32_t ordinal, void *stream, BackendMessage *message) = nullptr;
-  blv_status (*plan)(const Problem &problem, const DeviceFacts &facts, int64_t slots, int32_t store, int64_t limit,
-                     DevicePlan *plan, BackendMessage *message) = nullptr;
+  blv_status (*plan)(const Problem &problem, const DeviceFacts &facts, int32_t store, int64_t limit, DevicePlan *plan,
+                     BackendMessage *message) = nullptr;
   blv_status (*where)(const void *pointer, int32_t *kind, int32_t *ordinal, BackendMessage *message) = nullptr;
   // Enqueues and returns: no allocation, no synchronisation, may be captured. An earlier fault of the device is
   // BLV_DEVICE_FAULT.

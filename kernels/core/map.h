@@ -8,20 +8,18 @@
 // Matrices of COLUMNS and ROWS have rows padded to whole packs; the padding is written as zeros, whatever was computed
 // there.
 #pragma once
-#include "kernels/core/jet.h"
-#include "kernels/core/matrix.h"
+#include "kernels/core/scalars.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Mode M, Lanes L>
-struct Map {
-  using P = Pack<T>;
-  using S = typename Choose<M == Mode::VALUE, P, Jet<T>>::type;
-  using Scalar = T;
+struct Map : Scalars<T, M> {
+  using typename Scalars<T, M>::P;
+  using typename Scalars<T, M>::S;
+  using Scalars<T, M>::value, Scalars<T, M>::zero;
   using Element = typename Choose<L == Lanes::TASKS, P, T>::type;
   using Mat = Matrix<Element>;
-  static constexpr Mode mode = M;
   static constexpr long row_step = L == Lanes::ROWS ? lanes<T> : 1, column_step = L == Lanes::COLUMNS ? lanes<T> : 1;
 
   long planes = 0;  // tangents; the maps run once per plane
@@ -134,16 +132,6 @@ struct Map {
       return most;
     }
   }
-
-  static BLV_INLINE P value(P x) { return x; }
-  static BLV_INLINE P value(Jet<T> x) { return x.v; }
-  static BLV_INLINE S constant(P x) {
-    if constexpr (M == Mode::VALUE)
-      return x;
-    else
-      return {x, P{}};
-  }
-  static BLV_INLINE S zero() { return constant(P{}); }
 
  private:
   BLV_INLINE P present(long i, P x) const {

@@ -5,6 +5,7 @@
 // adds shared results to the partial sum of the group's batch; one adds the partial sums in order and writes them.
 #pragma once
 #include "kernels/core/side_data.h"
+#include "kernels/core/visit_side.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -93,10 +94,10 @@ struct SharedWriter {
 
 // ---- Results by shape. `from` may be null where only the shape is asked for.
 
-// One number.
+// n contiguous numbers of array `step`.
 template <class Visitor, class Element>
-void visit_scalar(Visitor &visitor, const Slot &slot, long step, const Element *from) {
-  if (slot) visitor.run(slot, step, 0, 1, 1, from);
+void visit_scalars(Visitor &visitor, const Slot &slot, long step, long n, const Element *from) {
+  if (slot) visitor.run(slot, step, 0, 1, n, from);
 }
 
 // K planes of a parameter vector.
@@ -118,26 +119,6 @@ void visit_rows(Visitor &visitor, const Slot &slot, long rows, long columns, lon
   for (long k = 0; k < planes; k++)
     for (long i = 0; i < runs; i++)
       visitor.run(slot, k, i * slot.row_stride, 1, length, m.v ? m.v + k * m.plane + i * m.ld : m.v);
-}
-
-template <class Visitor, class T, Lanes L>
-void visit_side(Visitor &visitor, const SideData<T, L> &side, long planes) {
-  const NetworkView &net = *side.net;
-  const Side &spec = *side.spec;
-  const bool outer = side.name == BLV_OUTER;  // a leaf of both is the inner side's to write
-  const auto mine = [&](const Leaf &leaf) { return leaf.both && outer ? Slot() : leaf.gradient; };
-  visit_rows(visitor, mine(spec.x), spec.rows, net.layers[0].inputs, planes, side.x_gradient);
-  visit_rows(visitor, mine(spec.y), spec.rows, net.layers[net.n_layers - 1].outputs, planes, side.y_gradient);
-  visit_rows(visitor, mine(spec.weight), spec.rows, 1, planes, side.weight_gradient);
-  const Slot penalty = mine(spec.penalty);
-  if (!penalty) return;
-  if (penalty.extent == BLV_PER_PARAMETER) {
-    visit_parameters(visitor, net, penalty, planes, side.penalty_result);
-  } else {
-    for (long k = 0; k < planes; k++)
-      visitor.run(penalty, k, 0, 1, side.penalty_count,
-                  side.penalty_result ? side.penalty_result + k * side.penalty_stride : side.penalty_result);
-  }
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -4,6 +4,7 @@
 // `width` scalars, one per task of a group (tasks in lanes) or just one (lanes within a task). Task `first + lane` of
 // the call is lane `lane`; lanes without a task hold zeros.
 #pragma once
+#include "kernels/core/links.h"
 #include "kernels/core/map.h"
 #include "kernels/core/problem.h"
 
@@ -118,39 +119,6 @@ struct Transfer {
   }
 };
 
-// leaf = link(array), elementwise on packs; and dleaf / darray as a function of the leaf.
-template <class T>
-BLV_INLINE Pack<T> link_value(int link, Pack<T> x) {
-  switch (link) {
-    case BLV_NO_LINK:
-      return x;
-    case BLV_EXP:
-      return exp(x);
-    case BLV_SOFTPLUS_LINK:
-      return softplus(x);
-    case BLV_SIGMOID_LINK:
-      return sigmoid(x);
-  }
-  __builtin_unreachable();
-}
-template <class T>
-BLV_INLINE Pack<T> link_slope(int link, Pack<T> leaf) {
-  switch (link) {
-    case BLV_NO_LINK:
-      return broadcast<T>(1);
-    case BLV_EXP:
-      return leaf;
-    case BLV_SOFTPLUS_LINK:
-      return -expm1(-leaf);
-    case BLV_SIGMOID_LINK:
-      return leaf * (broadcast<T>(1) - leaf);
-  }
-  __builtin_unreachable();
-}
-template <class T>
-__attribute__((noinline)) void apply_link(int link, Pack<T> *x, long packs) {
-  for (long i = 0; i < packs; i++) x[i] = link_value<T>(link, x[i]);
-}
 template <class T>
 __attribute__((noinline)) void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient, long packs) {
   for (long i = 0; i < packs; i++) gradient[i] *= link_slope<T>(link, leaf[i]);

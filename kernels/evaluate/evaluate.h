@@ -41,7 +41,7 @@ struct Evaluate {
 
   template <class Visitor>
   BLV_HOST_DEVICE void visit(Visitor &visitor) const {
-    visit_scalar(visitor, problem->loss, 0, reinterpret_cast<const Element *>(&loss));
+    visit_scalars(visitor, problem->loss, 0, 1, reinterpret_cast<const Element *>(&loss));
     visit_parameters(visitor, *net, problem->theta.gradient, planes, reinterpret_cast<const Element *>(gradient));
     visit_side(visitor, side, planes);
   }

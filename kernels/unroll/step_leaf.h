@@ -70,7 +70,7 @@ struct StepLeaf {
     if (spec->value.extent == BLV_PER_PARAMETER)
       return visit_parameters(visitor, *net, spec->gradient, gradient_steps, from);
     constexpr Index elements = sizeof(P) / sizeof(Element);
-    for (Index t = 0; t < gradient_steps; t++) visit_scalar(visitor, spec->gradient, t, from + t * elements);
+    for (Index t = 0; t < gradient_steps; t++) visit_scalars(visitor, spec->gradient, t, 1, from + t * elements);
   }
 
  private:

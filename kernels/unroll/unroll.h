@@ -74,7 +74,7 @@ struct Unroll {
 
   template <class Visitor>
   BLV_HOST_DEVICE void visit(Visitor &visitor) const {
-    visit_scalar(visitor, problem->loss, 0, reinterpret_cast<const Element *>(&loss));
+    visit_scalars(visitor, problem->loss, 0, 1, reinterpret_cast<const Element *>(&loss));
     visit_parameters(visitor, *net, problem->theta_result, 1, reinterpret_cast<const Element *>(result));
     visit_parameters(visitor, *net, problem->theta.gradient, 1, reinterpret_cast<const Element *>(lambda));
     optimiser.rate.visit(visitor);

@@ -52,6 +52,8 @@ struct DeviceKernelOf {
     bool fits = true;  // what must be on chip is
   };
 
+  static constexpr DeviceKernel entry(const char *name) { return {name, executor_of_level, &measure, &enqueue}; }
+
   static const void *kernel() { return reinterpret_cast<const void *>(&group_kernel<T, L, Method>); }
   static const void *second() { return reinterpret_cast<const void *>(&sum_kernel<T, L, Method>); }
 
@@ -244,10 +246,12 @@ struct DeviceKernelOf {
   BLV_ISA_NAMESPACE::DeviceKernelOf<BLV_KERNEL_SCALAR, BLV_ISA_NAMESPACE::Lanes::COLUMNS, \
                                     BLV_ISA_NAMESPACE::Method<BLV_KERNEL_SCALAR, BLV_ISA_NAMESPACE::Lanes::COLUMNS>>
 
-#define BLV_DEFINE_DEVICE_KERNEL(name, Method)                                                          \
-  namespace bilevel {                                                                                   \
-  extern const DeviceKernel BLV_JOIN(name, BLV_KERNEL_DTYPE, BLV_CUDA_LEVEL);                           \
-  const DeviceKernel BLV_JOIN(name, BLV_KERNEL_DTYPE, BLV_CUDA_LEVEL) = {                               \
-      BLV_TEXT(BLV_JOIN(name, BLV_KERNEL_DTYPE, BLV_CUDA_LEVEL)), BLV_ISA_NAMESPACE::executor_of_level, \
-      &BLV_DEVICE_KERNEL_OF(Method)::measure, &BLV_DEVICE_KERNEL_OF(Method)::enqueue};                  \
+// The entry `name` of the table, for a DeviceKernelOf. Within namespace bilevel.
+#define BLV_DEVICE_KERNEL_ENTRY(name, ...) \
+  extern const DeviceKernel name;          \
+  const DeviceKernel name = __VA_ARGS__::entry(BLV_TEXT(name));
+
+#define BLV_DEFINE_DEVICE_KERNEL(name, Method)                                                            \
+  namespace bilevel {                                                                                     \
+  BLV_DEVICE_KERNEL_ENTRY(BLV_JOIN(name, BLV_KERNEL_DTYPE, BLV_CUDA_LEVEL), BLV_DEVICE_KERNEL_OF(Method)) \
   }

@@ -5,6 +5,7 @@
 //     z_i = W x_i, e_i = r dloss/dz (losses.h), dL/dW = sum of e_i x_i^T, dL/db = sum of e_i,
 // so that a row of X, once on chip, serves both products. See linear_narrow.h and linear_wide.h.
 #pragma once
+#include "kernels/core/cuda/shared_memory.h"
 #include "kernels/core/matrix.h"
 
 namespace bilevel {
@@ -83,54 +84,6 @@ struct Divisor {
   explicit BLV_HOST_DEVICE Divisor(int b) : by(b), factor(((1 << 16) + b - 1) / b) {}
   BLV_INLINE int quotient(int a) const { return int((unsigned(a) * unsigned(factor)) >> 16); }
   BLV_INLINE int rest(int a) const { return a - quotient(a) * by; }
-};
-
-// ---- Shared memory by 32-bit addresses, which its instructions take: half the arithmetic of pointers. In order with
-// each other and with barriers, since they are volatile.
-template <class T>
-BLV_INLINE unsigned shared_address(const T *p) {
-  return unsigned(__cvta_generic_to_shared(p));
-}
-template <class T>
-struct Shared;
-template <>
-struct Shared<float> {
-  static BLV_INLINE float load(unsigned at) {
-    float x;
-    asm volatile("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at));
-    return x;
-  }
-  template <int Offset = 0>
-  static BLV_INLINE Quad<float> load_quad(unsigned at) {
-    Quad<float> q;
-    asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4 + %5];"
-                 : "=f"(q.x[0]), "=f"(q.x[1]), "=f"(q.x[2]), "=f"(q.x[3])
-                 : "r"(at), "n"(Offset));
-    return q;
-  }
-  static BLV_INLINE void store_quad(unsigned at, const Quad<float> &q) {
-    asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at), "f"(q.x[0]), "f"(q.x[1]), "f"(q.x[2]),
-                 "f"(q.x[3]));
-  }
-  static BLV_INLINE void store(unsigned at, float x) { asm volatile("st.shared.f32 [%0], %1;" ::"r"(at), "f"(x)); }
-};
-template <>
-struct Shared<double> {
-  static BLV_INLINE double load(unsigned at) {
-    double x;
-    asm volatile("ld.shared.f64 %0, [%1];" : "=d"(x) : "r"(at));
-    return x;
-  }
-  template <int Offset = 0>
-  static BLV_INLINE Quad<double> load_quad(unsigned at) {
-    Quad<double> q;
-    asm volatile("ld.shared.v2.f64 {%0, %1}, [%2 + %3];" : "=d"(q.x[0]), "=d"(q.x[1]) : "r"(at), "n"(Offset));
-    return q;
-  }
-  static BLV_INLINE void store_quad(unsigned at, const Quad<double> &q) {
-    asm volatile("st.shared.v2.f64 [%0], {%1, %2};" ::"r"(at), "d"(q.x[0]), "d"(q.x[1]));
-  }
-  static BLV_INLINE void store(unsigned at, double x) { asm volatile("st.shared.f64 [%0], %1;" ::"r"(at), "d"(x)); }
 };
 
 // ---- Rows into shared memory ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 // the thread.
 #pragma once
 #include "kernels/core/cuda/linear_arguments.h"
+#include "kernels/core/scalars.h"
 #include "kernels/models/losses.h"
 
 namespace bilevel {
@@ -18,12 +19,11 @@ struct RegisterRow {
 };
 
 template <class T, Mode M, int Columns, int LanesOfRow>
-struct RegisterMap {
-  using P = T;
-  using S = typename Choose<M == Mode::VALUE, T, Jet<T>>::type;
-  using Scalar = T;
+struct RegisterMap : Scalars<T, M> {
+  using typename Scalars<T, M>::P;
+  using typename Scalars<T, M>::S;
+  using Scalars<T, M>::value, Scalars<T, M>::zero;
   using Mat = RegisterRow<S>;
-  static constexpr Mode mode = M;
   static constexpr int column_step = LanesOfRow, columns = Columns * LanesOfRow;
 
   int lane = 0, outputs = 0;  // outputs of a row that exist: at most `columns`
@@ -66,16 +66,6 @@ struct RegisterMap {
     }
     return most;
   }
-
-  static BLV_INLINE T value(T x) { return x; }
-  static BLV_INLINE T value(Jet<T> x) { return x.v; }
-  static BLV_INLINE S constant(T x) {
-    if constexpr (M == Mode::VALUE)
-      return x;
-    else
-      return {x, T(0)};
-  }
-  static BLV_INLINE S zero() { return constant(T(0)); }
 
  private:
   BLV_INLINE bool exists(int j) const { return columns == 1 || j + lane < outputs; }

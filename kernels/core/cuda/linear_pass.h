@@ -13,6 +13,7 @@ namespace BLV_ISA_NAMESPACE {
 template <int Quads, int Outputs>
 struct NarrowShape {
   using Cut = NarrowCut;
+  static bool is_filled(int, int) { return true; }
   template <class T, Mode M>
   static BLV_HOST_DEVICE Cut cut(int inputs, int outputs, int planes, int threads, bool x_on_chip, long long room) {
     return narrow_cut<T, M, Quads, Outputs>(inputs, outputs, planes, threads, x_on_chip, room);
@@ -25,13 +26,18 @@ struct NarrowShape {
   }
 };
 
-// Rows over warps, `Outputs` outputs and `Tangents` tangents at a time for each.
+// Rows over warps, `Outputs` outputs and `Tangents` tangents at a time for each; rows come from global memory.
 template <int Outputs, int Tangents>
 struct WideShape {
   using Cut = WideCut;
+  // A tile of so many outputs or tangents is computed whole: it is for problems that fill it.
+  static bool is_filled(int outputs, int tangents) {
+    constexpr int most_cheap = 5;
+    return (Outputs <= most_cheap || outputs == Outputs || outputs == Outputs - 1) && (Tangents == 1 || tangents > 1);
+  }
   template <class T, Mode M>
   static BLV_HOST_DEVICE Cut cut(int inputs, int outputs, int planes, int threads, bool x_on_chip, long long room) {
-    return wide_cut<T, M, Outputs, Tangents>(inputs, outputs, planes, threads, x_on_chip, room);
+    return x_on_chip ? Cut() : wide_cut<T, M, Outputs, Tangents>(inputs, outputs, planes, threads, room);
   }
   template <Mode M, class T>
   static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total,

@@ -30,6 +30,7 @@ struct LinearPass {
     const Layer &layer = problem.network.layers[0];
     if (layer.inputs > (1 << 20) || layer.outputs > 16) return false;
     const int tangents = problem.kind == BLV_HVP ? int(problem.vectors) : 1;
+    if (!Shape::is_filled(int(layer.outputs), tangents)) return false;
     const Cut cut =
         linear_cut<Shape, T, Mode::JET>(int(layer.inputs), int(layer.outputs), tangents, Threads, false, 160 << 10);
     return cut.fits();

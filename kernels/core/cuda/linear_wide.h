@@ -43,44 +43,33 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   }
 
   BLV_INLINE void run(Index begin, Index end, T &total) {
-    if (a.x_on_chip)
-      run_batches<true>(begin, end, total);
-    else
-      run_batches<false>(begin, end, total);
+    run_batches(begin, end, total);
     if (a.bits & A::THETA_GRADIENT) finish();
     PassTeam::sync();
   }
 
  private:
-  template <bool OnChip>
   BLV_INLINE void run_batches(Index begin, Index end, T &total) {
-    const int stride = OnChip ? int(a.x_ld) * size : cut.stride;
     const int batch = even_batch(end - begin);
     unsigned x = stage, next = stage + cut.stage;
-    if (OnChip) {
-      x = shared_address(a.x + begin * a.x_ld);
-    } else if (begin < end) {
-      RowStage<T>(a, stride).clear_padding(a, stage, 2 * cut.batch, round_up(a.inputs, V));
+    if (begin < end) {
+      RowStage<T>(a, cut.stride).clear_padding(a, stage, 2 * cut.batch, round_up(a.inputs, V));
       fetch(begin, count_at(begin, end, batch), x);
     }
 #pragma unroll 1
     for (; begin < end; begin += batch) {
       const int count = count_at(begin, end, batch);
-      if (!OnChip) RowStage<T>::wait();
+      RowStage<T>::wait();
       PassTeam::sync();
-      if (!OnChip && begin + batch < end) fetch(begin + batch, count_at(begin + batch, end, batch), next);
-      multiply<OnChip>(x, stride, count);
+      if (begin + batch < end) fetch(begin + batch, count_at(begin + batch, end, batch), next);
+      multiply(x, count);
       PassTeam::sync();
       losses(begin, count, total);
       PassTeam::sync();
-      if (a.bits & A::THETA_GRADIENT) accumulate<OnChip>(x, stride, count);
+      if (a.bits & A::THETA_GRADIENT) accumulate(x, count);
       if (a.bits & A::X_GRADIENT) add_x_gradient(begin, count);
-      if (OnChip) {
-        x += batch * stride;
-      } else {
-        const unsigned done = x;
-        x = next, next = done;
-      }
+      const unsigned done = x;
+      x = next, next = done;
     }
   }
   // Rows up to a whole number of R, so that none needs a check: their e will be zero. The stage is made anew each time,
@@ -101,19 +90,18 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   }
 
   // ---- Phase 1
-  template <bool Clamp>
-  BLV_INLINE void multiply(unsigned x, int stride, int count) const {
+  BLV_INLINE void multiply(unsigned x, int count) const {
     if (team >= cut.teams) return;
     if (own_quads == Tile::quads)
-      multiply_quads<Clamp, Tile::quads>(x, stride, count);
+      multiply_quads<Tile::quads>(x, count);
     else
-      multiply_quads<Clamp, 1>(x, stride, count);
+      multiply_quads<1>(x, count);
   }
-  // Clamp: rows beyond the last are not there; that row is read again.
-  template <bool Clamp, int Q>
-  BLV_INLINE void multiply_quads(unsigned x, int stride, int count) const {
+  template <int Q>
+  BLV_INLINE void multiply_quads(unsigned x, int count) const {
     constexpr int rest = spread_rest<NI, R>;
-    const int turn = lane % R, step = cut.teams * R, x_step = step * stride, z_step = step * cut.z_row;
+    const int turn = lane % R, stride = cut.stride, step = cut.teams * R, x_step = step * stride,
+              z_step = step * cut.z_row;
     unsigned z_at[rest];  // of the sums that this lane writes; 0: none
     BLV_UNROLLED for (int p = 0; p < rest; p++) {
       const int line = line_position(spread_line<NI, R>(lane, p));
@@ -122,11 +110,9 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
     x += team * R * stride + column;
 #pragma unroll 1
     for (int row = team * R; row < count; row += step, x += x_step) {
-      const int last = count - 1 - row;
       T z[R][NI];
       BLV_UNROLLED for (int s = 0; s < R; s++) {
-        const int i = s ^ turn;
-        const unsigned at = x + (!Clamp || i < last ? i : last) * stride;
+        const unsigned at = x + (s ^ turn) * stride;
         BLV_UNROLLED for (int n = 0; n < NI; n++) z[s][n] = T(0);
         BLV_UNROLLED for (int q = 0; q < Q; q++) {
           const Quad<T> quad = Shared<T>::load_quad(q ? at + next_column : at);
@@ -236,24 +222,22 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   }
 
   // ---- Phase 3
-  template <bool Clamp>
-  BLV_INLINE void accumulate(unsigned x, int stride, int count) {
+  BLV_INLINE void accumulate(unsigned x, int count) {
     if (a.theta_bias >= 0) accumulate_bias(count);
     if (team >= cut.teams) return;
     if (own_quads == Tile::quads)
-      accumulate_quads<Clamp, Tile::quads>(x, stride, count);
+      accumulate_quads<Tile::quads>(x, count);
     else
-      accumulate_quads<Clamp, 1>(x, stride, count);
+      accumulate_quads<1>(x, count);
   }
-  template <bool Clamp, int Q>
-  BLV_INLINE void accumulate_quads(unsigned x, int stride, int count) {
-    const int e_row = cut.e_row, pack = cut.pack.by, x_step = pack * stride, e_step = pack * e_row;
+  template <int Q>
+  BLV_INLINE void accumulate_quads(unsigned x, int count) {
+    const int stride = cut.stride, e_row = cut.e_row, pack = cut.pack.by, x_step = pack * stride, e_step = pack * e_row;
     const int group = tangent_group * cut.output_groups.by + output_group;
     unsigned e_pack = e + team * R * e_row + group * Tile::lines_out_padded * size;
     x += team * R * stride + column;
 #pragma unroll 1
     for (int row = team * R; row < count; row += pack, x += x_step, e_pack += e_step) {
-      const int last = count - 1 - row;
       unsigned at = x, e_at = e_pack;
       BLV_UNROLLED for (int s = 0; s < R; s++) {
         T of_row[NO];
@@ -264,7 +248,7 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
               of_row[n] * quad.x[v];
         }
         e_at += e_row;
-        if (!Clamp || s < last) at += stride;
+        at += stride;
       }
     }
   }

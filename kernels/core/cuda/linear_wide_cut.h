@@ -44,8 +44,7 @@ struct WideCut {
 };
 
 template <class T, Mode M, int Outputs, int Tangents>
-BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int threads, bool x_on_chip,
-                                        long long room) {
+BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int threads, long long room) {
   using Tile = WideTile<T, M, Outputs, Tangents>;
   WideCut c;
   if (outputs > wide_most_outputs || (Outputs == 1 && outputs > 1) || planes > wide_most_tangents) return c;
@@ -61,7 +60,7 @@ BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int
   c.stride = round_up(inputs * Tile::size, 32);
   c.z_width = groups * Outputs, c.z_row = z_planes * c.z_width * Tile::size;
   c.e_row = e_lines * Tile::size, c.e_value = gradient_lines * Tile::size;
-  const long long row = (x_on_chip ? 0 : 2 * c.stride) + parts * c.z_row + c.e_row;
+  const long long row = 2 * c.stride + parts * c.z_row + c.e_row;
   for (int teams = warps / c.team_warps.by; teams > 0; teams--) {
     const int pack = teams * Tile::rows,
               gradient = teams > 1 ? c.team_warps.by * 32 * Tile::lines_out * Tile::columns * Tile::size : 0;
@@ -69,7 +68,7 @@ BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int
     int packs = wide_most_batch / pack > 1 ? wide_most_batch / pack : 1;
     while (packs * pack * row + 32 > room) packs--;
     c.teams = teams, c.pack = Divisor(pack), c.batch = packs * pack;
-    c.stage = x_on_chip ? 0 : c.batch * c.stride;
+    c.stage = c.batch * c.stride;
     c.e = 2 * c.stage, c.z = c.e + round_up(c.batch * c.e_row, 16), c.z_part = c.batch * c.z_row;
     c.bytes = c.z + round_up(parts * c.z_part, 16);
     if (c.bytes < gradient) c.bytes = gradient;

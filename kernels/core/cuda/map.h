@@ -4,20 +4,18 @@
 // a tile are split over the threads of a pass's team, and so are rows. What one thread computes for an element or a row
 // it alone writes; a barrier ends every loop.
 #pragma once
-#include "kernels/core/jet.h"
-#include "kernels/core/matrix.h"
+#include "kernels/core/scalars.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Mode M, Lanes L>
-struct Map {
-  using P = T;
-  using S = typename Choose<M == Mode::VALUE, T, Jet<T>>::type;
-  using Scalar = T;
+struct Map : Scalars<T, M> {
+  using typename Scalars<T, M>::P;
+  using typename Scalars<T, M>::S;
+  using Scalars<T, M>::value, Scalars<T, M>::zero;
   using Element = T;
   using Mat = Matrix<T>;
-  static constexpr Mode mode = M;
   static constexpr Index row_step = 1, column_step = 1;
 
   Index planes = 0;  // tangents; the maps run once per plane
@@ -86,16 +84,6 @@ struct Map {
     for (Index j = 1; j < columns; j++) most = max(P(f(j)), most);
     return most;
   }
-
-  static BLV_INLINE P value(T x) { return x; }
-  static BLV_INLINE P value(Jet<T> x) { return x.v; }
-  static BLV_INLINE S constant(T x) {
-    if constexpr (M == Mode::VALUE)
-      return x;
-    else
-      return {x, T(0)};
-  }
-  static BLV_INLINE S zero() { return constant(T(0)); }
 
  private:
   BLV_INLINE S load(const Mat &m, Index at) const {

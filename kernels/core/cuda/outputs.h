@@ -4,6 +4,7 @@
 // within a batch of tasks, in the order of the tasks, and then over batches, in their order, by a second kernel.
 #pragma once
 #include "kernels/core/cuda/side_gradients.h"
+#include "kernels/core/visit_side.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -68,10 +69,10 @@ struct SharedWriter {
   }
 };
 
-// One number.
+// n contiguous numbers of array `step`.
 template <class Visitor, class E>
-BLV_HOST_DEVICE void visit_scalar(Visitor &visitor, const Slot &slot, Index step, const E *from) {
-  if (slot) visitor.matrix(slot, step, 0, Index(1), Index(1), 1, from, Index(1));
+BLV_HOST_DEVICE void visit_scalars(Visitor &visitor, const Slot &slot, Index step, Index n, const E *from) {
+  if (slot) visitor.matrix(slot, step, 0, Index(1), n, n, from, n);
 }
 
 // ---- Results by shape. `from` may be null where only the shape is asked for.
@@ -102,23 +103,6 @@ BLV_HOST_DEVICE void visit_rows(Visitor &visitor, const Slot &slot, long long ro
   if (!slot) return;
   for (Index k = 0; k < planes; k++)
     visitor.matrix(slot, k, 0, Index(rows), Index(columns), slot.row_stride, m.v + (long long)(k)*m.plane, m.ld);
-}
-
-template <class Visitor, class T, Lanes L>
-BLV_HOST_DEVICE void visit_side(Visitor &visitor, const SideData<T, L> &side, Index planes) {
-  const NetworkView &net = *side.net;
-  const Side &spec = *side.spec;
-  const bool outer = side.name == BLV_OUTER;  // a leaf of both is the inner side's to write
-  const auto mine = [&](const Leaf &leaf) { return leaf.both && outer ? Slot() : leaf.gradient; };
-  visit_rows(visitor, mine(spec.x), spec.rows, net.layers[0].inputs, planes, side.x_gradient);
-  visit_rows(visitor, mine(spec.y), spec.rows, net.layers[net.n_layers - 1].outputs, planes, side.y_gradient);
-  visit_rows(visitor, mine(spec.weight), spec.rows, 1, planes, side.weight_gradient);
-  const Slot penalty = mine(spec.penalty);
-  if (!penalty) return;
-  if (penalty.extent == BLV_PER_PARAMETER) return visit_parameters(visitor, net, penalty, planes, side.penalty_result);
-  for (Index k = 0; k < planes; k++)
-    visitor.matrix(penalty, k, 0, Index(1), side.penalty_count, side.penalty_count,
-                   side.penalty_result + (long long)(k)*side.penalty_stride, side.penalty_count);
 }
 
 }  // namespace BLV_ISA_NAMESPACE

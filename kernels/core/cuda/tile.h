@@ -10,7 +10,7 @@
 // not written; a run of four may be read to its end, since rows are padded to runs of four.
 // Cooperation level: thread.
 #pragma once
-#include "kernels/core/cuda/machine.h"
+#include "kernels/core/cuda/shared_memory.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -33,6 +33,17 @@ template <class T>
 struct Run {
   T x[run_length];
 };
+// From quad(0), quad(1), ...
+template <class T, class F>
+BLV_INLINE Run<T> make_run(F quad) {
+  constexpr int v = Quad<T>::size;
+  Run<T> r;
+  BLV_UNROLLED for (int q = 0; q < run_length / v; q++) {
+    const Quad<T> of_run = quad(q);
+    BLV_UNROLLED for (int i = 0; i < v; i++) r.x[q * v + i] = of_run.x[i];
+  }
+  return r;
+}
 
 // An address of an operand: anywhere (Far), or in this block's shared memory (Near), where 32 bits are enough and
 // loads say so.
@@ -45,50 +56,19 @@ struct Far {
   BLV_INLINE Far operator+(Index elements) const { return {at + elements}; }
   BLV_INLINE T one() const { return *at; }
   BLV_INLINE Run<T> run() const {
-    constexpr int v = Quad<T>::size;
-    Run<T> r;
-    BLV_UNROLLED for (int q = 0; q < run_length / v; q++) {
-      const Quad<T> quad = reinterpret_cast<const Quad<T> *>(at)[q];
-      BLV_UNROLLED for (int i = 0; i < v; i++) r.x[q * v + i] = quad.x[i];
-    }
-    return r;
+    return make_run<T>([&](int q) { return reinterpret_cast<const Quad<T> *>(at)[q]; });
   }
 };
 template <class T>
 struct Near {
   static constexpr bool is_near = true;
   unsigned at;
-  static BLV_INLINE Near to(const T *p) { return {unsigned(__cvta_generic_to_shared(p))}; }
+  static BLV_INLINE Near to(const T *p) { return {shared_address(p)}; }
   BLV_INLINE void step(Index elements) { at += unsigned(elements) * unsigned(sizeof(T)); }
   BLV_INLINE Near operator+(Index elements) const { return {at + unsigned(elements) * unsigned(sizeof(T))}; }
-  BLV_INLINE T one() const { return load_shared(at, T()); }
+  BLV_INLINE T one() const { return Shared<T>::load(at); }
   BLV_INLINE Run<T> run() const {
-    Run<T> r;
-    load_shared_run(at, r.x);
-    return r;
-  }
-
- private:
-  // Not volatile: a load may move, but not across a barrier or a store ("memory" of those).
-  static BLV_INLINE float load_shared(unsigned at, float) {
-    float x;
-    asm("ld.shared.f32 %0, [%1];" : "=f"(x) : "r"(at) : "memory");
-    return x;
-  }
-  static BLV_INLINE double load_shared(unsigned at, double) {
-    double x;
-    asm("ld.shared.f64 %0, [%1];" : "=d"(x) : "r"(at) : "memory");
-    return x;
-  }
-  static BLV_INLINE void load_shared_run(unsigned at, float (&x)[run_length]) {
-    asm("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
-        : "=f"(x[0]), "=f"(x[1]), "=f"(x[2]), "=f"(x[3])
-        : "r"(at)
-        : "memory");
-  }
-  static BLV_INLINE void load_shared_run(unsigned at, double (&x)[run_length]) {
-    asm("ld.shared.v2.f64 {%0, %1}, [%2];" : "=d"(x[0]), "=d"(x[1]) : "r"(at) : "memory");
-    asm("ld.shared.v2.f64 {%0, %1}, [%2 + 16];" : "=d"(x[2]), "=d"(x[3]) : "r"(at) : "memory");
+    return make_run<T>([&](int q) { return Shared<T>::load_quad(at + q * 16); });
   }
 };
 

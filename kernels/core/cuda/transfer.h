@@ -4,6 +4,7 @@
 // the group's threads.
 #pragma once
 #include "kernels/core/cuda/machine.h"
+#include "kernels/core/links.h"
 #include "kernels/core/matrix.h"
 #include "kernels/core/problem.h"
 
@@ -45,39 +46,6 @@ struct Transfer {
   }
   BLV_INLINE void load_scalar(const Slot &slot, long long step, T *to) const { load(slot, step, 1, to); }
 };
-
-template <class T>
-BLV_INLINE T link_value(int link, T x) {
-  switch (link) {
-    case BLV_EXP:
-      return exp(x);
-    case BLV_SOFTPLUS_LINK:
-      return softplus(x);
-    case BLV_SIGMOID_LINK:
-      return sigmoid(x);
-  }
-  return x;
-}
-template <class T>
-BLV_INLINE T link_slope(int link, T leaf) {
-  switch (link) {
-    case BLV_EXP:
-      return leaf;
-    case BLV_SOFTPLUS_LINK:
-      return -expm1(-leaf);
-    case BLV_SIGMOID_LINK:
-      return leaf * (T(1) - leaf);
-  }
-  return T(1);
-}
-template <class T>
-BLV_FUNCTION BLV_NOINLINE void apply_link(int link, T *x, Index n) {
-  each(n, [&](Index i) { x[i] = link_value<T>(link, x[i]); });
-}
-template <class T>
-BLV_FUNCTION BLV_NOINLINE void multiply_by_link_slope(int link, const T *leaf, T *gradient, Index n) {
-  each(n, [&](Index i) { gradient[i] *= link_slope<T>(link, leaf[i]); });
-}
 
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

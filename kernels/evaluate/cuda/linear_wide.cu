@@ -19,21 +19,11 @@ template <class T, Lanes L>
 using Classes = LinearPass<T, L, WideShape<5, 1>, 256>;
 template <template <class, Lanes> class Rows>
 using EvaluateKernel = DeviceKernelOf<float, Lanes::COLUMNS, Evaluate<float, Lanes::COLUMNS, Rows>>;
-
-// The kernel for four vectors is for more than one.
-bool measure_four(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
-  if (problem.kind != BLV_HVP || problem.vectors < 2) return EvaluateKernel<FourVectors>::refuse(message, "");
-  return EvaluateKernel<FourVectors>::measure(problem, facts, plan, message);
-}
 }  // namespace cuda_grid_rows
 
 using namespace cuda_grid_rows;
-extern const DeviceKernel evaluate_f32_grid_linear1, evaluate_f32_grid_linear4, evaluate_f32_grid_linear16;
-const DeviceKernel evaluate_f32_grid_linear1 = {
-    "evaluate_f32_grid_linear1", BLV_GRID, &EvaluateKernel<OneVector>::measure, &EvaluateKernel<OneVector>::enqueue};
-const DeviceKernel evaluate_f32_grid_linear4 = {"evaluate_f32_grid_linear4", BLV_GRID, &measure_four,
-                                                &EvaluateKernel<FourVectors>::enqueue};
-const DeviceKernel evaluate_f32_grid_linear16 = {"evaluate_f32_grid_linear16", BLV_GRID,
-                                                 &EvaluateKernel<Classes>::measure, &EvaluateKernel<Classes>::enqueue};
+BLV_DEVICE_KERNEL_ENTRY(evaluate_f32_grid_linear1, EvaluateKernel<OneVector>)
+BLV_DEVICE_KERNEL_ENTRY(evaluate_f32_grid_linear4, EvaluateKernel<FourVectors>)
+BLV_DEVICE_KERNEL_ENTRY(evaluate_f32_grid_linear16, EvaluateKernel<Classes>)
 
 }  // namespace bilevel

@@ -20,10 +20,7 @@ using UnrollKernel = DeviceKernelOf<float, Lanes::COLUMNS, Unroll<float, Lanes::
 }  // namespace cuda_block_narrow
 
 using namespace cuda_block_narrow;
-extern const DeviceKernel unroll_f32_block_linear20, unroll_f32_block_linear32;
-const DeviceKernel unroll_f32_block_linear20 = {"unroll_f32_block_linear20", BLV_BLOCK_PER_TASK,
-                                                &UnrollKernel<Rows20>::measure, &UnrollKernel<Rows20>::enqueue};
-const DeviceKernel unroll_f32_block_linear32 = {"unroll_f32_block_linear32", BLV_BLOCK_PER_TASK,
-                                                &UnrollKernel<Rows32>::measure, &UnrollKernel<Rows32>::enqueue};
+BLV_DEVICE_KERNEL_ENTRY(unroll_f32_block_linear20, UnrollKernel<Rows20>)
+BLV_DEVICE_KERNEL_ENTRY(unroll_f32_block_linear32, UnrollKernel<Rows32>)
 
 }  // namespace bilevel

@@ -54,12 +54,12 @@ const char *method_refusal(const Problem &problem) {
 }
 
 // The smallest instance that has the width and the rows.
-const Instance *find(const Instance *instances, int32_t count, const Problem &problem) {
+const Instance *find(const Family &family, const Problem &problem) {
   const int64_t width = problem.network.layers[0].outputs;
   const int64_t rows = problem.inner.rows > problem.outer.rows ? problem.inner.rows : problem.outer.rows;
   const Instance *best = nullptr;
-  for (int32_t i = 0; i < count; i++) {
-    const Instance &candidate = instances[i];
+  for (int32_t i = 0; i < family.count; i++) {
+    const Instance &candidate = family.instances[i];
     if (candidate.width == width && candidate.points >= rows && (best == nullptr || candidate.points < best->points))
       best = &candidate;
   }
@@ -130,8 +130,7 @@ Workspace workspace_of(const Instance &instance, const DeviceFacts &facts, const
   return workspace;
 }
 
-const char *choose(const Instance *instances, int32_t count, bool split_tf32, const Problem &problem,
-                   const DeviceFacts &facts, const Instance **chosen) {
+const char *choose(const Family &family, const Problem &problem, const DeviceFacts &facts, const Instance **chosen) {
   if (const char *refusal = method_refusal(problem)) return refusal;
   if (const char *refusal = network_refusal(problem.network)) return refusal;
   if (const char *refusal = side_refusal(problem.inner)) return refusal;
@@ -139,18 +138,20 @@ const char *choose(const Instance *instances, int32_t count, bool split_tf32, co
   if (problem.inner.x.value.dtype != BLV_F32 || problem.inner.y.value.dtype != BLV_F32)
     return "the kernel runs features and targets in BLV_F32 only";
   const bool wants_split = (problem.flags & BLV_SPLIT_TF32) != 0;
-  if (split_tf32 && !wants_split) return "the kernel rounds as BLV_SPLIT_TF32 says, which spec.flags does not ask for";
-  if (!split_tf32 && wants_split) return "spec.flags asks for BLV_SPLIT_TF32, and the kernel does not use tensor cores";
+  if (family.split_tf32 && !wants_split)
+    return "the kernel rounds as BLV_SPLIT_TF32 says, which spec.flags does not ask for";
+  if (!family.split_tf32 && wants_split)
+    return "spec.flags asks for BLV_SPLIT_TF32, and the kernel does not use tensor cores";
   if (facts.major < 8) return "the kernel needs compute capability 8.0";
-  *chosen = find(instances, count, problem);
+  *chosen = find(family, problem);
   if (*chosen == nullptr) return "the kernel has no instance of this width and so many rows";
   return nullptr;
 }
 
-bool measure(const Instance *instances, int32_t count, bool split_tf32, const Problem &problem,
-             const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
+bool measure(const Family &family, const Problem &problem, const DeviceFacts &facts, DevicePlan *plan,
+             BackendMessage *message) {
   const Instance *instance = nullptr;
-  if (const char *refusal = choose(instances, count, split_tf32, problem, facts, &instance)) {
+  if (const char *refusal = choose(family, problem, facts, &instance)) {
     std::snprintf(message->text, sizeof(message->text), "%s", refusal);
     return false;
   }
@@ -173,10 +174,9 @@ bool measure(const Instance *instances, int32_t count, bool split_tf32, const Pr
   return true;
 }
 
-int enqueue(const Instance *instances, int32_t count, bool split_tf32, const Problem &problem, const DevicePlan &plan,
-            const DeviceCall &call) {
+int enqueue(const Family &family, const Problem &problem, const DevicePlan &plan, const DeviceCall &call) {
   const Instance *instance = nullptr;
-  if (choose(instances, count, split_tf32, problem, plan.device, &instance) != nullptr) return cudaErrorInvalidValue;
+  if (choose(family, problem, plan.device, &instance) != nullptr) return cudaErrorInvalidValue;
   Arguments arguments = arguments_of(problem, workspace_of(*instance, plan.device, problem), call);
   arguments.batches = static_cast<int32_t>(batches_of(*instance, plan.device, call.tasks));
   cudaError_t error = cudaSuccess;

@@ -5,7 +5,7 @@
 // gradient, in one launch; a second kernel adds the batches. This header has what a launch gets by value, and the
 // host's side of it: whether such a kernel runs a problem, and the workspace it needs.
 #pragma once
-#include "kernels/core/backend.h"
+#include "kernels/core/device_kernel.h"
 
 namespace bilevel {
 namespace small_network {
@@ -40,6 +40,13 @@ struct Instance {
   const void *unroll = nullptr, *sum = nullptr;  // kernels: void(Arguments), blocks of one warp; of 1,024 threads
 };
 
+// The instances of one kernel; split_tf32: it rounds as BLV_SPLIT_TF32 says.
+struct Family {
+  const Instance *instances = nullptr;
+  int32_t count = 0;
+  bool split_tf32 = false;
+};
+
 struct Workspace {
   int64_t batches = 0, slab_bytes = 0, partial_bytes = 0, total_bytes = 0;
 };
@@ -49,14 +56,24 @@ struct Workspace {
 int64_t batches_of(const Instance &instance, const DeviceFacts &facts, int64_t tasks);
 Workspace workspace_of(const Instance &instance, const DeviceFacts &facts, const Problem &problem);
 
-// Nullptr if the instances' family runs the problem on such a device and *chosen is set; else why not, one sentence.
-const char *choose(const Instance *instances, int32_t count, bool split_tf32, const Problem &problem,
-                   const DeviceFacts &facts, const Instance **chosen);
+// Nullptr if the family runs the problem on such a device and *chosen is set; else why not, one sentence.
+const char *choose(const Family &family, const Problem &problem, const DeviceFacts &facts, const Instance **chosen);
 
-bool measure(const Instance *instances, int32_t count, bool split_tf32, const Problem &problem,
-             const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message);
-int enqueue(const Instance *instances, int32_t count, bool split_tf32, const Problem &problem, const DevicePlan &plan,
-            const DeviceCall &call);
+// As the entries of a DeviceKernel.
+bool measure(const Family &family, const Problem &problem, const DeviceFacts &facts, DevicePlan *plan,
+             BackendMessage *message);
+int enqueue(const Family &family, const Problem &problem, const DevicePlan &plan, const DeviceCall &call);
+
+template <Family (*family)()>
+constexpr DeviceKernel device_kernel(const char *name) {
+  return {name, BLV_WARP_PER_TASK,
+          [](const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
+            return measure(family(), problem, facts, plan, message);
+          },
+          [](const Problem &problem, const DevicePlan &plan, const DeviceCall &call) {
+            return enqueue(family(), problem, plan, call);
+          }};
+}
 
 }  // namespace small_network
 }  // namespace bilevel

@@ -250,30 +250,16 @@ Instance instance() {
   return make_instance<S, LaneMemory<S>>(warps_of_fma<S>, &unroll_small<S>, &unroll_small_sum<S>);
 }
 
-const Instance *instances(int32_t *count) {
+Family family() {
   static const Instance all[] = {instance<LaneShape<32, 10>>(), instance<LaneShape<32, 16>>(),
                                  instance<LaneShape<40, 10>>(), instance<LaneShape<40, 16>>()};
-  *count = sizeof(all) / sizeof(all[0]);
-  return all;
-}
-
-bool measure_fma(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
-  int32_t count = 0;
-  const Instance *all = instances(&count);
-  return measure(all, count, false, problem, facts, plan, message);
-}
-
-int enqueue_fma(const Problem &problem, const DevicePlan &plan, const DeviceCall &call) {
-  int32_t count = 0;
-  const Instance *all = instances(&count);
-  return enqueue(all, count, false, problem, plan, call);
+  return {all, sizeof(all) / sizeof(all[0]), false};
 }
 
 }  // namespace
 }  // namespace small_network
 
 extern const DeviceKernel unroll_f32_small;
-const DeviceKernel unroll_f32_small = {"unroll_f32_small", BLV_WARP_PER_TASK, &small_network::measure_fma,
-                                       &small_network::enqueue_fma};
+const DeviceKernel unroll_f32_small = small_network::device_kernel<&small_network::family>("unroll_f32_small");
 
 }  // namespace bilevel

@@ -211,31 +211,17 @@ Instance instance() {
                                           &unroll_small_split_tf32_sum<S>);
 }
 
-const Instance *instances(int32_t *count) {
+Family family() {
   static const Instance all[] = {instance<Shape<32, 10>>(), instance<Shape<32, 16>>(), instance<Shape<40, 10>>(),
                                  instance<Shape<40, 16>>()};
-  *count = sizeof(all) / sizeof(all[0]);
-  return all;
-}
-
-bool measure_split_tf32(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
-  int32_t count = 0;
-  const Instance *all = instances(&count);
-  return measure(all, count, true, problem, facts, plan, message);
-}
-
-int enqueue_split_tf32(const Problem &problem, const DevicePlan &plan, const DeviceCall &call) {
-  int32_t count = 0;
-  const Instance *all = instances(&count);
-  return enqueue(all, count, true, problem, plan, call);
+  return {all, sizeof(all) / sizeof(all[0]), true};
 }
 
 }  // namespace
 }  // namespace small_network
 
 extern const DeviceKernel unroll_f32_small_split_tf32;
-const DeviceKernel unroll_f32_small_split_tf32 = {"unroll_f32_small_split_tf32", BLV_WARP_PER_TASK,
-                                                  &small_network::measure_split_tf32,
-                                                  &small_network::enqueue_split_tf32};
+const DeviceKernel unroll_f32_small_split_tf32 =
+    small_network::device_kernel<&small_network::family>("unroll_f32_small_split_tf32");
 
 }  // namespace bilevel

@@ -5,6 +5,7 @@
 // arithmetic, so they are usually MORE accurate than the hardware. f16/bf16 arithmetic is not supported.
 #include "decode.h"
 #include "lanes.h"
+#include "operators.h"
 
 namespace ptxemu {
 
@@ -45,41 +46,6 @@ static const Ins *hfr(const Ins *i, Warp &w) {
   }
   return i + 1;
 }
-struct ONeg {
-  template <class T>
-  static INL T f(T a) {
-    return -a;
-  }
-};
-struct OAbs {
-  template <class T>
-  static INL T f(T a) {
-    if constexpr (std::is_same_v<T, float>)
-      return __builtin_fabsf(a);
-    else if constexpr (std::is_same_v<T, double>)
-      return __builtin_fabs(a);
-    else
-      return a < 0 ? -a : a;
-  }
-};
-struct OAdd {
-  template <class T>
-  static INL T f(T a, T b) {
-    return a + b;
-  }
-};
-struct OSub {
-  template <class T>
-  static INL T f(T a, T b) {
-    return a - b;
-  }
-};
-struct OMul {
-  template <class T>
-  static INL T f(T a, T b) {
-    return a * b;
-  }
-};
 struct OFma {
   template <class T>
   static INL T f(T a, T b, T c) {
@@ -96,24 +62,6 @@ struct ODiv {
   }
 };
 // A NaN operand is ignored unless both are NaN; -0 is less than +0.
-struct OMin {
-  template <class T>
-  static INL T f(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>)
-      return a != a ? b : b != b ? a : a < b ? a : b < a ? b : std::signbit(a) ? a : b;
-    else
-      return a < b ? a : b;
-  }
-};
-struct OMax {
-  template <class T>
-  static INL T f(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>)
-      return a != a ? b : b != b ? a : a > b ? a : b > a ? b : std::signbit(a) ? b : a;
-    else
-      return a > b ? a : b;
-  }
-};
 struct ORcp {
   template <class T>
   static INL T f(T a) {

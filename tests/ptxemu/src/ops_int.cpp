@@ -4,48 +4,14 @@
 // selection at decode time.
 #include "decode.h"
 #include "lanes.h"
+#include "operators.h"
 
 namespace ptxemu {
 
-struct ONeg {
-  template <class T>
-  static INL T f(T a) {
-    return -a;
-  }
-};
-struct OAbs {
-  template <class T>
-  static INL T f(T a) {
-    if constexpr (std::is_same_v<T, float>)
-      return __builtin_fabsf(a);
-    else if constexpr (std::is_same_v<T, double>)
-      return __builtin_fabs(a);
-    else
-      return a < 0 ? -a : a;
-  }
-};
 struct OCnot {
   template <class T>
   static INL T f(T a) {
     return a == 0;
-  }
-};
-struct OAdd {
-  template <class T>
-  static INL T f(T a, T b) {
-    return a + b;
-  }
-};
-struct OSub {
-  template <class T>
-  static INL T f(T a, T b) {
-    return a - b;
-  }
-};
-struct OMul {
-  template <class T>
-  static INL T f(T a, T b) {
-    return a * b;
   }
 };
 struct OMad {
@@ -81,24 +47,6 @@ struct ORemI {
     if (b == 0) return a;
     if (std::is_signed_v<T> && b == (T)-1) return 0;
     return a % b;
-  }
-};
-struct OMin {
-  template <class T>
-  static INL T f(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>)
-      return a != a ? b : b != b ? a : a < b ? a : b < a ? b : std::signbit(a) ? a : b;
-    else
-      return a < b ? a : b;
-  }
-};
-struct OMax {
-  template <class T>
-  static INL T f(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>)
-      return a != a ? b : b != b ? a : a > b ? a : b > a ? b : std::signbit(a) ? b : a;
-    else
-      return a > b ? a : b;
   }
 };
 // aux 1: mad.wide.
