@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // C shims: contexts.
-#include "csrc/context.h"
+#include "csrc/run/context.h"
 
 #include "capi/guard.h"
 

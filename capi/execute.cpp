@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // C shims: execute.
-#include "csrc/execute.h"
+#include "csrc/run/execute.h"
 
 #include "capi/guard.h"
 

@@ -8,7 +8,7 @@
 #include <exception>
 #include <new>
 
-#include "csrc/context.h"
+#include "csrc/run/context.h"
 
 namespace bilevel {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // C shims: plans.
-#include "csrc/plan.h"
+#include "csrc/plan/plan.h"
 
 #include "capi/guard.h"
-#include "csrc/validate.h"
+#include "csrc/spec/validate.h"
 
 extern "C" {
 

@@ -2,7 +2,7 @@
 #
 # libbilevel_cuda.so, the plugin that the library opens when a context asks for a device (BILEVEL_CUDA=ON; needs nvcc, and no GPU).
 # Kernels are compiled once per cooperation level x dtype, in a namespace of their own (bilevel::cuda_warp ...), as CPU kernels are
-# per ISA level; a new kernel is one line in BILEVEL_CUDA_KERNEL_SOURCES, or a file in kernels/<operation>/cuda/, compiled once.
+# per ISA level; a new kernel is one line in BILEVEL_CUDA_KERNEL_SOURCES, or a file in kernels/special/<name>/, compiled once.
 # The same objects are linked twice: with NVIDIA's static runtime as the plugin that ships, and, for the tests, with the emulator's
 # runtime (tests/ptxemu) as emulated/libbilevel_cuda.so.
 
@@ -85,7 +85,7 @@ set(BILEVEL_CUDA_KERNEL_SOURCES ${PROJECT_SOURCE_DIR}/kernels/evaluate/launch_cu
                                 ${PROJECT_SOURCE_DIR}/kernels/unroll/launch_cuda.cu)
 set(BILEVEL_CUDA_LEVELS warp block cluster grid) # in the order of BLV_CUDA_LEVEL_NUMBER
 set(BILEVEL_CUDA_DTYPES f32 f64)
-file(GLOB BILEVEL_CUDA_SINGLE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*/cuda/*.cu)
+file(GLOB BILEVEL_CUDA_SINGLE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/special/*/*.cu)
 file(GLOB BILEVEL_CUDA_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cpp)
 
 # Clusters of blocks exist from compute capability 9.0 on.
@@ -138,7 +138,7 @@ foreach(level IN LISTS BILEVEL_CUDA_LEVELS)
   math(EXPR number "${number} + 1")
 endforeach()
 # What the plugin shares with the library's host side.
-list(APPEND BILEVEL_CUDA_HOST_SOURCES ${PROJECT_SOURCE_DIR}/csrc/storage_candidates.cpp)
+list(APPEND BILEVEL_CUDA_HOST_SOURCES ${PROJECT_SOURCE_DIR}/csrc/plan/storage_candidates.cpp ${PROJECT_SOURCE_DIR}/kernels/machine/cuda/regime.cpp)
 _bilevel_cuda_objects(bilevel_cuda_host "${BILEVEL_CUDA_ARCHITECTURES}" ${BILEVEL_CUDA_HOST_SOURCES} ${BILEVEL_CUDA_SINGLE_SOURCES})
 list(APPEND BILEVEL_CUDA_TARGETS bilevel_cuda_host)
 

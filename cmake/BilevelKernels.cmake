@@ -19,7 +19,7 @@ set(BILEVEL_PACK_BYTES_v2 16)
 set(BILEVEL_PACK_BYTES_v3 32)
 set(BILEVEL_PACK_BYTES_v4 64)
 
-# Compiles `target` for one ISA level, with the macros that kernels/core expects.
+# Compiles `target` for one ISA level, with the macros that the kernels expect.
 function(bilevel_isa_level target level)
   string(SUBSTRING ${level} 1 -1 number)
   target_compile_options(

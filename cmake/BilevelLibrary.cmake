@@ -3,7 +3,9 @@
 # libbilevel.so: the C shims (capi), the host side (csrc) and the kernels of every ISA level. Only what the export map names is
 # visible; every symbol it needs is resolved when it is linked, and it needs nothing but the C and C++ runtimes and threads.
 
-file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cpp ${PROJECT_SOURCE_DIR}/csrc/*.cpp)
+# csrc/cuda is the plugin's host side, see BilevelCuda.cmake.
+file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cpp ${PROJECT_SOURCE_DIR}/csrc/*/*.cpp)
+list(FILTER BILEVEL_HOST_SOURCES EXCLUDE REGEX "/csrc/cuda/")
 
 add_library(bilevel_host OBJECT ${BILEVEL_HOST_SOURCES})
 bilevel_defaults(bilevel_host)

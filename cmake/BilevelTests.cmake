@@ -56,7 +56,7 @@ function(bilevel_add_c_test name source)
 endfunction()
 
 # Every source of the current folder that matches `pattern` becomes a test <folder>_<stem> of the kind `add`, with the arguments that
-# follow. *_level.cpp are no tests: see tests/core.
+# follow. *_level.cpp are no tests: see tests/machine.
 function(bilevel_add_folder add pattern)
   cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${pattern})

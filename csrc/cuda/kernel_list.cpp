@@ -3,7 +3,7 @@
 // The plugin's kernels, from the special to the general. The entries are defined by the launch files of kernels/.
 #include <cstdint>
 
-#include "kernels/core/device_kernel.h"
+#include "kernels/contract/device_kernel.h"
 
 namespace bilevel {
 

@@ -2,7 +2,7 @@
 //
 // Writing what a refusal or a failure says; what does not fit is cut.
 #pragma once
-#include "kernels/core/backend.h"
+#include "kernels/contract/backend.h"
 
 namespace bilevel {
 

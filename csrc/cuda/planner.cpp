@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "csrc/cuda/message.h"
-#include "csrc/storage_candidates.h"
+#include "csrc/plan/storage_candidates.h"
 
 namespace bilevel {
 namespace {

@@ -2,7 +2,7 @@
 //
 // Which kernel of a table runs a problem on a device, with which storage: a pure function of problem, device and table.
 #pragma once
-#include "kernels/core/device_kernel.h"
+#include "kernels/contract/device_kernel.h"
 
 namespace bilevel {
 

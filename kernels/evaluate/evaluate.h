@@ -4,7 +4,7 @@
 // JET at theta + eps v_k gives d(grad L)/deps = H v_k, and at every other leaf the cross product (d2 L / dleaf dtheta)
 // v_k.
 #pragma once
-#include "kernels/core/group.h"
+#include "kernels/task/group.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {

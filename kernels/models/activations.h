@@ -6,7 +6,7 @@
 #pragma once
 #include <bilevel/bilevel.h>
 
-#include "kernels/core/jet.h"
+#include "kernels/machine/jet.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {

@@ -6,8 +6,8 @@
 #pragma once
 #include <bilevel/bilevel.h>
 
-#include "kernels/core/jet.h"
-#include "kernels/core/matrix.h"
+#include "kernels/machine/jet.h"
+#include "kernels/machine/matrix.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {

@@ -6,7 +6,7 @@
 // Run on matrices with tangent planes (theta + eps v), its results carry H v and the cross products. The tape of a run
 // is the values of h_l, o's product z_L, and c_l.
 #pragma once
-#include "kernels/core/executors.h"
+#include "kernels/machine/executors.h"
 #include "kernels/models/activations.h"
 #include "kernels/models/losses.h"
 

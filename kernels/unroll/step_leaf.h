@@ -3,7 +3,7 @@
 // A leaf of the optimiser, rate or momentum: one number or one per parameter, the same at every step or one per step;
 // and its gradient, kept per step or summed over steps, already with respect to the caller's array.
 #pragma once
-#include "kernels/core/group.h"
+#include "kernels/task/group.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {

@@ -6,9 +6,9 @@
 //     lambda += H mu,    dleaf += (d2 L_in / dleaf dtheta) mu.
 // Forward states are kept per segment, see Storage.
 #pragma once
-#include "kernels/core/group.h"
+#include "kernels/task/group.h"
 #ifndef __CUDACC__
-#include "kernels/unroll/minibatch.h"
+#include "kernels/task/cpu/minibatch.h"
 #endif
 #include "kernels/unroll/optimisers.h"
 

@@ -4,7 +4,7 @@
     // budget: NAME [LEVEL] sm_90[,sm_80,...] registers <= R, spill <= B bytes, shared <= S bytes, occupancy >= W warps
 
 NAME is the kernel's name without namespaces, with template arguments (that instance) or without (all of them); LEVEL is the level of
-cooperation for which a kernel of kernels/core/cuda is compiled: warp, block, cluster, grid. The most exact line counts.
+cooperation for which a kernel is compiled: warp, block, cluster, grid. The most exact line counts.
 """
 import glob
 import os

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Opening the CUDA plugin: where it is looked for, each way in which that fails, and that it stays open.
-#include "csrc/backend_loader.h"
+#include "csrc/device/backend_loader.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include <fstream>
 #include <string>
 
-#include "csrc/refusal.h"
+#include "csrc/support/refusal.h"
 #include "tests/csrc/plugins/fake_device.h"
 
 namespace bilevel {

@@ -2,7 +2,7 @@
 //
 // What an execute gives a kernel, and when it does not let it run: threads, progress, cancellation, floating-point mode, the ranges
 // of memory. The kernel is a stand-in that writes down what it sees.
-#include "csrc/execute.h"
+#include "csrc/run/execute.h"
 
 #include <gtest/gtest.h>
 
@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "csrc/context.h"
-#include "csrc/float_mode.h"
-#include "csrc/plan.h"
-#include "csrc/validate.h"
+#include "csrc/plan/plan.h"
+#include "csrc/run/context.h"
+#include "csrc/spec/validate.h"
+#include "csrc/support/float_mode.h"
 #include "tests/csrc/spec_builder.h"
 
 namespace bilevel {

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "csrc/pool.h"
+#include "csrc/run/pool.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define BILEVEL_THREAD_SANITIZER 1

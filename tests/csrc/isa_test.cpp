@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ISA levels from made-up processors: one missing feature, or an operating system that does not save the registers, lowers the level.
-#include "csrc/isa.h"
+#include "csrc/support/isa.h"
 
 #include <bilevel/bilevel.h>
 #include <gtest/gtest.h>

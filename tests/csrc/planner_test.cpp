@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "csrc/validate.h"
+#include "csrc/spec/validate.h"
 #include "tests/csrc/spec_builder.h"
 
 namespace bilevel {

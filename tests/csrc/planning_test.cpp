@@ -6,11 +6,11 @@
 #include <limits>
 #include <string>
 
-#include "csrc/cost.h"
-#include "csrc/executor.h"
-#include "csrc/plan.h"
-#include "csrc/refusal.h"
-#include "csrc/validate.h"
+#include "csrc/plan/cost.h"
+#include "csrc/plan/executor.h"
+#include "csrc/plan/plan.h"
+#include "csrc/spec/validate.h"
+#include "csrc/support/refusal.h"
 #include "tests/csrc/spec_builder.h"
 
 namespace bilevel {

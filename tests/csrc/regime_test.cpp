@@ -2,7 +2,7 @@
 //
 // Which executor of a device a task gets, with how much of its memory: by what the functions promise, for devices of 2020, 2022 and
 // 2024, whatever the tuning table says.
-#include "csrc/cuda/regime.h"
+#include "kernels/machine/cuda/regime.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Extents of arrays against a plain enumeration of their elements, overlap within written arrays, and overflow.
-#include "csrc/span.h"
+#include "csrc/spec/span.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <limits>
 #include <set>
 
-#include "csrc/refusal.h"
+#include "csrc/support/refusal.h"
 
 namespace bilevel {
 namespace {

@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "csrc/context.h"
-#include "csrc/float_mode.h"
-#include "csrc/pool.h"
+#include "csrc/run/context.h"
+#include "csrc/run/pool.h"
+#include "csrc/support/float_mode.h"
 
 namespace bilevel {
 namespace {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a good spec becomes: resolved strides, places in the problem, extents; and what the messages of bad ones say, word for word.
-#include "csrc/validate.h"
+#include "csrc/spec/validate.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "csrc/refusal.h"
+#include "csrc/support/refusal.h"
 #include "tests/csrc/spec_builder.h"
 
 namespace bilevel {

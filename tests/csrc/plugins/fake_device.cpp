@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <utility>
 
-#include "kernels/core/backend.h"
+#include "kernels/contract/backend.h"
 
 namespace bilevel {
 namespace {

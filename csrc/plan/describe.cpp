@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The description of a plan: one JSON object, with a writer that knows the few things it needs.
+#include <string>
+
+#include "csrc/plan/plan.h"
+#include "csrc/support/names.h"
+#include "csrc/support/refusal.h"
+
+namespace bilevel {
+namespace {
+
+class JsonObject {
+ public:
+  void member(const char *name, const char *value) {
+    begin(name).append("\"");
+    for (; *value != '\0'; ++value) append_escaped(*value);
+    text_.append("\"");
+  }
+  void member(const char *name, int64_t value) { begin(name).append(std::to_string(value)); }
+  void strings(const char *name, const std::vector<std::string> &values) {
+    begin(name).append("[");
+    for (size_t i = 0; i < values.size(); ++i) text_.append(i ? ", \"" : "\"").append(values[i]).append("\"");
+    text_.append("]");
+  }
+  std::string finish() const { return text_ + "}"; }
+
+ private:
+  // The name of a device is not ours.
+  void append_escaped(char c) {
+    if (c == '"' || c == '\\') text_ += '\\';
+    text_ += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  std::string &begin(const char *name) {
+    text_.append(text_.size() > 1 ? ", \"" : "\"").append(name).append("\": ");
+    return text_;
+  }
+  std::string text_ = "{";
+};
+
+std::vector<std::string> slots_with_use(const blv_plan_s &plan, int32_t use) {
+  std::vector<std::string> names;
+  for (const blv_slot &slot : plan.slots)
+    if (slot.use == use)
+      names.push_back(std::string(plain_name_of(side_names, slot.side)) + "." + plain_name_of(leaf_names, slot.leaf));
+  return names;
+}
+
+void describe_unroll(const Problem &problem, JsonObject *json) {
+  json->member("optimiser", plain_name_of(optimiser_names, problem.optimiser));
+  json->member("steps", problem.steps);
+  json->member("batch_rows", problem.batch_rows);
+  json->member("store", store_of(problem));
+  json->member("tape", static_cast<int64_t>(problem.reverse && problem.storage.tape));
+  json->member("segment_steps", problem.reverse ? problem.storage.segment_steps : 0);
+}
+
+void describe_sizes(const blv_plan_s &plan, JsonObject *json) {
+  json->member("workspace_bytes", plan.measure.workspace_bytes);
+  json->member("task_bytes", plan.measure.task_bytes);
+  json->member("scratch_bytes", plan.measure.scratch_bytes);
+  json->member("flops", plan.flops);
+  json->member("bytes", plan.bytes);
+}
+
+void describe_cpu(const blv_plan_s &plan, JsonObject *json) {
+  json->member("device", "cpu");
+  json->member("isa", plain_name_of(isa_names, plan.isa));
+  json->member("lanes", plan.measure.lanes);
+  json->member("executor", plain_name_of(executor_names, plan.problem.executor));
+  json->member("threads", plan.problem.threads);
+}
+
+void describe_device(const DevicePlan &plan, JsonObject *json) {
+  const DeviceFacts &device = plan.device;
+  json->member("device", format("cuda:%d", device.ordinal).c_str());
+  json->member("device_name", device.name);
+  json->member("compute_capability", format("%d.%d", device.major, device.minor).c_str());
+  json->member("executor", plain_name_of(executor_names, plan.executor));
+  json->member("kernel", plan.name);
+  json->member("reason", plan.reason);
+  json->member("block_threads", plan.threads);
+  json->member("cluster_blocks", plan.cluster);
+  json->member("batches", plan.batches);
+  json->member("shared_bytes", plan.shared_bytes);
+  json->member("slab_bytes", plan.slab_bytes);
+}
+
+}  // namespace
+
+std::string describe(const blv_plan_s &plan) {
+  const Problem &problem = plan.problem;
+  JsonObject json;
+  json.member("version", format("%d.%d.%d", BLV_VERSION_MAJOR, BLV_VERSION_MINOR, BLV_VERSION_PATCH).c_str());
+  json.member("method", plain_name_of(method_names, problem.kind));
+  json.member("dtype", plain_name_of(dtype_names, problem.dtype));
+  if (plan.device)
+    describe_device(*plan.device, &json);
+  else
+    describe_cpu(plan, &json);
+  json.member("tasks", problem.tasks);
+  json.member("layers", problem.network.n_layers);
+  json.member("parameters", problem.network.parameters);
+  json.member("rows", problem.inner.rows);
+  if (problem.kind == BLV_HVP) json.member("vectors", problem.vectors);
+  if (problem.kind == BLV_UNROLL) describe_unroll(problem, &json);
+  json.member("chunk_rows", plan.measure.chunk_rows);
+  json.member("block_rows", plan.measure.block_rows);
+  describe_sizes(plan, &json);
+  json.strings("gradients", slots_with_use(plan, BLV_GRADIENT));
+  json.strings("results", slots_with_use(plan, BLV_RESULT));
+  return json.finish();
+}
+
+}  // namespace bilevel

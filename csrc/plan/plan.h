@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The plan: a checked problem, the kernel that runs it, and what that needs. Immutable once made, so that threads may
+// share it.
+#pragma once
+#include <bilevel/bilevel.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "csrc/spec/span.h"
+#include "kernels/contract/backend.h"
+#include "kernels/contract/problem.h"
+
+// Alignment of the workspace: a cache line, and the widest SIMD register.
+namespace bilevel {
+constexpr int64_t workspace_align = 64;
+}
+
+struct blv_plan_s {
+  bilevel::Problem problem;
+  std::vector<bilevel::Layer> layers;  // of problem.network
+  std::vector<blv_slot> slots;
+  std::vector<bilevel::Span> spans;  // parallel to slots
+  int32_t isa = 0;
+  const bilevel::Kernel *kernel = nullptr;      // of the CPU
+  std::unique_ptr<bilevel::DevicePlan> device;  // instead, on a CUDA device
+  bilevel::Measure measure;
+  int64_t flops = 0, bytes = 0;
+  std::string description;
+};
+
+namespace bilevel {
+
+blv_plan make_plan(blv_context context, const blv_spec *spec);
+void plan_sizes(const blv_plan_s &plan, blv_sizes *out);
+int64_t plan_extent(const blv_plan_s &plan, int64_t slot);
+int64_t alignment_of_workspace(const blv_plan_s &plan);
+// Copies the description; `needed` may be NULL.
+void plan_describe(const blv_plan_s &plan, char *text, int64_t capacity, int64_t *needed);
+
+// ---- Parts of make_plan ---------------------------------------------------------------------------------------------
+
+// Sets problem.storage and returns what the kernel needs with it. Tries what `store` names, or one after another what
+// is slower and smaller, until the workspace fits `limit` (0: none).
+Measure plan_storage(const Kernel &kernel, int32_t store, int64_t limit, int64_t lanes, Problem *problem);
+// "tape", "theta", "checkpoints", or "none" where there is no reverse sweep.
+const char *store_of(const Problem &problem);
+std::string describe(const blv_plan_s &plan);
+
+}  // namespace bilevel

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Making a context: options are read and checked, the ISA level is found, the pool is prepared (its threads start
+// later).
+#include "csrc/run/context.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "csrc/device/device.h"
+#include "csrc/support/float_mode.h"
+#include "csrc/support/isa.h"
+#include "csrc/support/names.h"
+#include "csrc/support/read_struct.h"
+
+namespace bilevel {
+namespace {
+
+void check_device(int32_t device, const void *stream) {
+  if (device < BLV_DEVICE_CPU)
+    refuse_value("options.device", device, "BLV_DEVICE_CPU (-1), or the number of a CUDA device");
+  if (device == BLV_DEVICE_CPU && stream != nullptr)
+    refuse(BLV_INVALID, format("options.stream is %p; accepted on the CPU: NULL", stream));
+}
+
+blv_context_options read_options(const blv_context_options *given) {
+  blv_context_options options{};
+  options.device = BLV_DEVICE_CPU;
+  if (given == nullptr) return options;
+  options = read_struct<blv_context_options>("options", "blv_context_options", given);
+  check_device(options.device, options.stream);
+  check_enum("options.max_isa", options.max_isa, isa_names);
+  check_range("options.threads", options.threads, 0, most_threads);
+  check_range("options.reserved", options.reserved, 0, 0);
+  return options;
+}
+
+// A level by name is what the caller gets or nothing: a lower one would give other bits.
+int32_t usable_isa(int32_t max_isa) {
+  const int32_t machine = isa_level(read_cpu_facts());
+  if (machine == 0)
+    refuse(BLV_UNSUPPORTED, format("this machine lacks the instruction set x86-64-v2, the least that the library has "
+                                   "kernels for"));
+  if (max_isa > machine)
+    refuse(BLV_UNSUPPORTED, format("options.max_isa is %s (%d); accepted on this machine: at most %s (%d)",
+                                   name_of(isa_names, max_isa), max_isa, name_of(isa_names, machine), machine));
+  return max_isa == BLV_ISA_BEST ? machine : max_isa;
+}
+
+int32_t isa_of(const blv_context_options &options) {
+  return options.device == BLV_DEVICE_CPU ? usable_isa(options.max_isa) : 0;
+}
+
+int32_t thread_count(int32_t wanted) { return wanted > 0 ? wanted : std::min(available_cores(), most_threads); }
+
+struct HookCall {
+  void (*fn)(void *arg, int64_t i);
+  void *arg;
+};
+
+// The caller's threads may be in any floating-point mode.
+void run_in_default_mode(void *hook_call, int64_t i) {
+  const auto *call = static_cast<const HookCall *>(hook_call);
+  const DefaultFloatMode mode;
+  call->fn(call->arg, i);
+}
+
+}  // namespace
+
+int32_t available_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return static_cast<int32_t>(std::max(1u, std::thread::hardware_concurrency()));  // more than CPU_SETSIZE cores
+}
+
+Text &thread_error() {
+  thread_local Text text;
+  return text;
+}
+
+blv_context make_context(const blv_context_options *options) {
+  auto context = std::make_unique<blv_context_s>(read_options(options));
+  if (context->options.device != BLV_DEVICE_CPU) open_device(context.get());
+  return context.release();
+}
+
+void request_cancel(blv_context context) { __atomic_store_n(&context->cancel, 1, __ATOMIC_RELEASE); }
+
+bool consume_cancel(blv_context context) { return __atomic_exchange_n(&context->cancel, 0, __ATOMIC_ACQ_REL) != 0; }
+
+void start_progress(blv_context context, int64_t total) {
+  __atomic_store_n(&context->done, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&context->total, total, __ATOMIC_RELAXED);
+}
+
+void read_progress(blv_context context, int64_t *done, int64_t *total) {
+  if (done != nullptr) *done = context != nullptr ? __atomic_load_n(&context->done, __ATOMIC_RELAXED) : 0;
+  if (total != nullptr) *total = context != nullptr ? __atomic_load_n(&context->total, __ATOMIC_RELAXED) : 0;
+}
+
+}  // namespace bilevel
+
+blv_context_s::blv_context_s(const blv_context_options &given)
+    : options(given),
+      isa(bilevel::isa_of(given)),
+      threads(bilevel::thread_count(given.threads)),
+      pool(given.parallel_for || isa == 0 ? 1 : threads, bilevel::available_cores()) {}
+
+void blv_context_s::parallel_for(int64_t n, void (*fn)(void *arg, int64_t i), void *arg) {
+  if (options.parallel_for == nullptr) return pool.run(n, fn, arg);
+  bilevel::HookCall call{fn, arg};
+  options.parallel_for(options.user, n, bilevel::run_in_default_mode, &call);
+}

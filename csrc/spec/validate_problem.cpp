@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The slots together: at most one per (side, leaf, use), a VALUE for each GRADIENT, what the method requires, and their
+// places in the Problem.
+#include <cstddef>
+
+#include "csrc/spec/validate.h"
+#include "csrc/support/names.h"
+#include "csrc/support/refusal.h"
+
+namespace bilevel {
+namespace {
+
+constexpr int32_t sides = 4, leaves = 12, uses = 3;
+
+class SlotTable {
+ public:
+  SlotTable(const std::vector<blv_slot> &slots, const std::vector<Slot> &resolved)
+      : slots_(slots), resolved_(resolved) {
+    for (size_t i = 0; i < slots.size(); ++i) {
+      const blv_slot &slot = slots[i];
+      const Slot *other = entry(slot.side, slot.leaf, slot.use);
+      if (other != nullptr) refuse_twice(static_cast<int64_t>(i), other->index);
+      entry(slot.side, slot.leaf, slot.use) = &resolved[i];
+    }
+  }
+
+  // nullptr if the plan has no such slot.
+  const Slot *find(int32_t side, int32_t leaf, int32_t use) const { return entries_[place(side, leaf, use)]; }
+  // The slot of this side, or the one of both.
+  const Slot *find_either(int32_t side, int32_t leaf, int32_t use) const {
+    const Slot *own = find(side, leaf, use);
+    return own != nullptr ? own : find(BLV_BOTH, leaf, use);
+  }
+  const blv_slot &given(const Slot &slot) const { return slots_[static_cast<size_t>(slot.index)]; }
+  const std::vector<Slot> &all() const { return resolved_; }
+
+ private:
+  static size_t place(int32_t side, int32_t leaf, int32_t use) {
+    return static_cast<size_t>(((side - 1) * leaves + leaf - 1) * uses + use - 1);
+  }
+  const Slot *&entry(int32_t side, int32_t leaf, int32_t use) { return entries_[place(side, leaf, use)]; }
+
+  [[noreturn]] void refuse_twice(int64_t i, int64_t first) const {
+    const blv_slot &slot = slots_[static_cast<size_t>(i)];
+    refuse(BLV_INVALID,
+           format("spec.slots[%lld] is (%s, %s, %s), as spec.slots[%lld] is; accepted: at most one slot of a kind",
+                  static_cast<long long>(i), name_of(side_names, slot.side), name_of(leaf_names, slot.leaf),
+                  name_of(use_names, slot.use), static_cast<long long>(first)));
+  }
+
+  const std::vector<blv_slot> &slots_;
+  const std::vector<Slot> &resolved_;
+  const Slot *entries_[sides * leaves * uses] = {};
+};
+
+// ---- Rules about several slots --------------------------------------------------------------------------------------
+
+void check_gradients_have_values(const SlotTable &table) {
+  for (const Slot &slot : table.all()) {
+    const blv_slot &given = table.given(slot);
+    if (given.use != BLV_GRADIENT) continue;
+    const Slot *value = table.find(given.side, given.leaf, BLV_VALUE);
+    const auto i = static_cast<long long>(slot.index);
+    if (value == nullptr)
+      refuse(
+          BLV_INVALID,
+          format(
+              "spec.slots[%lld] is (%s, %s, BLV_GRADIENT); accepted only with a BLV_VALUE slot of this side and leaf",
+              i, name_of(side_names, given.side), name_of(leaf_names, given.leaf)));
+    if (value->extent != slot.extent)
+      refuse_value(
+          format("spec.slots[%lld].extent", i).c_str(), slot.extent,
+          format("%d, as in the BLV_VALUE slot, spec.slots[%lld]", value->extent, static_cast<long long>(value->index))
+              .c_str());
+    if (value->dtype == BLV_I32 || value->dtype == BLV_I64)
+      refuse(BLV_INVALID,
+             format("spec.slots[%lld].use is BLV_GRADIENT, but the labels, spec.slots[%lld], are class indices; "
+                    "accepted: a gradient of dense targets",
+                    i, static_cast<long long>(value->index)));
+  }
+}
+
+void check_both(const SlotTable &table, const Problem &problem) {
+  for (const Slot &slot : table.all()) {
+    const blv_slot &given = table.given(slot);
+    if (given.side != BLV_BOTH) continue;
+    const auto i = static_cast<long long>(slot.index);
+    for (const int32_t side : {BLV_INNER, BLV_OUTER})
+      for (int32_t use = 1; use <= uses; ++use)
+        if (const Slot *other = table.find(side, given.leaf, use))
+          refuse(BLV_INVALID,
+                 format("spec.slots[%lld].side is %s, but spec.slots[%lld] has leaf %s on BLV_BOTH sides; accepted: "
+                        "one or the other",
+                        static_cast<long long>(other->index), name_of(side_names, side), i,
+                        name_of(leaf_names, given.leaf)));
+    if (given.leaf != BLV_PENALTY && problem.inner.rows != problem.outer.rows)
+      refuse(BLV_INVALID,
+             format("spec.slots[%lld].side is BLV_BOTH, but spec.inner.rows is %lld and spec.outer.rows is %lld; "
+                    "accepted for leaf %s: equal numbers of rows",
+                    i, static_cast<long long>(problem.inner.rows), static_cast<long long>(problem.outer.rows),
+                    name_of(leaf_names, given.leaf)));
+  }
+}
+
+void require(const SlotTable &table, int32_t side, int32_t leaf, const char *reason) {
+  if (table.find_either(side, leaf, BLV_VALUE) != nullptr) return;
+  refuse(BLV_INVALID, format("spec.slots has no (%s, %s, BLV_VALUE); accepted with %s: one such slot",
+                             name_of(side_names, side), name_of(leaf_names, leaf), reason));
+}
+
+void forbid(const SlotTable &table, int32_t side, int32_t leaf, const char *reason) {
+  for (int32_t use = 1; use <= uses; ++use)
+    if (const Slot *slot = table.find(side, leaf, use))
+      refuse(BLV_INVALID, format("spec.slots[%lld].leaf is %s (%d); accepted only with %s",
+                                 static_cast<long long>(slot->index), name_of(leaf_names, leaf), leaf, reason));
+}
+
+// An outer objective is there exactly if something is wanted of it.
+void check_outer(const SlotTable &table, const Problem &problem) {
+  const Slot *wanted = table.find(BLV_METHOD, BLV_LOSS, BLV_RESULT);
+  for (const Slot &slot : table.all())
+    if (table.given(slot).use == BLV_GRADIENT) wanted = &slot;
+  if (wanted != nullptr && !problem.outer.present)
+    refuse(BLV_INVALID, format("spec.outer is NULL; accepted with spec.slots[%lld], a %s of leaf %s: an objective",
+                               static_cast<long long>(wanted->index), name_of(use_names, table.given(*wanted).use),
+                               name_of(leaf_names, table.given(*wanted).leaf)));
+  if (wanted == nullptr && problem.outer.present)
+    refuse(BLV_INVALID,
+           format("spec.outer is not NULL, but spec.slots has neither a BLV_LOSS nor a BLV_GRADIENT; accepted: NULL"));
+}
+
+void check_unroll(const SlotTable &table, const Problem &problem) {
+  require(table, BLV_METHOD, BLV_THETA0, "method BLV_UNROLL");
+  require(table, BLV_METHOD, BLV_RATE, "method BLV_UNROLL");
+  if (problem.optimiser == BLV_HEAVY_BALL)
+    require(table, BLV_METHOD, BLV_MOMENTUM, "optimiser BLV_HEAVY_BALL");
+  else
+    forbid(table, BLV_METHOD, BLV_MOMENTUM, "optimiser BLV_HEAVY_BALL (2)");
+  if (problem.batch_rows > 0)
+    require(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
+  else
+    forbid(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
+  check_outer(table, problem);
+  if (!problem.outer.present) return;
+  require(table, BLV_OUTER, BLV_X, "spec.outer");
+  require(table, BLV_OUTER, BLV_Y, "spec.outer");
+}
+
+void check_together(const SlotTable &table, const Problem &problem) {
+  check_gradients_have_values(table);
+  check_both(table, problem);
+  const char *method = name_of(method_names, problem.kind);
+  require(table, BLV_INNER, BLV_X, format("method %s", method).c_str());
+  require(table, BLV_INNER, BLV_Y, format("method %s", method).c_str());
+  if (problem.kind == BLV_UNROLL) return check_unroll(table, problem);
+  require(table, BLV_METHOD, BLV_THETA, format("method %s", method).c_str());
+  if (problem.kind == BLV_HVP) require(table, BLV_METHOD, BLV_VECTOR, "method BLV_HVP");
+}
+
+// ---- Places in the problem ------------------------------------------------------------------------------------------
+
+Slot slot_or_none(const Slot *slot) { return slot != nullptr ? *slot : Slot{}; }
+// A result is a task's own even where there is but one task, whose stride may be 0: it is no sum over tasks.
+Slot result_or_none(const Slot *slot) {
+  Slot result = slot_or_none(slot);
+  if (result && result.task_stride == 0) result.task_stride = 1;
+  return result;
+}
+
+Leaf leaf_of(const SlotTable &table, int32_t side, int32_t leaf) {
+  Leaf result;
+  result.value = slot_or_none(table.find_either(side, leaf, BLV_VALUE));
+  result.gradient = slot_or_none(table.find_either(side, leaf, BLV_GRADIENT));
+  result.both = table.find(BLV_BOTH, leaf, BLV_VALUE) != nullptr;
+  return result;
+}
+
+void place_side(const SlotTable &table, int32_t name, Side *side) {
+  if (!side->present) return;
+  side->x = leaf_of(table, name, BLV_X);
+  side->y = leaf_of(table, name, BLV_Y);
+  side->weight = leaf_of(table, name, BLV_WEIGHT);
+  side->penalty = leaf_of(table, name, BLV_PENALTY);
+  side->row_counts = slot_or_none(table.find_either(name, BLV_ROWS, BLV_VALUE));
+  side->index_targets = side->y.value.dtype == BLV_I32 || side->y.value.dtype == BLV_I64;
+}
+
+// Kernels compare class indices as numbers of the plan's dtype.
+void check_class_indices(const Side &side, const char *name, const Problem &problem) {
+  constexpr int64_t exact_in_f32 = 1 << 24;
+  const int64_t outputs = problem.network.layers[problem.network.n_layers - 1].outputs;
+  if (!side.index_targets || problem.dtype != BLV_F32 || outputs <= exact_in_f32) return;
+  const Text argument = format("the number of outputs in spec.%s.widths", name);
+  refuse_value(argument.c_str(), outputs, "<= 16777216 with class indices and dtype BLV_F32");
+}
+
+bool any_gradient(const SlotTable &table) {
+  for (const Slot &slot : table.all())
+    if (table.given(slot).use == BLV_GRADIENT) return true;
+  return false;
+}
+
+}  // namespace
+
+void place_slots(const std::vector<blv_slot> &slots, const std::vector<Slot> &resolved, Problem *problem) {
+  const SlotTable table(slots, resolved);
+  check_together(table, *problem);
+  place_side(table, BLV_INNER, &problem->inner);
+  place_side(table, BLV_OUTER, &problem->outer);
+  check_class_indices(problem->inner, "inner", *problem);
+  check_class_indices(problem->outer, "outer", *problem);
+  const bool unroll = problem->kind == BLV_UNROLL;
+  problem->theta = leaf_of(table, BLV_METHOD, unroll ? BLV_THETA0 : BLV_THETA);
+  problem->theta_result = result_or_none(table.find(BLV_METHOD, BLV_THETA, BLV_RESULT));
+  problem->batch = slot_or_none(table.find(BLV_INNER, BLV_BATCH, BLV_VALUE));
+  problem->rate = leaf_of(table, BLV_METHOD, BLV_RATE);
+  problem->momentum = leaf_of(table, BLV_METHOD, BLV_MOMENTUM);
+  problem->vector = slot_or_none(table.find(BLV_METHOD, BLV_VECTOR, BLV_VALUE));
+  problem->loss = result_or_none(table.find(BLV_METHOD, BLV_LOSS, BLV_RESULT));
+  problem->reverse = unroll && any_gradient(table);
+}
+
+}  // namespace bilevel

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The spec without its slots: sizes, enums, objectives, method.
+#include <algorithm>
+
+#include "csrc/run/context.h"
+#include "csrc/spec/validate.h"
+#include "csrc/support/names.h"
+#include "csrc/support/read_struct.h"
+
+namespace bilevel {
+namespace {
+
+constexpr int64_t most_vectors = 8;
+
+// "spec.inner.widths" for member "widths" of argument "spec.inner".
+Text member(const char *argument, const char *name) { return format("%s.%s", argument, name); }
+
+void check_mask(const char *argument, int32_t value, int32_t accepted, const char *text) {
+  if ((value & ~accepted) != 0) refuse_value(argument, value, text);
+}
+
+// Number of parameters of valid widths, or false if there are more than most_size.
+bool count_parameters(int64_t n_widths, const int64_t *widths, bool bias, int64_t *parameters) {
+  int64_t total = 0;
+  for (int64_t i = 0; i + 1 < n_widths; ++i) {
+    int64_t layer = 0;
+    if (!multiply(widths[i + 1], widths[i] + (bias ? 1 : 0), &layer) || !add(total, layer, &total)) return false;
+    if (total > most_size) return false;
+  }
+  *parameters = total;
+  return true;
+}
+
+// ---- Objectives -----------------------------------------------------------------------------------------------------
+
+blv_objective read_objective(const char *argument, const blv_objective *given) {
+  auto objective = read_struct<blv_objective>(argument, "blv_objective", given);
+  check_enum(member(argument, "model").c_str(), objective.model, model_names);
+  check_enum(member(argument, "loss").c_str(), objective.loss, loss_names);
+  check_mask(member(argument, "flags").c_str(), objective.flags, BLV_NO_BIAS, "0 or BLV_NO_BIAS (1)");
+  check_range(member(argument, "rows").c_str(), objective.rows, 0, most_size);
+  check_range(member(argument, "n_widths").c_str(), objective.n_widths, 2, most_widths);
+  check_pointer(member(argument, "widths").c_str(), objective.widths);
+  for (int64_t i = 0; i < objective.n_widths; ++i)
+    check_range(format("%s.widths[%lld]", argument, static_cast<long long>(i)).c_str(), objective.widths[i], 1,
+                most_size);
+  if (objective.n_widths > 2)
+    check_enum(member(argument, "activation").c_str(), objective.activation, activation_names);
+  else
+    objective.activation = 0;  // there is no hidden layer
+  return objective;
+}
+
+// The outer loss is of the same network.
+void check_same_network(const blv_objective &inner, const blv_objective &outer) {
+  if (outer.n_widths != inner.n_widths)
+    refuse_value("spec.outer.n_widths", outer.n_widths,
+                 format("%lld, as spec.inner.n_widths", static_cast<long long>(inner.n_widths)).c_str());
+  for (int64_t i = 0; i < inner.n_widths; ++i)
+    if (outer.widths[i] != inner.widths[i])
+      refuse_value(format("spec.outer.widths[%lld]", static_cast<long long>(i)).c_str(), outer.widths[i],
+                   format("%lld, as in spec.inner", static_cast<long long>(inner.widths[i])).c_str());
+  if (outer.activation != inner.activation)
+    refuse_value("spec.outer.activation", outer.activation,
+                 format("%d, as spec.inner.activation", inner.activation).c_str());
+  if (outer.flags != inner.flags)
+    refuse_value("spec.outer.flags", outer.flags, format("%d, as spec.inner.flags", inner.flags).c_str());
+}
+
+void fill_network(const blv_objective &objective, ValidSpec *valid) {
+  Network &network = valid->problem.network;
+  network.n_layers = objective.n_widths - 1;
+  network.activation = objective.activation;
+  network.bias = (objective.flags & BLV_NO_BIAS) == 0;
+  for (int64_t i = 0; i + 1 < objective.n_widths; ++i)
+    valid->layers.push_back({objective.widths[i], objective.widths[i + 1]});
+  network.layers = valid->layers.data();
+  if (!count_parameters(objective.n_widths, objective.widths, network.bias != 0, &network.parameters))
+    refuse(BLV_INVALID, format("spec.inner.widths give more parameters than a plan can have; accepted: at most %lld",
+                               static_cast<long long>(most_size)));
+}
+
+void fill_side(const blv_objective &objective, Side *side) {
+  side->present = 1;
+  side->loss = objective.loss;
+  side->rows = objective.rows;
+}
+
+// ---- Methods --------------------------------------------------------------------------------------------------------
+
+void read_hvp(const blv_method *method, Problem *problem) {
+  const auto hvp = read_struct<blv_hvp>("spec.method", "blv_hvp", method);
+  check_range("spec.method.vectors", hvp.vectors, 1, most_vectors);
+  problem->vectors = hvp.vectors;
+}
+
+void read_unroll(const blv_method *method, ValidSpec *valid) {
+  const auto unroll = read_struct<blv_unroll>("spec.method", "blv_unroll", method);
+  check_enum("spec.method.optimiser", unroll.optimiser, optimiser_names);
+  check_enum("spec.method.store", unroll.store, store_names);
+  check_range("spec.method.steps", unroll.steps, 0, most_size);
+  check_range("spec.method.batch_rows", unroll.batch_rows, 0, most_size);
+  valid->store = unroll.store;
+  valid->problem.optimiser = unroll.optimiser;
+  valid->problem.steps = unroll.steps;
+  valid->problem.batch_rows = unroll.batch_rows;
+}
+
+void read_method(const blv_method *method, ValidSpec *valid) {
+  check_pointer("spec.method", method);
+  const int64_t size = read_size(method);
+  if (size < static_cast<int64_t>(sizeof(blv_method))) check_struct_size<blv_method>("spec.method", "blv_method", size);
+  check_enum("spec.method.kind", method->kind, method_names);
+  check_range("spec.method.reserved", method->reserved, 0, 0);
+  valid->problem.kind = method->kind;
+  if (method->kind == BLV_EVALUATE) check_struct_size<blv_method>("spec.method", "blv_method", size);
+  if (method->kind == BLV_HVP) read_hvp(method, &valid->problem);
+  if (method->kind == BLV_UNROLL) read_unroll(method, valid);
+}
+
+// ---- The whole ------------------------------------------------------------------------------------------------------
+
+blv_spec read_spec(const blv_spec *given) {
+  const auto spec = read_struct<blv_spec>("spec", "blv_spec", given);
+  check_choice("spec.dtype", spec.dtype, dtype_names, 1u << BLV_F32 | 1u << BLV_F64, "for arithmetic");
+  check_range("spec.max_threads", spec.max_threads, 0, most_threads);
+  check_range("spec.tasks", spec.tasks, 0, most_size);
+  check_range("spec.workspace_limit", spec.workspace_limit, 0, INT64_MAX);
+  check_enum("spec.executor", spec.executor, executor_names);
+  check_mask("spec.flags", spec.flags, BLV_SKIP_FAILED | BLV_SPLIT_TF32,
+             "0, BLV_SKIP_FAILED (1), BLV_SPLIT_TF32 (2) or both (3)");
+  check_range("spec.n_slots", spec.n_slots, 0, most_slots);
+  if (spec.n_slots > 0) check_pointer("spec.slots", spec.slots);
+  return spec;
+}
+
+void read_objectives(const blv_spec &spec, ValidSpec *valid) {
+  const blv_objective inner = read_objective("spec.inner", spec.inner);
+  fill_network(inner, valid);
+  fill_side(inner, &valid->problem.inner);
+  if (spec.outer == nullptr) return;
+  if (valid->problem.kind != BLV_UNROLL)
+    refuse(BLV_INVALID,
+           format("spec.outer is not NULL; accepted for method %s: NULL", name_of(method_names, valid->problem.kind)));
+  const blv_objective outer = read_objective("spec.outer", spec.outer);
+  check_same_network(inner, outer);
+  fill_side(outer, &valid->problem.outer);
+}
+
+}  // namespace
+
+int64_t parameter_count(int64_t n_widths, const int64_t *widths, int32_t flags) {
+  if (n_widths < 2 || n_widths > most_widths || widths == nullptr || (flags & ~BLV_NO_BIAS) != 0) return -1;
+  if (std::any_of(widths, widths + n_widths, [](int64_t width) { return width < 1 || width > most_size; })) return -1;
+  int64_t parameters = 0;
+  return count_parameters(n_widths, widths, (flags & BLV_NO_BIAS) == 0, &parameters) ? parameters : -1;
+}
+
+ValidSpec validate(const blv_spec *given, int32_t context_threads) {
+  const blv_spec spec = read_spec(given);
+  ValidSpec valid;
+  Problem &problem = valid.problem;
+  problem.dtype = spec.dtype;
+  problem.executor = spec.executor;
+  problem.flags = spec.flags;
+  problem.tasks = spec.tasks;
+  problem.threads = spec.max_threads > 0 ? spec.max_threads : context_threads;
+  valid.workspace_limit = spec.workspace_limit;
+  read_method(spec.method, &valid);
+  read_objectives(spec, &valid);
+
+  valid.slots.assign(spec.slots, spec.slots + spec.n_slots);
+  valid.spans.resize(valid.slots.size());
+  std::vector<Slot> resolved(valid.slots.size());
+  for (size_t i = 0; i < valid.slots.size(); ++i)
+    resolved[i] = check_slot(valid.slots[i], static_cast<int64_t>(i), problem, &valid.spans[i]);
+  place_slots(valid.slots, resolved, &problem);
+  return valid;
+}
+
+}  // namespace bilevel

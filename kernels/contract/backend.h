@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contract between the library and its CUDA plugin: plain structs and one table of functions, without a CUDA type.
+// The library finds the plugin, checks that both were built from the same contract (the ABI hash, made by the build of
+// bilevel.h, problem.h and this file), and asks it for everything that happens on a device.
+#pragma once
+#include <bilevel/bilevel.h>
+
+#include <cstdint>
+
+#include "kernels/contract/problem.h"
+
+namespace bilevel {
+
+// Limits of what a kernel gets by value, so that an execute copies nothing to the device.
+constexpr int64_t most_device_layers = 16, most_device_slots = 40;
+
+// What a refusal or a failure says: the argument, its value, what is accepted; or the CUDA error and where it came from.
+struct BackendMessage {
+  char text[512] = {};
+};
+
+struct DeviceFacts {
+  int32_t ordinal = 0, major = 0, minor = 0;  // compute capability major.minor
+  int32_t multiprocessors = 0;
+  int32_t cooperative = 0;          // cooperative launches are supported
+  int32_t driver = 0, runtime = 0;  // CUDA versions, as 13000 for 13.0
+  int32_t reserved = 0;
+  int64_t shared_per_block = 0;  // bytes, opted in
+  int64_t shared_per_multiprocessor = 0;
+  int64_t l2_bytes = 0, memory_bytes = 0;
+  char name[128] = {};
+};
+
+// How a problem runs on a device. Made by Backend::plan, kept in the library's plan, read by Backend::enqueue.
+struct DevicePlan {
+  int32_t executor = 0;         // BLV_WARP_PER_TASK, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_GRID
+  int32_t kernel = 0;           // position in the plugin's own table
+  int32_t threads = 0;          // of a block
+  int32_t cluster = 1;          // blocks that run one task together
+  int64_t batches = 0;          // tasks are cut into so many batches, each run by one warp, block, cluster or grid
+  int64_t shared_bytes = 0;     // dynamic shared memory of a block
+  int64_t slab_bytes = 0;       // workspace of a batch: what does not fit on chip
+  int64_t near_slab_bytes = 0;  // of which each thread block of the grid has so much for itself
+  int64_t room_bytes = 0;       // of shared_bytes at most, for the task's arrays
+  int64_t shared_scalars = 0;   // results that are summed over tasks
+  DeviceFacts device;
+  Measure measure;        // workspace_bytes is exact; task_bytes: on chip and slab together
+  Storage storage;        // what problem.storage became
+  char name[64] = {};     // of the kernel
+  char reason[256] = {};  // why this regime
+};
+
+struct DeviceCall {
+  int64_t tasks = 0, slots = 0;
+  void *const *data = nullptr;    // host array of `slots` device pointers
+  char *workspace = nullptr;      // device
+  blv_task_info *info = nullptr;  // device, or null
+  void *stream = nullptr;
+};
+
+// Where a pointer points.
+enum MemoryKind : int32_t { MEMORY_UNKNOWN = 0, MEMORY_HOST = 1, MEMORY_DEVICE = 2, MEMORY_MANAGED = 3 };
+
+// Functions return BLV_OK or a status with a message; none throws. `store` and `limit` as of plan_storage: a BLV_STORE_*
+// and the most bytes of workspace (0: no limit). The wanted executor is problem.executor.
+struct Backend {
+  const char *abi = nullptr;
+  blv_status (*open)(int32_t ordinal, DeviceFacts *facts, BackendMessage *message) = nullptr;
+  blv_status (*check_stream)(int32_t ordinal, void *stream, BackendMessage *message) = nullptr;
+  blv_status (*plan)(const Problem &problem, const DeviceFacts &facts, int32_t store, int64_t limit, DevicePlan *plan,
+                     BackendMessage *message) = nullptr;
+  blv_status (*where)(const void *pointer, int32_t *kind, int32_t *ordinal, BackendMessage *message) = nullptr;
+  // Enqueues and returns: no allocation, no synchronisation, may be captured. An earlier fault of the device is
+  // BLV_DEVICE_FAULT.
+  blv_status (*enqueue)(const Problem &problem, const DevicePlan &plan, const DeviceCall &call,
+                        BackendMessage *message) = nullptr;
+};
+
+// The plugin's only exported symbol: extern "C" const Backend *bilevel_cuda_backend(void).
+constexpr const char *backend_symbol = "bilevel_cuda_backend";
+using BackendEntry = const Backend *(*)();
+
+}  // namespace bilevel

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Carves a workspace. One function lays a structure out; run on an arena without memory it measures, run on the
+// caller's workspace it assigns, so what is announced and what is used cannot differ.
+#pragma once
+#include "kernels/machine/cpu/pack.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+struct Arena {
+  static constexpr long align = 64;
+  char *base = nullptr;  // null: measure only
+  long used = 0;
+
+  template <class E>
+  E *take(long count) {
+    E *p = reinterpret_cast<E *>(base + used);
+    used += (count * long(sizeof(E)) + align - 1) / align * align;
+    return p;
+  }
+  // An array that goes by once a step or less often; on a device it would lie elsewhere.
+  template <class E>
+  E *stream(long count) {
+    return take<E>(count);
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

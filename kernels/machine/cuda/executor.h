@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The executor of a group of threads: matrix products with planes, cut into register tiles that the threads of a pass's
+// team share out. The product rule gives a tangent plane two segments of one accumulation: C.d = A.v B.d + A.d B.v.
+#pragma once
+#include "kernels/machine/cuda/map.h"
+#include "kernels/machine/cuda/tile.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+struct Epilogue {
+  BLV_INLINE void operator()(Index, Index, Index, Index) const {}
+};
+struct Tiling {};
+
+// Sizes and leading dimensions of a product.
+struct ProductShape {
+  Index m, n, depth, lda, ldb, ldc;
+};
+
+template <class T, Mode M>
+struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
+  using Base = Map<T, M, Lanes::COLUMNS>;
+  using typename Base::Mat;
+  using typename Base::P;
+  static constexpr Lanes lanes_are = Lanes::COLUMNS, lanes_of_one_column = Lanes::COLUMNS;
+  using Base::Base;
+
+  // Z[n][out] = H[n][in] W[out][in]^T, then the epilogue on all of Z. In mode TAPED the value of Z is there already.
+  template <class E>
+  BLV_INLINE void product_nt(Index n, Index out, Index in, Tiling, const Mat &H, const Mat &W, const Mat &Z,
+                             const E &epilogue) {
+    product<Kind::NT>({n, out, in, H.ld, W.ld, Z.ld}, H, W, Z, true, false);
+    PassTeam::sync();
+    epilogue(0, n, 0, out);
+  }
+  // C[n][in] (+)= E[n][out] W[out][in]. on_tape: as above.
+  template <class E>
+  BLV_INLINE void product_nn(Index n, Index in, Index out, Tiling, const Mat &e, const Mat &W, const Mat &C,
+                             bool on_tape, bool accumulate, const E &epilogue) {
+    product<Kind::NN>({n, in, out, e.ld, W.ld, C.ld}, e, W, C, on_tape, accumulate);
+    PassTeam::sync();
+    epilogue(0, n, 0, in);
+  }
+  // G[out][in] (+)= E[n][out]^T H[n][in]. No barrier: nothing else of a pass reads G.
+  BLV_INLINE void product_tn(Index out, Index in, Index n, Tiling, const Mat &e, const Mat &H, const Mat &G,
+                             bool accumulate) {
+    product<Kind::TN>({out, in, n, e.ld, H.ld, G.ld}, e, H, G, false, accumulate);
+  }
+  // g[out] (+)= sum over rows of E[n][out]. No barrier either.
+  BLV_INLINE void sum_rows(Index n, Index out, const Mat &e, const Mat &g, bool accumulate) const {
+    if (g.v) sum_plane(n, out, e.v, e.ld, g.v, accumulate);
+    if constexpr (M != Mode::VALUE) {
+      for (Index k = 0; g.d && k < this->planes; k++)
+        sum_plane(n, out, e.d ? e.tangent(k) : nullptr, e.ld, g.tangent(k), accumulate);
+    }
+  }
+
+ private:
+  // Few rows: a thread per column. Many: a warp per column, lanes over the rows.
+  static BLV_INLINE void sum_plane(Index n, Index out, const T *e, Index ld, T *g, bool accumulate) {
+    if (n < 64) {
+      share<PassTeam>(out, [&](Index j) {
+        T total = accumulate ? g[j] : T(0);
+        for (Index i = 0; e && i < n; i++) total += e[i * ld + j];
+        g[j] = total;
+      });
+      return;
+    }
+    const Index lane = PassTeam::thread() % 32;
+    for (Index j = PassTeam::thread() / 32; j < out; j += PassTeam::threads() / 32) {
+      T total = 0;
+      for (Index i = lane; e && i < n; i += 32) total += e[i * ld + j];
+      total = warp_reduce(total, Plus());
+      if (lane == 0) g[j] = accumulate ? g[j] + total : total;
+    }
+  }
+
+  // Thin matrices: an entry per thread.
+  template <Kind K>
+  BLV_INLINE void product(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
+                          bool accumulate) {
+    if (s.m == 1 || s.n == 1)
+      tiles<K, 1, 1, Far<T>>(s, A, B, C, on_tape, accumulate);
+    else if (is_near(A) && is_near(B))
+      tiles<K, 4, 4, Near<T>>(s, A, B, C, on_tape, accumulate);
+    else
+      tiles<K, 4, 4, Far<T>>(s, A, B, C, on_tape, accumulate);
+  }
+  static BLV_INLINE bool is_near(const Mat &m) {
+    return (!m.v || __isShared(m.v)) && (M == Mode::VALUE || !m.d || __isShared(m.d));
+  }
+
+  template <Kind K, int MR, int NR, class Address>
+  BLV_INLINE void tiles(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
+                        bool accumulate) {
+    using Shape = Tile<T, K, MR, NR>;
+    Shape tile;
+    tile.m = s.m, tile.n = s.n, tile.downs = Shape::Down::tiles(s.m), tile.acrosses = Shape::Across::tiles(s.n);
+    const bool wants_value = C.v && !(M == Mode::TAPED && on_tape);
+    const Index last = M != Mode::VALUE && C.d ? this->planes : 0;
+    for (Index q = PassTeam::thread(); q < tile.downs * tile.acrosses; q += PassTeam::threads()) {
+      tile.down = q / tile.acrosses, tile.across = q - tile.down * tile.acrosses;
+#pragma unroll 1
+      for (Index plane = wants_value ? -1 : 0; plane < last; plane++) {
+        T *to = C.v;
+        tile.clear();
+        if constexpr (M != Mode::VALUE) {
+          if (plane >= 0) to = C.tangent(plane);
+        }
+#pragma unroll 1
+        for (int term = 0; term < (plane < 0 ? 1 : 2); term++) {
+          Segment<T> segment{A.v, B.v};
+          if constexpr (M != Mode::VALUE) {
+            if (plane >= 0 && (term ? !A.d : !B.d)) continue;
+            if (plane >= 0 && term == 0) segment.b = B.tangent(plane);
+            if (plane >= 0 && term == 1) segment.a = A.tangent(plane);
+          }
+          tile.template add<Address>(segment, s.lda, s.ldb, s.depth);
+        }
+        tile.entries([&](int i, int j, Index row, Index column) {
+          T *at = to + row * s.ldc + column;
+          *at = accumulate ? *at + tile.c[i][j] : tile.c[i][j];
+        });
+      }
+    }
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The executors of the machine at hand, on which a model's gradient program runs.
+#pragma once
+#ifdef __CUDACC__
+#include "kernels/machine/cuda/executor.h"
+#else
+#include "kernels/machine/cpu/rows_executor.h"
+#include "kernels/machine/cpu/tasks_executor.h"
+#endif

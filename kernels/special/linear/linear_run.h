@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one-pass kernels of linear models in the place of the general pass (pass.h): the same interface, for a shape of
+// linear_pass.h. A block takes all rows of its task; on the grid each block takes one chunk, and the chunks' sums are added in
+// their order.
+#pragma once
+#include "kernels/special/linear/linear_pass.h"
+#include "kernels/task/cuda/pass.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// Threads: of a block.
+template <class T, Lanes L, class Shape, int Threads>
+struct LinearPass {
+  using Mat = Matrix<T>;
+  using Cut = typename Shape::Cut;
+
+  const NetworkView *net = nullptr;
+  Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
+  Index planes = 1;
+  LinearArguments<T> *arguments = nullptr;  // of the run at hand; a copy per thread block
+  bool fits = true;                         // on chip
+  Cut cuts[3][2];                           // [mode][X on chip]
+  T *scratch = nullptr, *partials = nullptr;
+
+  // Whether a problem has this pass at all; whether it fits is known when it is laid out.
+  static bool suits(const Problem &problem) {
+    if (problem.network.n_layers != 1) return false;
+    const Layer &layer = problem.network.layers[0];
+    if (layer.inputs > (1 << 20) || layer.outputs > 16) return false;
+    const int tangents = problem.kind == BLV_HVP ? int(problem.vectors) : 1;
+    if (!Shape::is_filled(int(layer.outputs), tangents)) return false;
+    const Cut cut =
+        linear_cut<Shape, T, Mode::JET>(int(layer.inputs), int(layer.outputs), tangents, Threads, false, 160 << 10);
+    return cut.fits();
+  }
+  static constexpr int most_threads = Threads;
+  static int threads_of_block(int) { return Threads; }
+
+  BLV_HOST_DEVICE void layout_control(Arena &near, Index) {
+    arguments = near.template take_control<LinearArguments<T>>(1);
+  }
+  BLV_HOST_DEVICE void layout(Arena &arena, Arena &near, const NetworkView &network, long long most_rows,
+                              Index tangents, Index blocks, int threads) {
+    net = &network, planes = tangents > 0 ? tangents : 1;
+    block = chunk = Index(most_rows > 0 ? most_rows : 1);
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    if (blocks > 0) chunk = block = (chunk + blocks - 1) / blocks;
+    chunks = ((most_rows > 0 ? Index(most_rows) : 1) + chunk - 1) / chunk;
+    partials = arena.template stream<T>(chunks * planes * net->size);
+#else
+    (void)arena, (void)blocks;
+#endif
+    // On the grid the rest of the shared memory is the pass's; a task's block shares it with the task's arrays.
+    const long long room = BLV_CUDA_LEVEL_NUMBER == 3 ? near.room - near.most_used() : 64 << 10;
+    long long bytes = threads * (long long)(sizeof(T));
+    for (int on_chip = 0; on_chip < (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2); on_chip++) {
+      cut_mode<Mode::VALUE>(on_chip, threads, room, &bytes);
+      if (tangents == 0) continue;
+      cut_mode<Mode::JET>(on_chip, threads, room, &bytes);
+      cut_mode<Mode::TAPED>(on_chip, threads, room, &bytes);
+    }
+    fits = fits && near.template fits<T>((bytes + sizeof(T) - 1) / sizeof(T));
+    scratch = near.template take<T>((bytes + sizeof(T) - 1) / sizeof(T));
+  }
+
+  BLV_INLINE void begin() const {
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    T *own = partials + blockIdx.x * (long long)(planes)*net->size;  // the padding stays zero
+    if (blockIdx.x < chunks) share<PassTeam>(planes * net->size, [&](Index i) { own[i] = T(0); });
+    Team::sync();
+#endif
+  }
+
+  template <Mode M>
+  BLV_FUNCTION BLV_NOINLINE void run(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *total,
+                                     T *tape, bool leaf_gradients, bool add = false) {
+    T sum = 0;
+    const Cut &cut = cuts[int(M)][BLV_CUDA_LEVEL_NUMBER == 3 ? 0 : int(__isShared(view.x.v) != 0)];
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    T *own = theta_gradient && blockIdx.x < chunks ? partials + blockIdx.x * (long long)(planes)*net->size : nullptr;
+    const Mat part = M == Mode::VALUE ? Mat{own, nullptr, net->size, 0} : Mat{nullptr, own, net->size, 0};
+    control([&] { describe<M>(view, theta, part, total != nullptr, tape, leaf_gradients, false); });
+    const Index begin = blockIdx.x * chunk, end = begin + chunk < view.n ? begin + chunk : view.n;
+    if (begin < end) linear_rows<Shape, M>(*arguments, cut, begin, end, sum, scratch);
+    Team::sync();
+    if (theta_gradient) {
+      T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
+      const Index size = (M == Mode::VALUE ? 1 : planes) * net->size;
+      sum_partials(partials, planes * net->size, int((view.n + chunk - 1) / chunk), size, to, add, int(blockIdx.x),
+                   int(gridDim.x), scratch);
+      Team::sync();
+    }
+#else
+    control([&] { describe<M>(view, theta, theta_gradient, total != nullptr, tape, leaf_gradients, add); });
+    linear_rows<Shape, M>(*arguments, cut, Index(0), view.n, sum, scratch);
+    Team::sync();
+#endif
+    if (total) *total = team_sum(sum);
+  }
+
+ private:
+  template <Mode M>
+  BLV_HOST_DEVICE void cut_mode(int on_chip, int threads, long long room, long long *bytes) {
+    Cut &cut = cuts[int(M)][on_chip];
+    cut = linear_cut<Shape, T, M>(int(net->layers[0].inputs), int(net->layers[0].outputs), int(planes), threads,
+                                  on_chip != 0, room);
+    fits = fits && cut.fits();
+    if (cut.bytes > *bytes) *bytes = cut.bytes;
+  }
+  // Cooperation level: thread.
+  template <Mode M>
+  BLV_INLINE void describe(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, bool wants_total,
+                           T *tape, bool leaf_gradients, bool add) const {
+    const LayerView &layer = net->layers[0];
+    LinearArguments<T> &a = *arguments;
+    a = LinearArguments<T>();
+    a.loss = view.loss, a.index_targets = view.index_targets;
+    a.inputs = int(layer.inputs), a.outputs = int(layer.outputs), a.planes = int(planes);
+    a.x = view.x.v, a.x_ld = view.x.ld, a.x_on_chip = BLV_CUDA_LEVEL_NUMBER != 3 && __isShared(view.x.v);
+    a.y = view.y, a.weight = view.weight, a.inverse_n = view.inverse_n;
+    a.theta = theta, a.theta_weight = int(layer.weight), a.theta_ld = int(layer.ld);
+    a.theta_bias = net->bias ? int(layer.bias) : -1;
+    a.tape = M == Mode::JET ? nullptr : tape, a.tape_ld = int(layer.output_ld);
+    a.theta_gradient = theta_gradient, a.add = add, a.wants_total = wants_total;
+    if (!leaf_gradients) return;
+    a.x_gradient = accumulators<M>(view.x_gradient), a.y_gradient = accumulators<M>(view.y_gradient);
+    a.weight_gradient = accumulators<M>(view.weight_gradient);
+  }
+  template <Mode M>
+  static BLV_INLINE Mat accumulators(const Mat &m) {
+    return M == Mode::VALUE ? m : Mat{nullptr, m.v, m.plane, m.ld};
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The minibatch of one step: rows gathered by index before a pass, and their gradients added back to the rows they came
+// from, in the order of the batch (an index may occur more than once). An index out of range fails its task; row 0
+// stands in for it.
+#pragma once
+#include "kernels/task/cpu/pass.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+template <class T, Lanes L>
+struct Minibatch {
+  using Move = Transfer<T, L>;
+  using Element = typename Move::Element;
+  using Mat = Matrix<Element>;
+  using P = Pack<T>;
+  using Rows = SideData<T, L>;
+  static constexpr long width = Move::width;
+
+  const Slot *indices = nullptr;
+  RowView<Element, P> view;
+  long n = 0;
+
+  void layout(Arena &arena, const Problem &problem, const NetworkView &net, const Rows &inner) {
+    n = problem.batch_rows;
+    if (n == 0) return;
+    indices = &problem.batch;
+    const long rows = L == Lanes::TASKS ? n : round_to_lanes<T>(n);
+    view.loss = inner.spec->loss, view.index_targets = inner.spec->index_targets != 0;
+    view.n = n, view.rows = rows;
+    view.x = matrix(arena, rows, net.layers[0].ld);
+    view.y = matrix(arena, rows, inner.y.ld);
+    if (inner.weight) view.weight = matrix(arena, rows, 1);
+    if (inner.spec->x.gradient) view.x_gradient = matrix(arena, rows, inner.x_gradient.ld);
+    if (inner.spec->y.gradient) view.y_gradient = matrix(arena, rows, inner.y_gradient.ld);
+    if (inner.spec->weight.gradient) view.weight_gradient = matrix(arena, rows, 1);
+  }
+
+  void gather(const Move &move, const Rows &side, long t, TaskStatus *status) {
+    T inverse[lanes<T>] = {};
+    for (long lane = 0; lane < move.count; lane++) {
+      inverse[lane] = T(1) / T(n);
+      for (long i = 0; i < n; i++) gather_row(side, i, row_of(move, side, t, lane, i, status), lane);
+    }
+    for (long lane = move.count; lane < width; lane++)
+      for (long i = 0; i < n; i++) gather_row(side, i, -1, lane);
+    view.inverse_n = L == Lanes::TASKS ? load_unaligned(inverse) : broadcast<T>(inverse[0]);
+    clear(view.x_gradient), clear(view.y_gradient), clear(view.weight_gradient);
+  }
+
+  void scatter(const Move &move, const Rows &side, long t, TaskStatus *status) const {
+    for (long lane = 0; lane < move.count; lane++)
+      for (long i = 0; i < n; i++) {
+        const long row = row_of(move, side, t, lane, i, status);
+        if (row < 0) continue;
+        add_row(view.x_gradient, side.x_gradient, i, row, lane, side.net->layers[0].inputs);
+        add_row(view.y_gradient, side.y_gradient, i, row, lane, side.y_gradient.ld);
+        add_row(view.weight_gradient, side.weight_gradient, i, row, lane, 1);
+      }
+  }
+
+ private:
+  static Mat matrix(Arena &arena, long rows, long ld) {
+    return {arena.take<Element>(rows * ld), nullptr, rows * ld, ld};
+  }
+
+  // -1: the task has no row at all.
+  long row_of(const Move &move, const Rows &side, long t, long lane, long i, TaskStatus *status) const {
+    const int64_t row = move.integer(*indices, lane, t, i);
+    if (row >= 0 && row < side.row_count[lane]) return long(row);
+    status[lane].fail(BLV_TASK_BAD_INDEX, BLV_INNER, t + 1, i);
+    return side.row_count[lane] ? 0 : -1;
+  }
+
+  static BLV_INLINE T *scalars(const Mat &m) { return reinterpret_cast<T *>(m.v); }
+
+  void copy_row(const Mat &to, const Mat &from, long i, long row, long lane, long columns) const {
+    for (long j = 0; j < to.ld; j++)
+      scalars(to)[(i * to.ld + j) * width + lane] =
+          row < 0 || j >= columns ? T(0) : scalars(from)[(row * from.ld + j) * width + lane];
+  }
+  void gather_row(const Rows &side, long i, long row, long lane) const {
+    copy_row(view.x, side.x, i, row, lane, side.net->layers[0].inputs);
+    copy_row(view.y, side.y, i, row, lane, view.y.ld);
+    if (view.weight) copy_row(view.weight, side.weight, i, row, lane, 1);
+  }
+  static void add_row(const Mat &from, const Mat &to, long i, long row, long lane, long columns) {
+    if (!from) return;
+    for (long j = 0; j < columns; j++)
+      scalars(to)[(row * to.ld + j) * width + lane] += scalars(from)[(i * from.ld + j) * width + lane];
+  }
+  void clear(const Mat &m) const {
+    for (long i = 0; m && i < view.rows * m.ld; i++) m.v[i] = Element{};
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

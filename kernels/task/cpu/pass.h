@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One pass of the gradient program over the rows of a loss. Rows are independent but for sums, so they go by in blocks
+// that stay in the caches, and (lanes within a task) in chunks whose sums are added in order of the chunk. Blocks and
+// chunks are cut by the problem alone: whoever runs the chunks, and on how many threads, the bits are the same.
+#pragma once
+#include "kernels/task/cpu/row_blocks.h"
+#include "kernels/task/cpu/side_data.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// The threads that may share the rows of one task. `run` NULL: the caller's thread alone.
+struct Team {
+  void (*run)(void *self, int64_t n, void (*fn)(void *arg, int64_t i), void *arg) = nullptr;
+  void *self = nullptr;
+  int64_t threads = 1;
+};
+
+// The rows that a pass runs over: all rows of a side, or a minibatch of them.
+template <class Element, class P>
+struct RowView {
+  int loss = 0;
+  bool index_targets = false;
+  long n = 0, rows = 0;  // at hand; capacity, padded to whole packs
+  Matrix<Element> x, y, weight;
+  P inverse_n = {};
+  bool ragged = false;
+  P row_counts = {};                                        // of each task
+  Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
+};
+
+// The rows of a side, all of them.
+template <class T, Lanes L, class Side_ = SideData<T, L>>
+RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side) {
+  RowView<typename Side_::Element, Pack<T>> view;
+  view.loss = side.spec->loss, view.index_targets = side.spec->index_targets != 0;
+  view.n = side.n, view.rows = side.rows;
+  view.x = side.x, view.y = side.y, view.weight = side.weight;
+  view.inverse_n = side.inverse_n;
+  view.ragged = side.ragged();
+  if (L == Lanes::TASKS)
+    for (long lane = 0; lane < Side_::width; lane++) view.row_counts[lane] = T(side.row_count[lane]);
+  view.x_gradient = side.x_gradient, view.y_gradient = side.y_gradient, view.weight_gradient = side.weight_gradient;
+  return view;
+}
+
+template <class T, Lanes L>
+struct Pass {
+  using Element = typename Transfer<T, L>::Element;
+  using Mat = Matrix<Element>;
+  using P = Pack<T>;
+  using View = RowView<Element, P>;
+  template <Mode M>
+  using Executor = typename Choose<L == Lanes::TASKS, TasksExecutor<T, M>, RowsExecutor<T, M>>::type;
+
+  const NetworkView *net = nullptr;
+  RowPartition partition;
+  BlockScratch<T, L> *scratch = nullptr;  // one per thread of the team
+  Team team;
+  Element *partials = nullptr;  // chunks x planes x size (team) or 1 x planes x size
+  P *totals = nullptr;          // one per chunk
+  long planes = 1;
+
+  // What one run computes. Null planes of theta_gradient and a null total are not wanted.
+  struct Arguments {
+    Pass *pass;
+    const View *view;
+    Mat theta, theta_gradient;
+    P *total = nullptr;
+    Element *tape = nullptr;  // of this step
+    bool leaf_gradients = false;
+    bool add = false;  // to theta_gradient, instead of overwriting it
+    int64_t chunks = 0, next_chunk = 0;
+  };
+
+  void layout(Arena &arena, const NetworkView &network, long most_rows, long tangent_planes, bool parallel) {
+    net = &network, planes = tangent_planes > 0 ? tangent_planes : 1;
+    const long chunks = partition.chunks(most_rows);
+    partials = chunks > 1 ? arena.take<Element>((parallel ? chunks : 1) * planes * network.size) : nullptr;
+    totals = arena.take<P>(chunks);
+  }
+
+  // Before the passes of a group of tasks.
+  void begin() const {}
+
+  // *total is overwritten, theta_gradient too unless `add`; leaf gradients are added to the view's accumulators.
+  template <Mode M>
+  void run(const View &view, const Mat &theta, const Mat &theta_gradient, P *total, Element *tape, bool leaf_gradients,
+           bool add = false) {
+    const long chunks = partition.chunks(view.n);
+    Arguments a{this, &view, theta, theta_gradient, total, tape, leaf_gradients, add, chunks};
+    for (long c = 0; c < chunks; c++) totals[c] = P{};
+    if (chunks == 1) {
+      run_chunk<M>(a, 0, view.n, theta_gradient, total ? &totals[0] : nullptr, scratch[0], add);
+    } else if (team.run) {
+      team.run(team.self, team.threads, &worker<M>, &a);
+      sum_partials<M>(a);
+    } else {
+      if (!add) clear<M>(theta_gradient);
+      for (long c = 0; c < chunks; c++) {
+        run_chunk<M>(a, c * partition.chunk, chunk_end(a, c), partial<M>(a, 0), total ? &totals[c] : nullptr,
+                     scratch[0], false);
+        add_partial<M>(a, 0, 0, planes * net->size);
+      }
+    }
+    if (!total) return;
+    *total = P{};
+    for (long c = 0; c < chunks; c++) *total += L == Lanes::TASKS ? totals[c] : broadcast<T>(sum(totals[c]));
+  }
+
+ private:
+  static long chunk_end(const Arguments &a, long c) {
+    const long end = (c + 1) * a.pass->partition.chunk;
+    return end < a.view->n ? end : a.view->n;
+  }
+
+  template <Mode M>
+  static void worker(void *arg, int64_t thread) {
+    Arguments &a = *static_cast<Arguments *>(arg);
+    Pass &pass = *a.pass;
+    for (;;) {
+      const long c = __atomic_fetch_add(&a.next_chunk, 1, __ATOMIC_RELAXED);
+      if (c >= a.chunks) return;
+      pass.template run_chunk<M>(a, c * pass.partition.chunk, chunk_end(a, c), pass.template partial<M>(a, c),
+                                 a.total ? &pass.totals[c] : nullptr, pass.scratch[thread], false);
+    }
+  }
+
+  // A gradient has a value plane (VALUE) or tangent planes, never both.
+  template <Mode M>
+  Mat partial(const Arguments &a, long c) const {
+    if (!a.theta_gradient) return {};
+    Element *at = partials + c * planes * net->size;
+    return M == Mode::VALUE ? Mat{at, nullptr, net->size, 0} : Mat{nullptr, at, net->size, 0};
+  }
+
+  template <Mode M>
+  void add_partial(const Arguments &a, long c, long begin, long end) const {
+    if (!a.theta_gradient) return;
+    const P *from = reinterpret_cast<const P *>(partials + c * planes * net->size);
+    P *to = reinterpret_cast<P *>(M == Mode::VALUE ? a.theta_gradient.v : a.theta_gradient.d);
+    const long per_pack = L == Lanes::TASKS ? 1 : lanes<T>;
+    for (long i = begin / per_pack; i < end / per_pack; i++) to[i] += from[i];
+  }
+
+  // theta_gradient = the sum of all partials in the order of the chunks; long vectors are split over the team.
+  template <Mode M>
+  void sum_partials(Arguments &a) {
+    if (!a.theta_gradient) return;
+    const long size = (M == Mode::VALUE ? 1 : planes) * net->size;
+    if (size * a.chunks < (1 << 16)) return sum_range<M>(a, 0, size);
+    team.run(team.self, team.threads, &sum_worker<M>, &a);
+  }
+  template <Mode M>
+  static void sum_worker(void *arg, int64_t thread) {
+    Arguments &a = *static_cast<Arguments *>(arg);
+    const long align = 16, size = (M == Mode::VALUE ? 1 : a.pass->planes) * a.pass->net->size;
+    const long share = (size / a.pass->team.threads + align) / align * align;
+    const long begin = thread * share, end = begin + share < size ? begin + share : size;
+    if (begin < end) a.pass->template sum_range<M>(a, begin, end);
+  }
+  template <Mode M>
+  void sum_range(const Arguments &a, long begin, long end) const {
+    const long step = 1024;  // so that the result stays in L1 over the chunks
+    Element *to = M == Mode::VALUE ? a.theta_gradient.v : a.theta_gradient.d;
+    for (long from = begin; from < end; from += step) {
+      const long until = from + step < end ? from + step : end;
+      for (long i = from; !a.add && i < until; i++) to[i] = Element{};
+      for (long c = 0; c < a.chunks; c++) add_partial<M>(a, c, from, until);
+    }
+  }
+
+  template <Mode M>
+  void run_chunk(const Arguments &a, long begin, long end, const Mat &theta_gradient, P *total,
+                 BlockScratch<T, L> &block, bool add) {
+    NetworkBlock<Element, P> b;
+    b.theta = a.theta;
+    b.theta_gradient = theta_gradient;
+    b.state = block.state;
+    b.loss.loss = a.view->loss;
+    b.loss.index_targets = a.view->index_targets;
+    b.loss.inverse_n = a.view->inverse_n;
+    b.loss.total = total;
+    if (begin == end && !add) clear<M>(theta_gradient);
+    for (long row = begin; row < end; row += partition.block) {
+      b.loss.n = end - row < partition.block ? end - row : partition.block;
+      b.accumulate = add || row > begin;
+      bind_rows<M>(a, row, b);
+      bind_tape(a, row, block);
+      if constexpr (L == Lanes::TASKS) {
+        Executor<M> executor(M == Mode::VALUE ? 0 : planes);
+        const Integers<T> left = __builtin_convertvector(a.view->row_counts, Integers<T>) - Integer<T>(row);
+        if (a.view->ragged) executor.row_counts = &left;
+        network_gradient(executor, *net, b);
+      } else {
+        Executor<M> executor(M == Mode::VALUE ? 0 : planes, block.lines);
+        network_gradient(executor, *net, b);
+      }
+    }
+  }
+
+  template <Mode M>
+  void clear(const Mat &gradient) const {
+    Element *to = M == Mode::VALUE ? gradient.v : gradient.d;
+    for (long i = 0; to && i < (M == Mode::VALUE ? 1 : planes) * net->size; i++) to[i] = Element{};
+  }
+
+  template <Mode M>
+  void bind_rows(const Arguments &a, long row, NetworkBlock<Element, P> &b) const {
+    const View &view = *a.view;
+    b.x = view.x.row_block(row);
+    b.loss.y = view.y.row_block(row);
+    b.loss.weight = view.weight.row_block(row);
+    if (!a.leaf_gradients) return;
+    b.x_gradient = accumulators<M>(view.x_gradient, row);
+    b.loss.y_gradient = accumulators<M>(view.y_gradient, row);
+    b.loss.weight_gradient = accumulators<M>(view.weight_gradient, row);
+  }
+  template <Mode M>
+  static Mat accumulators(const Mat &m, long row) {
+    const Mat at = m.row_block(row);
+    return M == Mode::VALUE ? at : Mat{nullptr, at.v, m.plane, m.ld};
+  }
+  // Points the values of h, c and the last z at the tape, or at the thread's own room.
+  void bind_tape(const Arguments &a, long row, BlockScratch<T, L> &block) const {
+    Element *at = a.tape;
+    for (long l = 0; l < net->n_layers; l++) {
+      LayerState<Element> &s = block.state[l];
+      s = block.room[l];
+      if (!a.tape) continue;
+      const long ld = net->layers[l].output_ld;
+      if (l + 1 == net->n_layers) {
+        s.z.v = at + row * ld;
+      } else {
+        s.h.v = at + row * ld, at += a.view->rows * ld;
+        s.c.v = at + row * ld, at += a.view->rows * ld;
+      }
+    }
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the rows of a task are cut, and the memory that a piece of them needs: blocks of rows that stay in the caches, chunks whose
+// sums are added in order, the matrices of a block, the tape of all rows.
+#pragma once
+#include "kernels/task/cpu/parameters.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// Rows of a block and of a chunk; a chunk is a whole number of blocks.
+struct RowPartition {
+  long block = 0, chunk = 0;
+  long chunks(long n) const { return n ? (n + chunk - 1) / chunk : 1; }
+};
+
+// Fewest and most bytes of a row's matrices decide the block: 48 KiB (tasks in lanes) keep a block of packs near L1; 128
+// KiB keep a block of rows in L2, where a product reads it from at no loss.
+template <class T, Lanes L>
+RowPartition partition_rows(const Network &network, long rows, long planes) {
+  long columns = network.layers[0].inputs;
+  for (long l = 0; l + 1 < network.n_layers; l++) columns += network.layers[l].outputs * 3 * (1 + planes);
+  const long bytes = columns * long(L == Lanes::TASKS ? sizeof(Pack<T>) : sizeof(T)),
+             room = L == Lanes::TASKS ? 48 << 10 : 128 << 10;
+  RowPartition partition;
+  partition.block = 16;
+  while (partition.block < 64 && partition.block * 2 * bytes <= room) partition.block *= 2;
+  partition.chunk = 256;
+  if (L == Lanes::TASKS) {
+    partition.chunk = rows > 0 ? (rows + partition.block - 1) / partition.block * partition.block : partition.block;
+  } else {
+    // At most 128 chunks, whose partial sums take at most 64 MiB.
+    const double sums = double(network.parameters) * double(planes > 0 ? planes : 1) * sizeof(T);
+    const auto too_many = [&](long chunks) {
+      return chunks > 128 || (chunks > 1 && double(chunks) * sums > (64 << 20));
+    };
+    while (too_many(partition.chunks(rows))) partition.chunk *= 2;
+  }
+  return partition;
+}
+
+// Matrices of a block of rows, for one thread.
+template <class T, Lanes L>
+struct BlockScratch {
+  using Element = typename Transfer<T, L>::Element;
+  LayerState<Element> *room = nullptr;   // this thread's own matrices
+  LayerState<Element> *state = nullptr;  // the same, with values on the tape where there is one
+  Line<T> *lines = nullptr;
+
+  void layout(Arena &arena, const NetworkView &net, long block, long planes) {
+    room = arena.take<LayerState<Element>>(net.n_layers);
+    state = arena.take<LayerState<Element>>(net.n_layers);
+    long most = block, z_size = 0;
+    for (long l = 0; l < net.n_layers; l++) {
+      if (net.layers[l].outputs > most) most = net.layers[l].outputs;
+      if (l + 1 < net.n_layers && net.layers[l].output_ld * block > z_size) z_size = net.layers[l].output_ld * block;
+    }
+    const Matrix<Element> z = matrix(arena, z_size, 0, planes);
+    for (long l = 0; l < net.n_layers; l++) {
+      const LayerView &layer = net.layers[l];
+      const bool last = l + 1 == net.n_layers;
+      LayerState<Element> s;
+      const long size = layer.output_ld * block;
+      s.z = last ? matrix(arena, size, layer.output_ld, planes) : Matrix<Element>{z.v, z.d, z.plane, layer.output_ld};
+      s.e = matrix(arena, size, layer.output_ld, planes);
+      if (!last) s.h = matrix(arena, size, layer.output_ld, planes), s.c = matrix(arena, size, layer.output_ld, planes);
+      if (arena.base) room[l] = s;
+    }
+    if (L == Lanes::COLUMNS) lines = arena.take<Line<T>>(most * (1 + planes));
+  }
+
+ private:
+  static Matrix<Element> matrix(Arena &arena, long size, long ld, long planes) {
+    Matrix<Element> m{arena.take<Element>(size), nullptr, size, ld};
+    if (planes) m.d = arena.take<Element>(size * planes);
+    return m;
+  }
+};
+
+// Elements of one step's tape for `rows` rows (padded).
+inline long tape_size(const NetworkView &net, long rows) {
+  long columns = 0;
+  for (long l = 0; l < net.n_layers; l++) columns += net.layers[l].output_ld * (l + 1 < net.n_layers ? 2 : 1);
+  return columns * rows;
+}
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

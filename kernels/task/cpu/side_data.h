@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One loss of a group of tasks, in internal form: its leaves with their links applied, the number of rows of every
+// task, and accumulators for the gradients that are wanted. Rows that a task does not have hold finite
+// numbers, and what is computed on them is written as zero (Map::present).
+#pragma once
+#include "kernels/machine/cpu/arena.h"
+#include "kernels/task/cpu/parameters.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// What went wrong with a task first.
+struct TaskStatus {
+  int32_t status = BLV_TASK_OK, side = 0;
+  long step = -1, row = -1;
+  void fail(int32_t new_status, int32_t new_side, long new_step, long new_row) {
+    if (status == BLV_TASK_OK) status = new_status, side = new_side, step = new_step, row = new_row;
+  }
+};
+
+template <class T>
+BLV_INLINE long round_to_lanes(long n) {
+  return (n + lanes<T> - 1) / lanes<T> * lanes<T>;
+}
+
+template <class T, Lanes L>
+struct SideData {
+  using Move = Transfer<T, L>;
+  using Element = typename Move::Element;
+  using Mat = Matrix<Element>;
+  using P = Pack<T>;
+  static constexpr long width = Move::width;
+
+  const Side *spec = nullptr;
+  int32_t name = 0;  // BLV_INNER, BLV_OUTER
+  const NetworkView *net = nullptr;
+  long rows = 0;  // capacity, padded to whole packs
+  long n = 0;     // rows at hand: the largest number over the tasks
+  long row_count[width] = {};
+  P inverse_n = {};
+  bool x_resident = false;                      // else x refers to the caller's rows, which have no padding
+  Mat x, y, weight;                             // weight may be null: all one
+  Mat x_gradient, y_gradient, weight_gradient;  // v: K planes of accumulators, `plane` apart
+  Element *penalty_leaf = nullptr;              // natural shape
+  long penalty_count = 0;
+  P *penalty = nullptr;               // one per parameter
+  P *penalty_gradient = nullptr;      // K planes of one per parameter
+  Element *penalty_result = nullptr;  // K planes in the natural shape, penalty_stride apart
+  long penalty_stride = 0;
+
+  bool ragged() const { return bool(spec->row_counts); }
+
+  // penalty arrays are packs over the internal parameter vector, of which there are `parameter_packs`.
+  void layout(Arena &arena, const Side &side, int32_t side_name, const NetworkView &network, long capacity, long planes,
+              long parameter_packs) {
+    spec = &side, name = side_name, net = &network;
+    rows = L == Lanes::TASKS ? capacity : round_to_lanes<T>(capacity);
+    const LayerView &head = network.layers[0], &last = network.layers[network.n_layers - 1];
+    const long x_ld = L == Lanes::TASKS ? head.inputs : round_to_lanes<T>(head.inputs);
+    x_resident = L == Lanes::TASKS || side.x.value.link || side.x.gradient;
+    x = {x_resident ? arena.take<Element>(rows * x_ld) : nullptr, nullptr, 0, x_ld};
+    const long y_ld = side.index_targets ? 1 : last.output_ld;
+    y = {arena.take<Element>(rows * y_ld), nullptr, 0, y_ld};
+    if (side.weight.value) weight = {arena.take<Element>(rows), nullptr, 0, 1};
+    x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes);
+    y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes);
+    weight_gradient = accumulator(arena, side.weight, rows, 1, planes);
+    layout_penalty(arena, planes, parameter_packs);
+  }
+
+  void load(const Move &move, TaskStatus *status) {
+    load_row_counts(move, status);
+    load_x(move);
+    load_y(move, status);
+    load_weight(move);
+    load_penalty(move);
+  }
+
+ private:
+  static Mat accumulator(Arena &arena, const Leaf &leaf, long size, long ld, long planes) {
+    if (!leaf.gradient) return {};
+    return {arena.take<Element>(size * planes), nullptr, size, ld};
+  }
+
+  void layout_penalty(Arena &arena, long planes, long parameter_packs) {
+    const Slot &slot = spec->penalty.value;
+    if (!slot) return;
+    penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? net->layers[0].inputs : net->size;
+    penalty_leaf = arena.take<Element>(L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count));
+    penalty = arena.take<P>(parameter_packs);
+    if (!spec->penalty.gradient) return;
+    penalty_gradient = arena.take<P>(parameter_packs * planes);
+    penalty_stride = L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count);
+    penalty_result = arena.take<Element>(penalty_stride * planes);
+  }
+
+  void load_row_counts(const Move &move, TaskStatus *status) {
+    n = 0;
+    T inverse[lanes<T>] = {};
+    for (long lane = 0; lane < width; lane++) {
+      long count = lane < move.count ? spec->rows : 0;
+      if (lane < move.count && ragged()) {
+        count = move.integer(spec->row_counts, lane, 0, 0);
+        if (count < 0 || count > spec->rows) status[lane].fail(BLV_TASK_BAD_ROWS, name, -1, -1), count = 0;
+      }
+      row_count[lane] = count;
+      inverse[lane] = count ? T(1) / T(count) : T(0);
+      if (count > n) n = count;
+    }
+    inverse_n = L == Lanes::TASKS ? load_unaligned(inverse) : broadcast<T>(inverse[0]);
+  }
+
+  // Rows of a dense floating-point leaf with `columns` columns.
+  void load_rows(const Move &move, const Slot &slot, long columns, Mat &to) const {
+    if (L == Lanes::TASKS && ragged()) {
+      for (long i = 0; i < n * to.ld; i++) to.v[i] = Element{};
+      for (long lane = 0; lane < move.count; lane++)
+        for (long i = 0; i < row_count[lane]; i++)
+          move.load_lane(move.source(slot, lane, 0) + i * slot.row_stride, lane, columns, to.v + i * to.ld);
+    } else if (slot.row_stride == columns && to.ld == columns) {
+      move.load(slot, 0, 0, 1, n * columns, to.v);
+    } else {
+      for (long i = 0; i < n; i++) {
+        move.load(slot, 0, i * slot.row_stride, 1, columns, to.v + i * to.ld);
+        for (long j = columns; j < to.ld; j++) to.v[i * to.ld + j] = Element{};
+      }
+    }
+    for (long i = n * to.ld; i < rows * to.ld; i++) to.v[i] = Element{};
+    if (slot.link) {
+      apply_link<T>(slot.link, reinterpret_cast<P *>(to.v), packs_of(rows * to.ld));
+      if (L == Lanes::COLUMNS && to.ld > columns) clear_padding(columns, to);
+    }
+  }
+  static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
+  void clear_padding(long columns, Mat &to) const {
+    for (long i = 0; i < rows; i++)
+      for (long j = columns; j < to.ld; j++) to.v[i * to.ld + j] = Element{};
+  }
+
+  void load_x(const Move &move) {
+    const Slot &slot = spec->x.value;
+    if (x_resident) return load_rows(move, slot, net->layers[0].inputs, x);
+    if constexpr (L == Lanes::COLUMNS) {  // nothing is written through this pointer
+      x.v = const_cast<T *>(move.source(slot, 0, 0));
+      x.ld = slot.row_stride;
+    }
+  }
+
+  void load_y(const Move &move, TaskStatus *status) {
+    const Slot &slot = spec->y.value;
+    const long columns = net->layers[net->n_layers - 1].outputs;
+    if (spec->index_targets) return load_labels(move, columns, status);
+    load_rows(move, slot, columns, y);
+    if (spec->loss != BLV_LOGISTIC) return;
+    const T *labels = reinterpret_cast<const T *>(y.v);
+    for (long lane = 0; lane < move.count; lane++)
+      for (long i = 0; i < row_count[lane]; i++)
+        for (long j = 0; j < columns; j++) {
+          const T label = labels[(i * y.ld + j) * width + lane];
+          if (label < T(0) || label > T(1)) status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
+        }
+  }
+
+  void load_labels(const Move &move, long classes, TaskStatus *status) {
+    const Slot &slot = spec->y.value;
+    T *labels = reinterpret_cast<T *>(y.v);
+    for (long i = 0; i < rows * width; i++) labels[i] = T(0);
+    for (long lane = 0; lane < move.count; lane++)
+      for (long i = 0; i < row_count[lane]; i++) {
+        const int64_t label = move.integer(slot, lane, 0, i * slot.row_stride);
+        if (label < 0 || label >= classes)
+          status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
+        else
+          labels[i * width + lane] = T(label);
+      }
+  }
+
+  void load_weight(const Move &move) {
+    if (!weight) return;
+    const Slot &slot = spec->weight.value;
+    T *weights = reinterpret_cast<T *>(weight.v);
+    for (long i = 0; i < rows * width; i++) weights[i] = T(0);
+    for (long lane = 0; lane < move.count; lane++)
+      for (long i = 0; i < row_count[lane]; i++)
+        weights[i * width + lane] = move.source(slot, lane, 0)[i * slot.row_stride];
+    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows));
+  }
+
+  void load_penalty(const Move &move) {
+    const Slot &slot = spec->penalty.value;
+    if (!slot) return;
+    if (slot.extent == BLV_PER_PARAMETER) {
+      load_parameters<T, L>(move, *net, slot, 0, penalty_leaf);
+    } else {
+      move.load(slot, 0, 0, 1, penalty_count, penalty_leaf);
+    }
+    if constexpr (L == Lanes::COLUMNS)
+      for (long i = penalty_count; i < round_to_lanes<T>(penalty_count); i++) penalty_leaf[i] = T(0);
+    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(penalty_leaf), penalty_leaf_packs());
+    expand_penalty(slot.extent);
+  }
+
+  long penalty_leaf_packs() const {
+    return L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count) / lanes<T>;
+  }
+
+  // From the natural shape to one penalty per internal parameter.
+  void expand_penalty(int extent) {
+    Element *to = reinterpret_cast<Element *>(penalty);
+    for (long i = 0; i < net->size; i++) to[i] = extent == BLV_PER_PARAMETER ? penalty_leaf[i] : Element{};
+    if (extent == BLV_PER_PARAMETER) return;
+    for (long l = 0; l < (extent == BLV_SCALAR ? net->n_layers : 1); l++) {
+      const LayerView &layer = net->layers[l];
+      for (long o = 0; o < layer.outputs; o++)
+        for (long i = 0; i < layer.inputs; i++)
+          to[layer.weight + o * layer.ld + i] = penalty_leaf[extent == BLV_SCALAR ? 0 : i];
+    }
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens to the gradients of one loss outside of its rows: the penalty's part of the loss, clearing the
+// accumulators before a group of tasks, and afterwards the chain rule through the links and the check that all is
+// finite.
+#pragma once
+#include "kernels/task/cpu/side_data.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// Which lanes have met a NaN or an infinity.
+template <class T>
+struct FiniteCheck {
+  Integers<T> bits = {};
+  BLV_INLINE void see(Pack<T> x) { bits |= is_not_finite_bits(x); }
+  void see(const Pack<T> *x, long packs) {
+    Integers<T> all = {};
+    for (long i = 0; i < packs; i++) all |= is_not_finite_bits(x[i]);
+    bits |= all;
+  }
+  template <Lanes L>
+  void report(TaskStatus *status, long count, long step) {
+    if (!any(bits)) return;
+    for (long lane = 0; lane < count; lane++)
+      if (L == Lanes::TASKS ? bits[lane] != 0 : true) status[lane].fail(BLV_TASK_NOT_FINITE, 0, step, -1);
+    bits = Integers<T>{};
+  }
+};
+
+// The sum over parameters of a pack per position: per task, or over all lanes.
+template <class T, Lanes L>
+BLV_INLINE Pack<T> total_over_parameters(Pack<T> x) {
+  return L == Lanes::TASKS ? x : broadcast<T>(sum(x));
+}
+
+template <class T>
+BLV_INLINE Pack<T> square_root(Pack<T> x) {
+  for (int l = 0; l < lanes<T>; l++)
+    x[l] = sizeof(T) == 4 ? T(__builtin_sqrtf(float(x[l]))) : T(__builtin_sqrt(double(x[l])));
+  return x;
+}
+
+// |x| over parameters, per task.
+template <class T, Lanes L>
+Pack<T> norm_over_parameters(const Pack<T> *x, long packs) {
+  Pack<T> total = {};
+  for (long i = 0; i < packs; i++) total += x[i] * x[i];
+  return square_root<T>(total_over_parameters<T, L>(total));
+}
+
+// 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
+template <Mode M, class T, Lanes L>
+__attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Matrix<Pack<T>> &theta,
+                                           const Matrix<Pack<T>> &gradient, Pack<T> *total, long planes, long packs,
+                                           bool leaf_gradients) {
+  if (!side.penalty) return;
+  using X = Map<T, M, Lanes::TASKS>;  // elementwise over packs, whatever their lanes are
+  const Matrix<Pack<T>> penalty{side.penalty, nullptr, 0, packs};
+  Matrix<Pack<T>> penalty_gradient;
+  if (leaf_gradients && side.penalty_gradient)
+    penalty_gradient = M == Mode::VALUE ? Matrix<Pack<T>>{side.penalty_gradient, nullptr, packs, packs}
+                                        : Matrix<Pack<T>>{nullptr, side.penalty_gradient, packs, packs};
+  const Pack<T> half = Pack<T>{} + T(0.5);
+  Pack<T> loss = {};
+  X x(planes);
+  x.for_tile(
+      0, 1, 0, packs, packs, [&](long i, long j) __attribute__((always_inline)) {
+        const auto p = x.get(penalty, i, j), t = x.get(theta, i, j);
+        if (gradient) x.add(gradient, i, j, p * t);
+        const auto half_square = t * t * half;
+        if (penalty_gradient) x.add(penalty_gradient, i, j, half_square);
+        if (total) x.add_to_total(&loss, i, p * half_square);
+      });
+  if (total) *total += total_over_parameters<T, L>(loss);
+}
+
+template <class T, Lanes L>
+struct SideGradients {
+  using Values = SideData<T, L>;
+  using P = Pack<T>;
+  Values &side;
+  long planes, parameter_packs;
+
+  void clear() const {
+    each_accumulator([&](P *x, long packs, int, const P *) {
+      for (long i = 0; i < packs; i++) x[i] = P{};
+    });
+    if (side.spec->penalty.gradient)
+      for (long i = 0; i < parameter_packs * planes; i++) side.penalty_gradient[i] = P{};
+  }
+
+  // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
+  void finish(FiniteCheck<T> &check) const {
+    if (L == Lanes::TASKS && side.ragged() && side.spec->x.gradient) clear_missing_rows();
+    each_accumulator([&](P *x, long packs, int link, const P *leaf) {
+      const long plane = packs / planes;
+      for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, x + k * plane, plane);
+      check.see(x, packs);
+    });
+    if (side.spec->penalty.gradient) finish_penalty(check);
+  }
+
+  // Leaves of both losses: what the other side's loss gives, after both have been finished.
+  void add_leaves_of_both(const Values &other, FiniteCheck<T> &check) const {
+    const Side &spec = *side.spec;
+    if (spec.x.both) add(side.x_gradient, other.x_gradient, check);
+    if (spec.y.both) add(side.y_gradient, other.y_gradient, check);
+    if (spec.weight.both) add(side.weight_gradient, other.weight_gradient, check);
+    if (spec.penalty.both && side.penalty_result)
+      add_packs(reinterpret_cast<P *>(side.penalty_result), reinterpret_cast<const P *>(other.penalty_result),
+                packs_of(side.penalty_stride) * planes, check);
+  }
+
+ private:
+  template <class Mat>
+  void add(const Mat &to, const Mat &from, FiniteCheck<T> &check) const {
+    if (to)
+      add_packs(reinterpret_cast<P *>(to.v), reinterpret_cast<const P *>(from.v), packs_of(to.plane) * planes, check);
+  }
+  static void add_packs(P *to, const P *from, long packs, FiniteCheck<T> &check) {
+    for (long i = 0; i < packs; i++) check.see(to[i] += from[i]);
+  }
+  static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
+
+  // The gradient of x is a product and not written by a map: a row that a task lacks holds 0 times its parameters, NaN if
+  // one of them is infinite.
+  void clear_missing_rows() const {
+    T *scalars = reinterpret_cast<T *>(side.x_gradient.v);
+    const long ld = side.x_gradient.ld;
+    for (long k = 0; k < planes; k++)
+      for (long lane = 0; lane < Values::width; lane++)
+        for (long i = side.row_count[lane] * ld; i < side.rows * ld; i++)
+          scalars[(k * side.x_gradient.plane + i) * Values::width + lane] = T(0);
+  }
+
+  template <class F>
+  void each_accumulator(F f) const {
+    one_accumulator(side.spec->x, side.x, side.x_gradient, f);
+    one_accumulator(side.spec->y, side.y, side.y_gradient, f);
+    one_accumulator(side.spec->weight, side.weight, side.weight_gradient, f);
+  }
+  template <class F, class Mat>
+  void one_accumulator(const Leaf &leaf, const Mat &values, const Mat &m, F f) const {
+    if (leaf.gradient)
+      f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v));
+  }
+
+  void finish_penalty(FiniteCheck<T> &check) const {
+    for (long k = 0; k < planes; k++) {
+      auto *from = reinterpret_cast<typename Values::Element *>(side.penalty_gradient + k * parameter_packs);
+      auto *to = side.penalty_result + k * side.penalty_stride;
+      reduce_penalty(from, to);
+      const long packs = packs_of(side.penalty_stride);
+      if (side.spec->penalty.value.link)
+        multiply_by_link_slope<T>(side.spec->penalty.value.link, reinterpret_cast<const P *>(side.penalty_leaf),
+                                  reinterpret_cast<P *>(to), packs);
+      check.see(reinterpret_cast<const P *>(to), packs);
+    }
+  }
+
+  // From one per parameter to the natural shape, the transpose of SideData::expand_penalty.
+  template <class Element>
+  void reduce_penalty(const Element *from, Element *to) const {
+    const NetworkView &net = *side.net;
+    const int extent = side.spec->penalty.value.extent;
+    for (long i = 0; i < side.penalty_stride; i++) to[i] = extent == BLV_PER_PARAMETER ? from[i] : Element{};
+    if (extent == BLV_PER_PARAMETER) return;
+    for (long l = 0; l < (extent == BLV_SCALAR ? net.n_layers : 1); l++) {
+      const LayerView &layer = net.layers[l];
+      for (long o = 0; o < layer.outputs; o++)
+        for (long i = 0; i < layer.inputs; i++)
+          to[extent == BLV_SCALAR ? 0 : i] += from[layer.weight + o * layer.ld + i];
+    }
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs all tasks of a call on the device: batches of tasks, one per group of threads; a group runs its tasks one after
+// another, and a second kernel adds up what tasks share. The host side measures with the layout that the device assigns.
+//
+// A Method is a plain struct as kernels/task/cpu/group_run.h describes it. It lies in shared memory, a copy per block; what
+// changes in it is written by `control`.
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <new>
+
+#include "kernels/task/cuda/minibatch.h"
+#include "kernels/task/cuda/outputs.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// Cancellation and progress are the host's.
+BLV_INLINE bool is_cancelled(const Call &) { return false; }
+BLV_INLINE void count_progress(const Call &, long long) {}
+
+// All that a kernel gets, by value.
+struct GroupArguments {
+  Problem problem;  // without network.layers
+  Layer layers[most_device_layers];
+  void *data[most_device_slots];
+  char *workspace;
+  blv_task_info *info;
+  long long tasks, batches;
+  long long slab_bytes, near_slab_bytes;  // of a batch; of a thread block of the grid, at the slab's end
+  long long shared_scalars;
+  long long room;  // bytes of dynamic shared memory after the control data
+  int ranks;       // blocks of a cluster
+};
+static_assert(sizeof(GroupArguments) <= 4096, "parameters of a kernel");
+
+// What a block keeps in shared memory beside the task's arrays.
+template <class Method>
+struct alignas(16) GroupControl {
+  Problem problem;
+  Layer layers[most_device_layers];
+  void *data[most_device_slots];
+  NetworkView net;
+  Method method;
+};
+
+// Lays out everything, on the host or by one thread of a block. `views`: room for the layers on the host.
+template <class Method>
+BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &near, const Problem &problem, NetworkView &net, Method &method,
+                                  LayerView *views, Index blocks, int threads) {
+  net.layers = near.take_control<LayerView>(problem.network.n_layers);
+  if (!near.assigns()) net.layers = views;
+  make_network_view(problem.network, net);
+  method.pass.layout_control(near, net.n_layers);
+  method.pass.layout(arena, near, net, Method::most_rows(problem), Index(Method::tangent_planes(problem)), blocks,
+                     threads);
+  method.layout(arena, problem, net);
+}
+
+template <class T, Lanes L, class Method>
+struct GroupKernel {
+  const GroupArguments &a;
+  GroupControl<Method> &shared;
+
+  BLV_INLINE void run(char *chip) const {
+    copy_arguments();
+    if (threadIdx.x == 0) lay_out(chip);
+    Team::sync();
+    const long long batch = batch_of_group();
+    T *partial = reinterpret_cast<T *>(a.workspace + a.batches * a.slab_bytes) + batch * a.shared_scalars;
+    const long long first = batch * a.tasks / a.batches, end = (batch + 1) * a.tasks / a.batches;
+    for (long long task = first; task < end; task++) run_task(task, task == first, partial);
+  }
+
+ private:
+  static BLV_INLINE long long batch_of_group() {
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    return 0;
+#elif BLV_CUDA_LEVEL_NUMBER == 2
+    return blockIdx.x / cooperative_groups::this_cluster().num_blocks();
+#else
+    return blockIdx.x;
+#endif
+  }
+
+  template <class X>
+  static BLV_INLINE void copy_words(X *to, const X *from, int count) {
+    static_assert(sizeof(X) % 8 == 0, "whole words");
+    for (int i = int(threadIdx.x); i < count * int(sizeof(X) / 8); i += int(blockDim.x))
+      reinterpret_cast<long long *>(to)[i] = reinterpret_cast<const long long *>(from)[i];
+  }
+  BLV_INLINE void copy_arguments() const {
+    copy_words(&shared.problem, &a.problem, 1);
+    copy_words(shared.layers, a.layers, int(a.problem.network.n_layers));
+    copy_words(shared.data, a.data, most_device_slots);
+    BlockTeam::sync();
+  }
+
+  BLV_INLINE void lay_out(char *chip) const {
+    shared.problem.network.layers = shared.layers;
+    new (&shared.net) NetworkView();
+    new (&shared.method) Method();
+    char *slab = a.workspace + batch_of_group() * a.slab_bytes;
+    Arena arena;
+    arena.chip = chip, arena.room = a.room, arena.ranks = a.ranks, arena.slab = slab;
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    // The task's arrays are in the workspace; shared memory holds the blocks' own.
+    Arena task;
+    task.chip = chip, task.slab = slab + reduction_bytes(gridDim.x);
+    arena.slab = slab + a.slab_bytes - (gridDim.x - blockIdx.x) * a.near_slab_bytes;
+    grid_room() = {reinterpret_cast<double *>(slab), 0};
+    layout_group(task, arena, shared.problem, shared.net, shared.method, nullptr, Index(gridDim.x), int(blockDim.x));
+#else
+    layout_group(arena, arena, shared.problem, shared.net, shared.method, nullptr, 1, int(blockDim.x));
+#endif
+  }
+
+ public:
+  static BLV_HOST_DEVICE long long reduction_bytes(long long blocks) { return (2 * blocks * 8 + 127) / 128 * 128; }
+
+ private:
+  BLV_INLINE void run_task(long long task, bool first, T *partial) const {
+    const Transfer<T, L> move{shared.data, task};
+    TaskStatus status;
+    Call call;
+    shared.method.run(move, call, &status);
+    TaskWriter<T, L> writer{move, status.status != BLV_TASK_OK, (shared.problem.flags & BLV_SKIP_FAILED) != 0, first,
+                            partial};
+    shared.method.visit(writer);
+    if (a.info && Team::thread() == 0) report(status, a.info[task]);
+    Team::sync();
+  }
+
+  BLV_INLINE void report(const TaskStatus &status, blv_task_info &info) const {
+    blv_task_info result{status.status,
+                         status.side,
+                         status.step,
+                         status.row,
+                         shared.problem.steps,
+                         __longlong_as_double(0x7ff8000000000000ll),
+                         __longlong_as_double(0x7ff8000000000000ll)};
+    if (status.status == BLV_TASK_OK) shared.method.report(0, result);
+    info = result;
+  }
+};
+
+// Resident blocks that the launch bound asks for: enough warps to leave 168 registers a thread at the level of a warp.
+constexpr int least_blocks = BLV_CUDA_LEVEL_NUMBER == 0 ? 12 : 1;
+
+template <class T, Lanes L, class Method>
+__global__ void __launch_bounds__(Method::PassOfRows::most_threads, least_blocks)
+    group_kernel(const __grid_constant__ GroupArguments a) {
+  extern __shared__ __align__(16) char chip[];
+  auto &control = *reinterpret_cast<GroupControl<Method> *>(chip);
+  const GroupKernel<T, L, Method> kernel{a, control};
+  kernel.run(chip + sizeof(GroupControl<Method>));
+}
+
+// The second stage: 32 shared scalars a block, warp w adds the batches w, w + 8, ..., then the eight sums in order.
+template <class T, Lanes L, class Method>
+__global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupArguments a) {
+  __shared__ T sums[8][32];
+  extern __shared__ __align__(16) char chip[];
+  auto &control = *reinterpret_cast<GroupControl<Method> *>(chip);
+  const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const long long wanted = blockIdx.x * 32ll + lane;
+  const T *partials = reinterpret_cast<const T *>(a.workspace + a.batches * a.slab_bytes);
+  T sum = 0;
+  if (wanted < a.shared_scalars) {
+#pragma unroll 4
+    for (long long b = warp; b < a.batches; b += 8) sum += partials[b * a.shared_scalars + wanted];
+  }
+  sums[warp][lane] = sum;
+  if (threadIdx.x == 0) {
+    control.problem = a.problem;
+    for (int l = 0; l < int(a.problem.network.n_layers); l++) control.layers[l] = a.layers[l];
+    control.problem.network.layers = control.layers;
+    new (&control.net) NetworkView();
+    new (&control.method) Method();
+    Arena arena, near;
+    arena.chip = near.chip = chip + sizeof(GroupControl<Method>);
+    near.room = a.room;
+    layout_group(arena, near, control.problem, control.net, control.method, nullptr, 1, 32);
+  }
+  __syncthreads();
+  if (warp != 0 || wanted >= a.shared_scalars) return;
+  for (int w = 1; w < 8; w++) sum += sums[w][lane];
+  SharedWriter<T> writer{a.data, wanted, sum};
+  control.method.visit(writer);
+}
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The minibatch of one step on the device: rows gathered by index before a pass, and their gradients added back in the
+// order of the batch (an index may occur more than once, so a thread owns columns and not rows). An index out of range
+// fails its task; row 0 stands in for it.
+#pragma once
+#include "kernels/task/cuda/pass.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+template <class T, Lanes L>
+struct Minibatch {
+  using Move = Transfer<T, L>;
+  using Mat = Matrix<T>;
+  using Rows = SideData<T, L>;
+
+  const Slot *indices = nullptr;
+  RowView<T> view;
+  Index n = 0;
+
+  BLV_HOST_DEVICE void layout(Arena &arena, const Problem &problem, const NetworkView &, const Rows &inner) {
+    n = Index(problem.batch_rows);
+    if (n == 0) return;
+    indices = &problem.batch;
+    view.loss = inner.spec->loss, view.index_targets = inner.spec->index_targets != 0;
+    view.n = view.rows = n, view.inverse_n = T(1) / T(n);
+    const NetworkView &net = *inner.net;
+    view.x = matrix(arena, Index(padded(net.layers[0].inputs)));
+    view.y = matrix(arena, inner.spec->index_targets ? 1 : net.layers[net.n_layers - 1].output_ld);
+    if (inner.spec->weight.value) view.weight = matrix(arena, 1);
+    if (inner.spec->x.gradient) view.x_gradient = matrix(arena, inner.x_gradient.ld);
+    if (inner.spec->y.gradient) view.y_gradient = matrix(arena, inner.y_gradient.ld);
+    if (inner.spec->weight.gradient) view.weight_gradient = matrix(arena, 1);
+  }
+
+  BLV_FUNCTION BLV_NOINLINE void gather(const Move &move, const Rows &side, long long t, TaskStatus *status) {
+    report_bad_index(move, side, t, status);
+    gather_rows(move, side, t, view.x, side.x, side.net->layers[0].inputs);
+    gather_rows(move, side, t, view.y, side.y, side.spec->index_targets ? 1 : last(side).outputs);
+    if (view.weight) gather_rows(move, side, t, view.weight, side.weight, 1);
+    clear_rows(view.x_gradient), clear_rows(view.y_gradient), clear_rows(view.weight_gradient);
+    Team::sync();
+  }
+
+  BLV_FUNCTION BLV_NOINLINE void scatter(const Move &move, const Rows &side, long long t, TaskStatus *) const {
+    if (side.n == 0) return;
+    add_rows(move, side, t, view.x_gradient, side.x_gradient, side.net->layers[0].inputs);
+    add_rows(move, side, t, view.y_gradient, side.y_gradient, last(side).outputs);
+    add_rows(move, side, t, view.weight_gradient, side.weight_gradient, 1);
+    Team::sync();
+  }
+
+ private:
+  BLV_HOST_DEVICE Mat matrix(Arena &arena, Index ld) const {
+    return {arena.template take<T>((long long)(n)*ld), nullptr, n * ld, ld};
+  }
+  static BLV_INLINE const LayerView &last(const Rows &side) { return side.net->layers[side.net->n_layers - 1]; }
+
+  BLV_INLINE bool is_bad(long long row, const Rows &side) const { return row < 0 || row >= side.n; }
+  BLV_INLINE Index row_of(const Move &move, const Rows &side, long long t, Index i) const {
+    const long long row = move.integer(*indices, t, i);
+    return is_bad(row, side) ? 0 : Index(row);
+  }
+  BLV_INLINE void report_bad_index(const Move &move, const Rows &side, long long t, TaskStatus *status) const {
+    long long first = n;
+    share(n, [&](Index i) {
+      if (is_bad(move.integer(*indices, t, i), side) && i < first) first = i;
+    });
+    first = team_least(first);
+    if (first < n) status->fail(BLV_TASK_BAD_INDEX, BLV_INNER, t + 1, first);
+  }
+  BLV_INLINE void gather_rows(const Move &move, const Rows &side, long long t, const Mat &to, const Mat &from,
+                              Index columns) const {
+    share_matrix(n, columns, [&](Index i, Index j) {
+      to.v[i * to.ld + j] = side.n ? from.v[row_of(move, side, t, i) * from.ld + j] : T(0);
+    });
+  }
+  BLV_INLINE void add_rows(const Move &move, const Rows &side, long long t, const Mat &from, const Mat &to,
+                           Index columns) const {
+    if (!from) return;
+    share(columns, [&](Index j) {
+      for (Index i = 0; i < n; i++) to.v[row_of(move, side, t, i) * to.ld + j] += from.v[i * from.ld + j];
+    });
+  }
+  BLV_INLINE void clear_rows(const Mat &m) const {
+    if (m) share(m.plane, [&](Index i) { m.v[i] = T(0); });
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One pass of the gradient program over the rows of a loss, on the device. A block of rows has its matrices on chip (as
+// far as they fit); a tape lies in the workspace and is copied, so that products only read what is near. A warp, block or
+// cluster takes all blocks of rows in order. On the grid every thread block takes chunks of rows of its own, and their sums
+// are added in order of the chunk: chunks are cut by the plan, so the bits do not depend on timing.
+#pragma once
+#include "kernels/task/cuda/side_gradients.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// The rows that a pass runs over: all rows of a side, or a minibatch of them.
+template <class T>
+struct RowView {
+  int loss = 0;
+  bool index_targets = false;
+  Index n = 0, rows = 0;  // at hand; capacity
+  Matrix<T> x, y, weight;
+  T inverse_n = {};
+  Matrix<T> x_gradient, y_gradient, weight_gradient;  // v: accumulators
+};
+
+template <class T, Lanes L>
+BLV_INLINE RowView<T> view_all_rows(const SideData<T, L> &side) {
+  return {side.spec->loss,
+          side.spec->index_targets != 0,
+          side.n,
+          side.rows,
+          side.x,
+          side.y,
+          side.weight,
+          side.inverse_n,
+          side.x_gradient,
+          side.y_gradient,
+          side.weight_gradient};
+}
+
+// Elements of one step's tape.
+BLV_HOST_DEVICE inline long long tape_size(const NetworkView &net, Index rows) {
+  long long columns = 0;
+  for (Index l = 0; l < net.n_layers; l++) columns += net.layers[l].output_ld * (l + 1 < net.n_layers ? 2 : 1);
+  return columns * rows;
+}
+
+template <class T, Lanes L>
+struct Pass {
+  using Mat = Matrix<T>;
+
+  const NetworkView *net = nullptr;
+  Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
+  Index planes = 1;
+  LayerState<T> *state = nullptr;  // of a block of rows; a copy per thread block
+  T *partials = nullptr;           // grid: chunks x planes x size
+
+  static bool suits(const Problem &) { return true; }
+  // Launch bound: leaves 168 registers a thread.
+  static constexpr int most_threads = BLV_CUDA_LEVEL_NUMBER == 0 ? 32 : 384;
+  static int threads_of_block(int wanted) { return wanted < most_threads ? wanted : most_threads; }
+  static constexpr bool fits = true;
+  BLV_HOST_DEVICE void layout_control(Arena &arena, Index n_layers) {
+    state = arena.template take_control<LayerState<T>>(n_layers);
+  }
+  // `arena`: of the task. `near`: of a thread block's own matrices; the same one but on the grid.
+  BLV_HOST_DEVICE void layout(Arena &arena, Arena &near, const NetworkView &network, long long most_rows,
+                              Index tangents, Index blocks, int) {
+    net = &network, planes = tangents > 0 ? tangents : 1;
+    layout_chunks(arena, most_rows, blocks);
+    block = rows_of_a_block(near, chunk, tangents);
+    for (Index l = 0; l < net->n_layers; l++) {
+      const LayerView &layer = net->layers[l];
+      const Index size = layer.output_ld * block;
+      LayerState<T> s;
+      s.e = matrix(near, size, layer.output_ld, tangents);
+      if (l + 1 == net->n_layers) {
+        s.z = matrix(near, size, layer.output_ld, tangents);
+      } else {
+        // The activation is applied in place; with several tangents each needs the value of z, so that has its own room.
+        s.z = s.h = matrix(near, size, layer.output_ld, tangents);
+        if (tangents > 1) s.z.v = near.template take<T>(size);
+        s.c = {near.template take<T>(size), s.e.d, s.e.plane, s.e.ld};  // its tangents become those of e in place
+      }
+      if (near.assigns()) state[l] = s;
+    }
+  }
+
+  // Before the passes of a task.
+  BLV_INLINE void begin() const {
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    clear(partials, (long long)(chunks)*planes * net->size);  // the padding stays zero
+#endif
+  }
+
+  // *total is overwritten with the sum, the same in every thread; theta_gradient too unless `add`; leaf gradients are added
+  // to the view's accumulators.
+  template <Mode M>
+  BLV_FUNCTION BLV_NOINLINE void run(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *total,
+                                     T *tape, bool leaf_gradients, bool add = false) {
+    T sum = 0;
+    T *own = total ? &sum : nullptr;
+    if (view.n == 0) {
+      if (!add && theta_gradient) clear(M == Mode::VALUE ? theta_gradient.v : theta_gradient.d, size_of<M>());
+    } else {
+#if BLV_CUDA_LEVEL_NUMBER == 3
+      run_chunks<M>(view, theta, theta_gradient, own, tape, leaf_gradients, add);
+#else
+      run_rows<M>(view, 0, view.n, theta, theta_gradient, own, tape, leaf_gradients, add);
+#endif
+    }
+    if (total) *total = team_sum(sum);
+  }
+
+ private:
+  static BLV_HOST_DEVICE Mat matrix(Arena &arena, Index size, Index ld, Index tangents) {
+    Mat m{arena.template take<T>(size), nullptr, size, ld};
+    if (tangents) m.d = arena.template take<T>((long long)(size)*tangents);
+    return m;
+  }
+  template <Mode M>
+  BLV_INLINE long long size_of() const {
+    return (long long)(M == Mode::VALUE ? 1 : planes) * net->size;
+  }
+
+  // All rows if their matrices take at most half of the room on chip, else fewer in steps of halves, at least 8.
+  BLV_HOST_DEVICE Index rows_of_a_block(const Arena &near, Index most, Index tangents) const {
+    long long columns = 0;
+    for (Index l = 0; l < net->n_layers; l++)
+      columns +=
+          net->layers[l].output_ld * (l + 1 < net->n_layers ? (tangents > 1 ? 4 : 3) + 2 * tangents : 2 + 2 * tangents);
+    Index rows = most > 0 ? most : 1;
+    const long long room = near.ranks * near.room / (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2);
+    while (rows > 8 && near.most_used() + columns * rows * (long long)(sizeof(T)) + 64 * net->n_layers > room)
+      rows = (rows / 2 + 7) / 8 * 8;
+    return rows;
+  }
+
+  // Chunks for two rounds of the grid's blocks, at least 32 rows, and at most 256 MiB of partial sums.
+  BLV_HOST_DEVICE void layout_chunks(Arena &arena, long long most_rows, Index blocks) {
+    chunk = Index(most_rows > 0 ? most_rows : 1);
+#if BLV_CUDA_LEVEL_NUMBER == 3
+    const long long bytes = (long long)(planes)*net->size * (long long)(sizeof(T)), most_bytes = 256ll << 20;
+    long long most_chunks = blocks > 0 ? 2ll * blocks : 1;
+    if (most_chunks * bytes > most_bytes) most_chunks = most_bytes / bytes;
+    if (most_chunks < 1) most_chunks = 1;
+    chunk = (chunk + most_chunks - 1) / most_chunks;
+    if (chunk < 32) chunk = 32;
+    chunks = ((most_rows > 0 ? Index(most_rows) : 1) + chunk - 1) / chunk;
+    partials = arena.template stream<T>(chunks * planes * net->size);
+#else
+    (void)arena, (void)blocks;
+#endif
+  }
+
+#if BLV_CUDA_LEVEL_NUMBER == 3
+  template <Mode M>
+  BLV_INLINE void run_chunks(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *own, T *tape,
+                             bool leaf_gradients, bool add) {
+    const Index count = (view.n + chunk - 1) / chunk;
+    const long long size = size_of<M>();
+    for (Index c = blockIdx.x; c < count; c += gridDim.x) {
+      T *to = theta_gradient ? partials + c * (long long)(planes)*net->size : nullptr;
+      const Mat part = M == Mode::VALUE ? Mat{to, nullptr, net->size, 0} : Mat{nullptr, to, net->size, 0};
+      const Index begin = c * chunk, end = begin + chunk < view.n ? begin + chunk : view.n;
+      run_rows<M>(view, begin, end, theta, part, own, tape, leaf_gradients, false);
+    }
+    Team::sync();
+    if (!theta_gradient) return;
+    T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
+    each(size, [&](Index i) {
+      T sum = add ? to[i] : T(0);
+      for (Index c = 0; c < count; c++) sum += partials[c * (long long)(planes)*net->size + i];
+      to[i] = sum;
+    });
+  }
+#endif
+
+  template <Mode M>
+  BLV_INLINE void run_rows(const RowView<T> &view, Index begin, Index end, const Mat &theta, const Mat &theta_gradient,
+                           T *own, T *tape, bool leaf_gradients, bool add) {
+    NetworkBlock<T, T> b;
+    b.theta = theta, b.theta_gradient = theta_gradient, b.state = state;
+    b.loss.loss = view.loss, b.loss.index_targets = view.index_targets;
+    b.loss.inverse_n = view.inverse_n, b.loss.total = own;
+    for (Index row = begin; row < end; row += block) {
+      b.loss.n = end - row < block ? end - row : block;
+      b.accumulate = add || row > begin;
+      b.x = view.x.row_block(row), b.loss.y = view.y.row_block(row), b.loss.weight = view.weight.row_block(row);
+      if (leaf_gradients) {
+        b.x_gradient = accumulators<M>(view.x_gradient, row);
+        b.loss.y_gradient = accumulators<M>(view.y_gradient, row);
+        b.loss.weight_gradient = accumulators<M>(view.weight_gradient, row);
+      }
+      if (M == Mode::TAPED) copy_tape<false>(view, row, b.loss.n, tape);
+      GroupExecutor<T, M> executor(M == Mode::VALUE ? 0 : planes);
+      network_gradient(executor, *net, b);
+      PassTeam::sync();
+      if (M == Mode::VALUE && tape) copy_tape<true>(view, row, b.loss.n, tape);
+    }
+  }
+  template <Mode M>
+  static BLV_INLINE Mat accumulators(const Mat &m, Index row) {
+    const Mat at = m.row_block(row);
+    return M == Mode::VALUE ? at : Mat{nullptr, at.v, m.plane, m.ld};
+  }
+
+  // The values of h, c and the last z, to the tape or back.
+  template <bool Save>
+  BLV_INLINE void copy_tape(const RowView<T> &view, Index row, Index n, T *tape) const {
+    const auto one = [&](T *near, Index ld) {
+      T *far = tape + (long long)(row)*ld;
+      share<PassTeam>(n * ld, [&](Index i) { (Save ? far : near)[i] = (Save ? near : far)[i]; });
+      tape += (long long)(view.rows) * ld;
+    };
+    for (Index l = 0; l < net->n_layers; l++) {
+      const Index ld = net->layers[l].output_ld;
+      if (l + 1 == net->n_layers) {
+        one(state[l].z.v, ld);
+      } else {
+        one(state[l].h.v, ld);
+        one(state[l].c.v, ld);
+      }
+    }
+    PassTeam::sync();
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel
