@@ -7,8 +7,7 @@
 # value, unlike -ffast-math. -ffp-contract=fast allows FMA within one level. Kernels neither throw nor ask for a type at run time,
 # which also keeps vague-linkage code of the standard library out of them (see tests/abi).
 
-set(BILEVEL_KERNEL_SOURCES ${PROJECT_SOURCE_DIR}/kernels/evaluate/launch_cpu.cpp
-                           ${PROJECT_SOURCE_DIR}/kernels/unroll/launch_cpu.cpp)
+set(BILEVEL_KERNEL_SOURCES ${PROJECT_SOURCE_DIR}/kernels/interpreter/cpu/interpreter.cpp)
 set(BILEVEL_KERNEL_LAYOUTS tasks rows)
 set(BILEVEL_KERNEL_DTYPES f32 f64)
 set(BILEVEL_ISA_LEVELS v2 v3 v4)

@@ -4,7 +4,8 @@
 # visible; every symbol it needs is resolved when it is linked, and it needs nothing but the C and C++ runtimes and threads.
 
 # csrc/cuda is the plugin's host side, see BilevelCuda.cmake.
-file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cpp ${PROJECT_SOURCE_DIR}/csrc/*/*.cpp)
+file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cpp ${PROJECT_SOURCE_DIR}/csrc/*/*.cpp
+     ${PROJECT_SOURCE_DIR}/csrc/methods/optimisers/*.cpp)
 list(FILTER BILEVEL_HOST_SOURCES EXCLUDE REGEX "/csrc/cuda/")
 
 add_library(bilevel_host OBJECT ${BILEVEL_HOST_SOURCES})

@@ -163,12 +163,11 @@ KernelTable kernel_table() {
   return table;
 }
 
-blv_status plan(const Problem &problem, const DeviceFacts &facts, int32_t store, int64_t limit, DevicePlan *plan,
-                BackendMessage *message) try {
+blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan, BackendMessage *message) try {
   const CurrentDevice device(facts.ordinal);  // kernels ask the runtime what fits
   if (device.error() != cudaSuccess) return check_runtime(device.error(), "cudaSetDevice", message);
   const NewError asked;
-  const blv_status status = plan_kernel(kernel_table(), problem, facts, store, limit, plan, message);
+  const blv_status status = plan_kernel(kernel_table(), problem, facts, limit, plan, message);
   const cudaError_t error = asked.take();
   return status_of(error) == BLV_DEVICE_FAULT ? check_runtime(error, "asking the device what fits", message) : status;
 } catch (const std::bad_alloc &) {

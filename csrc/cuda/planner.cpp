@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "csrc/cuda/message.h"
-#include "csrc/plan/storage_candidates.h"
 
 namespace bilevel {
 namespace {
@@ -68,33 +67,26 @@ class Planner {
     tried_.threads = std::clamp<int64_t>(problem.tasks, 1, most_groups);
   }
 
-  // Whether a kernel runs the problem with this storage within the limit; *plan is that of the first of the table. Where none
-  // answers for the regime, each executor is asked by name: what can run by name is not refused.
-  bool find(const Storage &storage, DevicePlan *plan) {
-    tried_.storage = storage;
-    if (!workspace_is_countable(tried_, 1)) return false;
-    countable_ = true;
+  // BLV_OK: *plan is that of the first kernel of the table that runs the problem within the limit. Where none answers for the regime, each
+  // executor is asked by name: what can run by name is not refused.
+  blv_status find(DevicePlan *plan, BackendMessage *message) {
     Answer answer = ask(plan);
-    if (tried_.executor != BLV_EXECUTOR_AUTO) return answer == Answer::FITS;
-    for (const int32_t executor : {BLV_GRID, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_WARP_PER_TASK}) {
-      if (answer != Answer::NO) break;
-      tried_.executor = executor;
-      answer = ask(plan);
+    if (tried_.executor == BLV_EXECUTOR_AUTO) {
+      for (const int32_t executor : {BLV_GRID, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_WARP_PER_TASK}) {
+        if (answer != Answer::NO) break;
+        tried_.executor = executor;
+        answer = ask(plan);
+      }
+      tried_.executor = BLV_EXECUTOR_AUTO;
     }
-    tried_.executor = BLV_EXECUTOR_AUTO;
-    return answer == Answer::FITS;
+    if (answer == Answer::FITS) return BLV_OK;
+    if (answer == Answer::NO) return refuse(message);
+    plan->measure.workspace_bytes = least_;
+    return BLV_TOO_SMALL;
   }
 
+ private:
   blv_status refuse(BackendMessage *message) const {
-    if (!countable_) {
-      say(message, "spec asks for a workspace of more than 2^62 bytes; accepted: smaller sizes");
-      return BLV_INVALID;
-    }
-    if (least_ > 0) {
-      say(message, "spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
-          static_cast<long long>(limit_), static_cast<long long>(least_));
-      return BLV_TOO_SMALL;
-    }
     if (reasons_.none())
       say(message, "spec.executor is %d, of which this build has no kernel; accepted: BLV_EXECUTOR_AUTO (0)",
           tried_.executor);
@@ -103,7 +95,6 @@ class Planner {
     return BLV_UNSUPPORTED;
   }
 
- private:
   enum class Answer { NO, TOO_LARGE, FITS };
 
   // Of the first kernel that fits, else the best of all. A kernel that is asked may load its code: none is asked in vain.
@@ -130,7 +121,6 @@ class Planner {
     plan.executor = kernel.executor;
     plan.kernel = static_cast<int32_t>(i);
     plan.device = facts_;
-    plan.storage = tried_.storage;
     std::snprintf(plan.name, sizeof plan.name, "%s", kernel.name);
     *found = plan;
     return Answer::FITS;
@@ -141,21 +131,17 @@ class Planner {
   const int64_t limit_;
   Problem tried_;
   Reasons reasons_;
-  bool countable_ = false;
   int64_t least_ = 0;
 };
 
 }  // namespace
 
-blv_status plan_kernel(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int32_t store,
-                       int64_t limit, DevicePlan *plan, BackendMessage *message) {
-  Planner planner(table, problem, facts, limit);
-  for (const Storage &storage : storage_candidates(problem, store)) {
-    if (!planner.find(storage, plan)) continue;
-    if (plan->reason[0] == '\0') std::snprintf(plan->reason, sizeof plan->reason, "the first kernel that runs it");
-    return BLV_OK;
-  }
-  return planner.refuse(message);
+blv_status plan_kernel(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int64_t limit,
+                       DevicePlan *plan, BackendMessage *message) {
+  const blv_status status = Planner(table, problem, facts, limit).find(plan, message);
+  if (status == BLV_OK && plan->reason[0] == '\0')
+    std::snprintf(plan->reason, sizeof plan->reason, "the first kernel that runs it");
+  return status;
 }
 
 }  // namespace bilevel

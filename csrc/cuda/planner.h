@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which kernel of a table runs a problem on a device, with which storage: a pure function of problem, device and table.
+// Which kernel of a table runs a problem on a device: a pure function of problem, device and table.
 #pragma once
 #include "kernels/contract/device_kernel.h"
 
@@ -13,7 +13,7 @@ struct KernelTable {
 };
 
 // As Backend::plan. Throws std::bad_alloc at most.
-blv_status plan_kernel(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int32_t store,
-                       int64_t limit, DevicePlan *plan, BackendMessage *message);
+blv_status plan_kernel(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int64_t limit,
+                       DevicePlan *plan, BackendMessage *message);
 
 }  // namespace bilevel

@@ -3,8 +3,12 @@
 // Contexts, plans and executes of a CUDA device.
 #include "csrc/device/device.h"
 
+#include <algorithm>
+#include <cstdio>
+
 #include "csrc/device/backend_loader.h"
 #include "csrc/plan/plan.h"
+#include "csrc/plan/storage.h"
 #include "csrc/run/context.h"
 #include "csrc/support/names.h"
 
@@ -122,16 +126,33 @@ void check_machine(const blv_context_s &context, const Problem &problem, int64_t
   check_limit("spec.n_slots", slots, most_device_slots);
 }
 
-DevicePlan plan_on_device(blv_context context, int32_t store, int64_t limit, Problem *problem) {
-  DevicePlan plan;
+void plan_on_device(blv_context context, int32_t store, int64_t limit, blv_plan_s *plan) {
+  Problem &problem = plan->problem;
+  plan->device = std::make_unique<DevicePlan>();
+  BackendMessage message;
+  blv_status status = BLV_INVALID;
+  int64_t least = 0;
+  std::snprintf(message.text, sizeof message.text,
+                "spec asks for a workspace of more than 2^62 bytes; accepted: smaller sizes");
   with_device(context, "a blv_plan_create", [&] {
-    BackendMessage message;
-    check_backend(context->backend->plan(*problem, context->device, store, limit, &plan, &message), message);
+    // From the fastest to the smallest.
+    for (const Storage &storage : storage_candidates(problem, store)) {
+      problem.storage = storage;
+      set_program(true, plan);
+      if (!workspace_is_countable(problem, 1)) continue;
+      status = context->backend->plan(problem, context->device, limit, plan->device.get(), &message);
+      if (status != BLV_TOO_SMALL) break;
+      const int64_t bytes = plan->device->measure.workspace_bytes;
+      least = least == 0 ? bytes : std::min(least, bytes);
+    }
+    if (status == BLV_TOO_SMALL)
+      refuse(status, format("spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
+                            static_cast<long long>(limit), static_cast<long long>(least)));
+    check_backend(status, message);
   });
-  problem->storage = plan.storage;
-  problem->executor = plan.executor;
-  problem->threads = 1;
-  return plan;
+  plan->measure = plan->device->measure;
+  problem.executor = plan->device->executor;
+  problem.threads = 1;
 }
 
 bool on_device(const blv_context_s &context, const void *pointer) {
@@ -145,7 +166,7 @@ void refuse_place(const blv_context_s &context, const char *argument, const void
 }
 
 void execute_on_device(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
-  const int64_t steps = saturating_multiply(arguments.tasks, plan.problem.kind == BLV_UNROLL ? plan.problem.steps : 1);
+  const int64_t steps = saturating_multiply(arguments.tasks, plan.problem.program.passes);
   with_device(context, "a blv_execute", [&] {
     check_execute(*context, plan, arguments);
     check_stream(*context);

@@ -3,7 +3,9 @@
 // The description of a plan: one JSON object, with a writer that knows the few things it needs.
 #include <string>
 
+#include "csrc/methods/method.h"
 #include "csrc/plan/plan.h"
+#include "csrc/plan/storage.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
 
@@ -46,10 +48,13 @@ std::vector<std::string> slots_with_use(const blv_plan_s &plan, int32_t use) {
   return names;
 }
 
-void describe_unroll(const Problem &problem, JsonObject *json) {
+void describe_steps(const Problem &problem, JsonObject *json) {
   json->member("optimiser", plain_name_of(optimiser_names, problem.optimiser));
   json->member("steps", problem.steps);
   json->member("batch_rows", problem.batch_rows);
+}
+
+void describe_store(const Problem &problem, JsonObject *json) {
   json->member("store", store_of(problem));
   json->member("tape", static_cast<int64_t>(problem.reverse && problem.storage.tape));
   json->member("segment_steps", problem.reverse ? problem.storage.segment_steps : 0);
@@ -102,13 +107,17 @@ std::string describe(const blv_plan_s &plan) {
   json.member("layers", problem.network.n_layers);
   json.member("parameters", problem.network.parameters);
   json.member("rows", problem.inner.rows);
-  if (problem.kind == BLV_HVP) json.member("vectors", problem.vectors);
-  if (problem.kind == BLV_UNROLL) describe_unroll(problem, &json);
+  const Method &method = *find_method(problem.kind);
+  if (problem.kind == BLV_HVP) json.member("vectors", problem.planes);
+  if (problem.kind == BLV_FORWARD) json.member("tangents", problem.planes);
+  if (method.has_steps) describe_steps(problem, &json);
+  if (method.has_reverse) describe_store(problem, &json);
   json.member("chunk_rows", plan.measure.chunk_rows);
   json.member("block_rows", plan.measure.block_rows);
   describe_sizes(plan, &json);
   json.strings("gradients", slots_with_use(plan, BLV_GRADIENT));
   json.strings("results", slots_with_use(plan, BLV_RESULT));
+  json.strings("program", list_program(plan.program));
   return json.finish();
 }
 

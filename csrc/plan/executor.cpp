@@ -32,7 +32,7 @@ int64_t units_of_a_row(const Network &network) {
 int64_t step_state_bytes(const Problem &problem) {
   const Network &network = problem.network;
   const int64_t rows = problem.batch_rows > 0 ? problem.batch_rows : problem.inner.rows;
-  const int64_t tangents = problem.kind == BLV_UNROLL ? problem.reverse : problem.vectors;
+  const int64_t tangents = problem.program.tangent_planes;
   const int64_t vectors =
       2 * (1 + tangents) + (problem.optimiser == BLV_HEAVY_BALL);  // theta and gradient, each with tangents
   const int64_t parameters = saturating_multiply(network.parameters, vectors);
@@ -44,14 +44,15 @@ int64_t step_state_bytes(const Problem &problem) {
   return saturating_multiply(scalars, problem.dtype == BLV_F64 ? 8 : 4);
 }
 
-int32_t choose_executor(const Problem &problem, int64_t lanes) {
-  if (problem.executor != BLV_EXECUTOR_AUTO) return problem.executor;
+std::vector<int32_t> executors_by_speed(const Problem &problem, int64_t lanes) {
+  if (problem.executor != BLV_EXECUTOR_AUTO) return {problem.executor};
   const int64_t groups = (problem.tasks + lanes - 1) / lanes;
   const double state = static_cast<double>(step_state_bytes(problem)) * static_cast<double>(lanes);
   const double time = least_relative_time + (1 - least_relative_time) * state / cache_bytes;
   const bool lanes_pay = time * static_cast<double>(groups * lanes) <= static_cast<double>(problem.tasks);
-  if (problem.tasks > 1 && lanes_pay) return BLV_TASKS_IN_LANES;
-  return problem.tasks >= problem.threads ? BLV_TASK_PER_CORE : BLV_ROWS_OVER_CORES;
+  if (problem.tasks > 1 && lanes_pay) return {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
+  if (problem.tasks >= problem.threads) return {BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
+  return {BLV_ROWS_OVER_CORES, BLV_TASK_PER_CORE};
 }
 
 }  // namespace bilevel

@@ -11,36 +11,11 @@
 
 #include "csrc/device/device.h"
 #include "csrc/plan/cost.h"
-#include "csrc/plan/executor.h"
 #include "csrc/run/context.h"
 #include "csrc/spec/validate.h"
-#include "csrc/support/isa.h"
-#include "csrc/support/names.h"
 #include "csrc/support/read_struct.h"
 
 namespace bilevel {
-namespace {
-
-const Kernel &kernel_for(int32_t isa, const Problem &problem) {
-  const Kernel *kernel = find_kernel(isa, problem.kind, problem.dtype, problem.executor);
-  if (kernel == nullptr)
-    refuse(BLV_UNSUPPORTED, format("this build has no kernel for method %s, dtype %s, executor %s, instruction set %s",
-                                   name_of(method_names, problem.kind), name_of(dtype_names, problem.dtype),
-                                   name_of(executor_names, problem.executor), plain_name_of(isa_names, isa)));
-  return *kernel;
-}
-
-void choose_kernel(const blv_context_s &context, int32_t store, int64_t limit, blv_plan_s *plan) {
-  Problem &problem = plan->problem;
-  plan->isa = context.isa;
-  const int64_t lanes = isa_lanes(plan->isa, problem.dtype == BLV_F64 ? 8 : 4);
-  problem.executor = choose_executor(problem, lanes);
-  plan->kernel = &kernel_for(plan->isa, problem);
-  plan->measure = plan_storage(*plan->kernel, store, limit, lanes, &problem);
-}
-
-}  // namespace
-
 blv_plan make_plan(blv_context context, const blv_spec *spec) {
   ValidSpec valid = validate(spec, context->threads);
   auto plan = std::make_unique<blv_plan_s>();
@@ -54,10 +29,9 @@ blv_plan make_plan(blv_context context, const blv_spec *spec) {
   const auto slots = static_cast<int64_t>(plan->slots.size());
   check_machine(*context, problem, slots);
   if (context->backend != nullptr) {
-    plan->device = std::make_unique<DevicePlan>(plan_on_device(context, valid.store, valid.workspace_limit, &problem));
-    plan->measure = plan->device->measure;
+    plan_on_device(context, valid.store, valid.workspace_limit, plan.get());
   } else {
-    choose_kernel(*context, valid.store, valid.workspace_limit, plan.get());
+    choose_on_cpu(*context, valid.store, valid.workspace_limit, plan.get());
   }
   plan->flops = count_flops(problem);
   plan->bytes = count_bytes(problem, plan->slots, plan->spans);

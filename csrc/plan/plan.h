@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "csrc/methods/builder.h"
 #include "csrc/spec/span.h"
 #include "kernels/contract/backend.h"
 #include "kernels/contract/problem.h"
@@ -21,6 +22,7 @@ constexpr int64_t workspace_align = 64;
 
 struct blv_plan_s {
   bilevel::Problem problem;
+  bilevel::MethodProgram program;      // of problem.program
   std::vector<bilevel::Layer> layers;  // of problem.network
   std::vector<blv_slot> slots;
   std::vector<bilevel::Span> spans;  // parallel to slots
@@ -43,11 +45,16 @@ void plan_describe(const blv_plan_s &plan, char *text, int64_t capacity, int64_t
 
 // ---- Parts of make_plan ---------------------------------------------------------------------------------------------
 
-// Sets problem.storage and returns what the kernel needs with it. Tries what `store` names, or one after another what
-// is slower and smaller, until the workspace fits `limit` (0: none).
-Measure plan_storage(const Kernel &kernel, int32_t store, int64_t limit, int64_t lanes, Problem *problem);
-// "tape", "theta", "checkpoints", or "none" where there is no reverse sweep.
-const char *store_of(const Problem &problem);
+// Chooses executor, storage and kernel on the CPU: the first executor that fits `limit` (0: none), with the storage that is predicted to
+// be fastest of those that fit.
+void choose_on_cpu(const blv_context_s &context, int32_t store, int64_t limit, blv_plan_s *plan);
+// The part of it that chooses the storage for plan->kernel; false if none fits. *least: the fewest bytes that any took, 0 if none can be
+// counted.
+bool choose_storage(int32_t store, int64_t limit, int64_t lanes, blv_plan_s *plan, int64_t *least);
+// The program with problem.storage as it stands.
+void set_program(bool streams_are_far, blv_plan_s *plan);
+// The operations of a program, a line each.
+std::vector<std::string> list_program(const MethodProgram &program);
 std::string describe(const blv_plan_s &plan);
 
 }  // namespace bilevel

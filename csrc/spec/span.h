@@ -5,9 +5,11 @@
 #pragma once
 #include <cstdint>
 
+#include "csrc/support/names.h"
+
 namespace bilevel {
 
-constexpr int64_t most_slots = 4 * 12 * 3;  // of a plan: sides x leaves x uses
+constexpr int64_t most_slots = n_sides * n_leaves * n_uses;  // of a plan
 
 struct Dimension {
   int64_t count = 1, stride = 0;

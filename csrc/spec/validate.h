@@ -6,6 +6,7 @@
 #pragma once
 #include <bilevel/bilevel.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -42,7 +43,7 @@ int64_t parameter_count(int64_t n_widths, const int64_t *widths, int32_t flags);
 // ---- Parts of `validate` --------------------------------------------------------------------------------------------
 
 // Checks slot i by itself, fills its span and returns it with its strides resolved.
-Slot check_slot(const blv_slot &slot, int64_t i, const Problem &problem, Span *span);
+Slot check_slot(const std::vector<blv_slot> &slots, size_t i, const Problem &problem, Span *span);
 // Puts the slots into the problem and checks what must be there together.
 void place_slots(const std::vector<blv_slot> &slots, const std::vector<Slot> &resolved, Problem *problem);
 

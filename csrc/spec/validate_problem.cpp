@@ -2,16 +2,17 @@
 //
 // The slots together: at most one per (side, leaf, use), a VALUE for each GRADIENT, what the method requires, and their
 // places in the Problem.
+#include <algorithm>
 #include <cstddef>
 
+#include "csrc/methods/method.h"
+#include "csrc/methods/optimiser.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
 
 namespace bilevel {
 namespace {
-
-constexpr int32_t sides = 4, leaves = 12, uses = 3;
 
 class SlotTable {
  public:
@@ -37,7 +38,7 @@ class SlotTable {
 
  private:
   static size_t place(int32_t side, int32_t leaf, int32_t use) {
-    return static_cast<size_t>(((side - 1) * leaves + leaf - 1) * uses + use - 1);
+    return static_cast<size_t>(((side - 1) * n_leaves + leaf - 1) * n_uses + use - 1);
   }
   const Slot *&entry(int32_t side, int32_t leaf, int32_t use) { return entries_[place(side, leaf, use)]; }
 
@@ -51,23 +52,25 @@ class SlotTable {
 
   const std::vector<blv_slot> &slots_;
   const std::vector<Slot> &resolved_;
-  const Slot *entries_[sides * leaves * uses] = {};
+  const Slot *entries_[n_sides * n_leaves * n_uses] = {};
 };
 
 // ---- Rules about several slots --------------------------------------------------------------------------------------
 
-void check_gradients_have_values(const SlotTable &table) {
+// Gradients and tangents are of an array that is read.
+void check_derivatives_have_values(const SlotTable &table) {
   for (const Slot &slot : table.all()) {
     const blv_slot &given = table.given(slot);
-    if (given.use != BLV_GRADIENT) continue;
+    if (given.use != BLV_GRADIENT && given.use != BLV_TANGENT) continue;
+    const char *use = name_of(use_names, given.use);
     const Slot *value = table.find(given.side, given.leaf, BLV_VALUE);
     const auto i = static_cast<long long>(slot.index);
     if (value == nullptr)
       refuse(
           BLV_INVALID,
           format(
-              "spec.slots[%lld] is (%s, %s, BLV_GRADIENT); accepted only with a BLV_VALUE slot of this side and leaf",
-              i, name_of(side_names, given.side), name_of(leaf_names, given.leaf)));
+              "spec.slots[%lld] is (%s, %s, %s); accepted only with a BLV_VALUE slot of this side and leaf",
+              i, name_of(side_names, given.side), name_of(leaf_names, given.leaf), use));
     if (value->extent != slot.extent)
       refuse_value(
           format("spec.slots[%lld].extent", i).c_str(), slot.extent,
@@ -75,9 +78,10 @@ void check_gradients_have_values(const SlotTable &table) {
               .c_str());
     if (value->dtype == BLV_I32 || value->dtype == BLV_I64)
       refuse(BLV_INVALID,
-             format("spec.slots[%lld].use is BLV_GRADIENT, but the labels, spec.slots[%lld], are class indices; "
-                    "accepted: a gradient of dense targets",
-                    i, static_cast<long long>(value->index)));
+             format("spec.slots[%lld].use is %s, but the labels, spec.slots[%lld], are class indices; "
+                    "accepted: %s of dense targets",
+                    i, use, static_cast<long long>(value->index),
+                    given.use == BLV_GRADIENT ? "a gradient" : "a tangent"));
   }
 }
 
@@ -87,7 +91,7 @@ void check_both(const SlotTable &table, const Problem &problem) {
     if (given.side != BLV_BOTH) continue;
     const auto i = static_cast<long long>(slot.index);
     for (const int32_t side : {BLV_INNER, BLV_OUTER})
-      for (int32_t use = 1; use <= uses; ++use)
+      for (int32_t use = 1; use <= n_uses; ++use)
         if (const Slot *other = table.find(side, given.leaf, use))
           refuse(BLV_INVALID,
                  format("spec.slots[%lld].side is %s, but spec.slots[%lld] has leaf %s on BLV_BOTH sides; accepted: "
@@ -110,17 +114,39 @@ void require(const SlotTable &table, int32_t side, int32_t leaf, const char *rea
 }
 
 void forbid(const SlotTable &table, int32_t side, int32_t leaf, const char *reason) {
-  for (int32_t use = 1; use <= uses; ++use)
+  for (int32_t use = 1; use <= n_uses; ++use)
     if (const Slot *slot = table.find(side, leaf, use))
       refuse(BLV_INVALID, format("spec.slots[%lld].leaf is %s (%d); accepted only with %s",
                                  static_cast<long long>(slot->index), name_of(leaf_names, leaf), leaf, reason));
 }
 
+// "optimiser BLV_HEAVY_BALL (2)": those that have a leaf.
+Text optimisers_with(int32_t leaf) {
+  Text text = format("optimiser");
+  for (const Optimiser *optimiser : optimisers())
+    if (std::count(optimiser->leaves.begin(), optimiser->leaves.end(), leaf) > 0)
+      text = format("%s %s (%d)", text.c_str(), optimiser->name, optimiser->id);
+  return text;
+}
+
+// What depends on the outer loss.
+bool asks_for_outer(const blv_slot &slot) {
+  switch (slot.leaf) {
+    case BLV_LOSS:
+    case BLV_LOSS_TANGENT:
+    case BLV_RESIDUAL:
+    case BLV_SOLUTION:
+      return true;
+    default:
+      return slot.use == BLV_GRADIENT;
+  }
+}
+
 // An outer objective is there exactly if something is wanted of it.
 void check_outer(const SlotTable &table, const Problem &problem) {
-  const Slot *wanted = table.find(BLV_METHOD, BLV_LOSS, BLV_RESULT);
+  const Slot *wanted = nullptr;
   for (const Slot &slot : table.all())
-    if (table.given(slot).use == BLV_GRADIENT) wanted = &slot;
+    if (asks_for_outer(table.given(slot))) wanted = &slot;
   if (wanted != nullptr && !problem.outer.present)
     refuse(BLV_INVALID, format("spec.outer is NULL; accepted with spec.slots[%lld], a %s of leaf %s: an objective",
                                static_cast<long long>(wanted->index), name_of(use_names, table.given(*wanted).use),
@@ -130,17 +156,26 @@ void check_outer(const SlotTable &table, const Problem &problem) {
            format("spec.outer is not NULL, but spec.slots has neither a BLV_LOSS nor a BLV_GRADIENT; accepted: NULL"));
 }
 
-void check_unroll(const SlotTable &table, const Problem &problem) {
-  require(table, BLV_METHOD, BLV_THETA0, "method BLV_UNROLL");
-  require(table, BLV_METHOD, BLV_RATE, "method BLV_UNROLL");
-  if (problem.optimiser == BLV_HEAVY_BALL)
-    require(table, BLV_METHOD, BLV_MOMENTUM, "optimiser BLV_HEAVY_BALL");
-  else
-    forbid(table, BLV_METHOD, BLV_MOMENTUM, "optimiser BLV_HEAVY_BALL (2)");
+// The leaves that the optimiser has, and no others.
+void check_step_leaves(const SlotTable &table, const Problem &problem, const char *method) {
+  const Optimiser &optimiser = *find_optimiser(problem.optimiser);
+  for (const int32_t leaf : step_leaf_order) {
+    const bool needed = std::count(optimiser.leaves.begin(), optimiser.leaves.end(), leaf) > 0;
+    if (!needed) forbid(table, BLV_METHOD, leaf, optimisers_with(leaf).c_str());
+    if (needed && leaf == BLV_RATE) require(table, BLV_METHOD, leaf, format("method %s", method).c_str());
+    if (needed) require(table, BLV_METHOD, leaf, format("optimiser %s", optimiser.name).c_str());
+  }
+}
+
+void check_trained(const SlotTable &table, const Problem &problem, const char *method) {
+  require(table, BLV_METHOD, BLV_THETA0, format("method %s", method).c_str());
+  check_step_leaves(table, problem, method);
   if (problem.batch_rows > 0)
     require(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
   else
     forbid(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
+  if (problem.kind == BLV_IMPLICIT && !problem.outer.present)
+    refuse(BLV_INVALID, format("spec.outer is NULL; accepted with method BLV_IMPLICIT: an objective"));
   check_outer(table, problem);
   if (!problem.outer.present) return;
   require(table, BLV_OUTER, BLV_X, "spec.outer");
@@ -148,13 +183,13 @@ void check_unroll(const SlotTable &table, const Problem &problem) {
 }
 
 void check_together(const SlotTable &table, const Problem &problem) {
-  check_gradients_have_values(table);
+  check_derivatives_have_values(table);
   check_both(table, problem);
-  const char *method = name_of(method_names, problem.kind);
-  require(table, BLV_INNER, BLV_X, format("method %s", method).c_str());
-  require(table, BLV_INNER, BLV_Y, format("method %s", method).c_str());
-  if (problem.kind == BLV_UNROLL) return check_unroll(table, problem);
-  require(table, BLV_METHOD, BLV_THETA, format("method %s", method).c_str());
+  const Method &method = *find_method(problem.kind);
+  require(table, BLV_INNER, BLV_X, format("method %s", method.name).c_str());
+  require(table, BLV_INNER, BLV_Y, format("method %s", method.name).c_str());
+  if (method.has_steps) return check_trained(table, problem, method.name);
+  require(table, BLV_METHOD, BLV_THETA, format("method %s", method.name).c_str());
   if (problem.kind == BLV_HVP) require(table, BLV_METHOD, BLV_VECTOR, "method BLV_HVP");
 }
 
@@ -172,6 +207,7 @@ Leaf leaf_of(const SlotTable &table, int32_t side, int32_t leaf) {
   Leaf result;
   result.value = slot_or_none(table.find_either(side, leaf, BLV_VALUE));
   result.gradient = slot_or_none(table.find_either(side, leaf, BLV_GRADIENT));
+  result.tangent = slot_or_none(table.find_either(side, leaf, BLV_TANGENT));
   result.both = table.find(BLV_BOTH, leaf, BLV_VALUE) != nullptr;
   return result;
 }
@@ -210,15 +246,17 @@ void place_slots(const std::vector<blv_slot> &slots, const std::vector<Slot> &re
   place_side(table, BLV_OUTER, &problem->outer);
   check_class_indices(problem->inner, "inner", *problem);
   check_class_indices(problem->outer, "outer", *problem);
-  const bool unroll = problem->kind == BLV_UNROLL;
-  problem->theta = leaf_of(table, BLV_METHOD, unroll ? BLV_THETA0 : BLV_THETA);
-  problem->theta_result = result_or_none(table.find(BLV_METHOD, BLV_THETA, BLV_RESULT));
   problem->batch = slot_or_none(table.find(BLV_INNER, BLV_BATCH, BLV_VALUE));
-  problem->rate = leaf_of(table, BLV_METHOD, BLV_RATE);
-  problem->momentum = leaf_of(table, BLV_METHOD, BLV_MOMENTUM);
-  problem->vector = slot_or_none(table.find(BLV_METHOD, BLV_VECTOR, BLV_VALUE));
-  problem->loss = result_or_none(table.find(BLV_METHOD, BLV_LOSS, BLV_RESULT));
-  problem->reverse = unroll && any_gradient(table);
+  for (int32_t leaf = 1; leaf <= n_leaves; ++leaf)
+    for (int32_t use = 1; use <= n_uses; ++use) {
+      const Slot *slot = table.find(BLV_METHOD, leaf, use);
+      problem->method_slots[leaf][use] = use == BLV_RESULT ? result_or_none(slot) : slot_or_none(slot);
+    }
+  problem->n_step_leaves = 0;
+  for (const int32_t leaf : step_leaf_order)
+    if (find_method(problem->kind)->has_steps)
+      problem->step_leaves[problem->n_step_leaves++] = leaf_of(table, BLV_METHOD, leaf);
+  problem->reverse = find_method(problem->kind)->has_reverse && any_gradient(table);
 }
 
 }  // namespace bilevel

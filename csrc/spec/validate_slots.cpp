@@ -13,6 +13,7 @@ constexpr unsigned index_dtypes = 1u << BLV_I32 | 1u << BLV_I64;
 
 // A slot under inspection: what is asked, what the table allows, and how messages call it.
 struct Subject {
+  const std::vector<blv_slot> &slots;
   const blv_slot &slot;
   const Problem &problem;
   const LeafRule *rule = nullptr;
@@ -21,7 +22,13 @@ struct Subject {
   Text member(const char *name) const { return format("%s.%s", path.c_str(), name); }
   const char *leaf() const { return name_of(leaf_names, slot.leaf); }
   bool indices() const { return slot.dtype == BLV_I32 || slot.dtype == BLV_I64; }
-  bool written() const { return slot.use != BLV_VALUE; }
+  bool written() const { return slot.use == BLV_GRADIENT || slot.use == BLV_RESULT; }
+  // Of a derivative: the slot of the array itself, or null.
+  const blv_slot *value() const {
+    for (const blv_slot &other : slots)
+      if (other.side == slot.side && other.leaf == slot.leaf && other.use == BLV_VALUE) return &other;
+    return nullptr;
+  }
 };
 
 void check_enums(const Subject &subject) {
@@ -102,7 +109,7 @@ bool has_rows(const Subject &subject) {
 
 Steps steps_of(const Subject &subject) {
   const bool product = subject.problem.kind == BLV_HVP && subject.slot.use == BLV_GRADIENT;
-  return product ? Steps::per_vector : subject.rule->steps;
+  return product || subject.slot.use == BLV_TANGENT ? Steps::per_vector : subject.rule->steps;
 }
 
 int64_t columns_of(const Subject &subject) {
@@ -126,7 +133,15 @@ int64_t columns_of(const Subject &subject) {
   return 1;
 }
 
+// A tangent of a step leaf is laid out as the value, whose steps are then its rows.
+Dimension steps_of_value(const Subject &subject) {
+  const blv_slot *value = subject.value();
+  if (value == nullptr || value->step_stride == 0 || subject.rule->steps != Steps::per_step) return {};
+  return {subject.problem.steps, value->step_stride};
+}
+
 Dimension rows_of(const Subject &subject, int64_t columns) {
+  if (subject.slot.use == BLV_TANGENT && !has_rows(subject)) return steps_of_value(subject);
   if (!has_rows(subject)) return {};
   const Problem &problem = subject.problem;
   const int64_t rows = subject.slot.side == BLV_OUTER ? problem.outer.rows : problem.inner.rows;
@@ -149,7 +164,7 @@ Dimension steps_dimension(const Subject &subject, const Span &span_of_one) {
     case Steps::per_vector: {
       int64_t dense = 0;
       if (!span_elements(span_of_one, 1, &dense)) refuse_overflow(subject);
-      return {subject.problem.vectors, stride > 0 ? stride : dense};
+      return {subject.problem.planes, stride > 0 ? stride : dense};
     }
     case Steps::none:
       break;
@@ -183,7 +198,7 @@ void check_strides(const Subject &subject) {
   check_stride(subject, "step_stride", slot.step_stride, steps_of(subject) != Steps::none);
   check_stride(subject, "row_stride", slot.row_stride, has_rows(subject));
   if (has_rows(subject)) check_not_denser(subject, "row_stride", slot.row_stride, columns_of(subject));
-  if (slot.leaf == BLV_VECTOR && subject.problem.vectors > 1)
+  if (slot.leaf == BLV_VECTOR && subject.problem.planes > 1)
     check_not_denser(subject, "step_stride", slot.step_stride, columns_of(subject));
   if (slot.use == BLV_RESULT && slot.task_stride == 0 && subject.problem.tasks > 1)
     refuse_value(subject.member("task_stride").c_str(), 0, ">= 1, since a result of several tasks can't be shared");
@@ -191,8 +206,9 @@ void check_strides(const Subject &subject) {
 
 }  // namespace
 
-Slot check_slot(const blv_slot &slot, int64_t i, const Problem &problem, Span *span) {
-  Subject subject{slot, problem, nullptr, format("spec.slots[%lld]", static_cast<long long>(i))};
+Slot check_slot(const std::vector<blv_slot> &slots, size_t i, const Problem &problem, Span *span) {
+  const blv_slot &slot = slots[i];
+  Subject subject{slots, slot, problem, nullptr, format("spec.slots[%zu]", i)};
   check_enums(subject);
   subject.rule = rule_of(subject);
   check_side(subject);
@@ -203,13 +219,13 @@ Slot check_slot(const blv_slot &slot, int64_t i, const Problem &problem, Span *s
   check_strides(subject);
   *span = span_of(subject);
   if (span->written) check_no_overlap_within(subject.path.c_str(), *span, problem.tasks);
-  return {i,
-          slot.dtype,
-          slot.link,
-          slot.extent,
-          slot.task_stride,
-          span->steps.stride,
-          has_rows(subject) ? span->rows.stride : 0};
+  Slot resolved;
+  resolved.index = static_cast<int32_t>(i);
+  resolved.dtype = static_cast<uint8_t>(slot.dtype), resolved.link = static_cast<uint8_t>(slot.link);
+  resolved.extent = static_cast<uint8_t>(slot.extent);
+  resolved.task_stride = slot.task_stride, resolved.step_stride = span->steps.stride;
+  resolved.row_stride = has_rows(subject) ? span->rows.stride : 0;
+  return resolved;
 }
 
 }  // namespace bilevel

@@ -2,7 +2,9 @@
 //
 // The spec without its slots: sizes, enums, objectives, method.
 #include <algorithm>
+#include <cmath>
 
+#include "csrc/methods/method.h"
 #include "csrc/run/context.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/names.h"
@@ -11,7 +13,7 @@
 namespace bilevel {
 namespace {
 
-constexpr int64_t most_vectors = 8;
+constexpr int64_t most_planes = 8;  // vectors of an HVP, tangents of forward mode
 
 // "spec.inner.widths" for member "widths" of argument "spec.inner".
 Text member(const char *argument, const char *name) { return format("%s.%s", argument, name); }
@@ -89,22 +91,53 @@ void fill_side(const blv_objective &objective, Side *side) {
 
 // ---- Methods --------------------------------------------------------------------------------------------------------
 
-void read_hvp(const blv_method *method, Problem *problem) {
+void read_hvp(const blv_method *method, ValidSpec *valid) {
   const auto hvp = read_struct<blv_hvp>("spec.method", "blv_hvp", method);
-  check_range("spec.method.vectors", hvp.vectors, 1, most_vectors);
-  problem->vectors = hvp.vectors;
+  check_range("spec.method.vectors", hvp.vectors, 1, most_planes);
+  valid->problem.planes = hvp.vectors;
+}
+
+// The members that all structs with inner steps have.
+template <class Struct>
+void read_steps(const Struct &given, Problem *problem) {
+  check_enum("spec.method.optimiser", given.optimiser, optimiser_names);
+  check_range("spec.method.steps", given.steps, 0, most_size);
+  check_range("spec.method.batch_rows", given.batch_rows, 0, most_size);
+  problem->optimiser = given.optimiser;
+  problem->steps = given.steps;
+  problem->batch_rows = given.batch_rows;
 }
 
 void read_unroll(const blv_method *method, ValidSpec *valid) {
   const auto unroll = read_struct<blv_unroll>("spec.method", "blv_unroll", method);
-  check_enum("spec.method.optimiser", unroll.optimiser, optimiser_names);
+  read_steps(unroll, &valid->problem);
   check_enum("spec.method.store", unroll.store, store_names);
-  check_range("spec.method.steps", unroll.steps, 0, most_size);
-  check_range("spec.method.batch_rows", unroll.batch_rows, 0, most_size);
   valid->store = unroll.store;
-  valid->problem.optimiser = unroll.optimiser;
-  valid->problem.steps = unroll.steps;
-  valid->problem.batch_rows = unroll.batch_rows;
+}
+
+void read_forward(const blv_method *method, ValidSpec *valid) {
+  const auto forward = read_struct<blv_forward>("spec.method", "blv_forward", method);
+  read_steps(forward, &valid->problem);
+  check_range("spec.method.reserved", forward.reserved, 0, 0);
+  check_range("spec.method.tangents", forward.tangents, 1, most_planes);
+  valid->problem.planes = forward.tangents;
+}
+
+void check_not_negative(const char *argument, double value) {
+  if (value >= 0 && std::isfinite(value)) return;
+  refuse(BLV_INVALID, format("%s is %g; accepted: a finite number >= 0", argument, value));
+}
+
+void read_implicit(const blv_method *method, ValidSpec *valid) {
+  const auto implicit = read_struct<blv_implicit>("spec.method", "blv_implicit", method);
+  read_steps(implicit, &valid->problem);
+  check_enum("spec.method.solver", implicit.solver, solver_names);
+  check_range("spec.method.iterations", implicit.iterations, 0, INT32_MAX);
+  check_not_negative("spec.method.tolerance", implicit.tolerance);
+  check_not_negative("spec.method.damping", implicit.damping);
+  valid->problem.solver_iterations = implicit.iterations;
+  valid->problem.solver_tolerance = implicit.tolerance;
+  valid->problem.damping = implicit.damping;
 }
 
 void read_method(const blv_method *method, ValidSpec *valid) {
@@ -114,9 +147,18 @@ void read_method(const blv_method *method, ValidSpec *valid) {
   check_enum("spec.method.kind", method->kind, method_names);
   check_range("spec.method.reserved", method->reserved, 0, 0);
   valid->problem.kind = method->kind;
-  if (method->kind == BLV_EVALUATE) check_struct_size<blv_method>("spec.method", "blv_method", size);
-  if (method->kind == BLV_HVP) read_hvp(method, &valid->problem);
-  if (method->kind == BLV_UNROLL) read_unroll(method, valid);
+  switch (method->kind) {
+    case BLV_HVP:
+      return read_hvp(method, valid);
+    case BLV_UNROLL:
+      return read_unroll(method, valid);
+    case BLV_FORWARD:
+      return read_forward(method, valid);
+    case BLV_IMPLICIT:
+      return read_implicit(method, valid);
+    default:
+      return check_struct_size<blv_method>("spec.method", "blv_method", size);
+  }
 }
 
 // ---- The whole ------------------------------------------------------------------------------------------------------
@@ -140,7 +182,7 @@ void read_objectives(const blv_spec &spec, ValidSpec *valid) {
   fill_network(inner, valid);
   fill_side(inner, &valid->problem.inner);
   if (spec.outer == nullptr) return;
-  if (valid->problem.kind != BLV_UNROLL)
+  if (!find_method(valid->problem.kind)->has_outer)
     refuse(BLV_INVALID,
            format("spec.outer is not NULL; accepted for method %s: NULL", name_of(method_names, valid->problem.kind)));
   const blv_objective outer = read_objective("spec.outer", spec.outer);
@@ -174,8 +216,10 @@ ValidSpec validate(const blv_spec *given, int32_t context_threads) {
   valid.spans.resize(valid.slots.size());
   std::vector<Slot> resolved(valid.slots.size());
   for (size_t i = 0; i < valid.slots.size(); ++i)
-    resolved[i] = check_slot(valid.slots[i], static_cast<int64_t>(i), problem, &valid.spans[i]);
+    resolved[i] = check_slot(valid.slots, i, problem, &valid.spans[i]);
   place_slots(valid.slots, resolved, &problem);
+  for (const Span &span : valid.spans)
+    if (span.written && span.task_stride == 0) problem.shared_scalars += span_used(span, 1);
   return valid;
 }
 

@@ -23,8 +23,12 @@ constexpr EnumName activation[] = {{BLV_TANH, "BLV_TANH", "tanh"},
                                    {BLV_RELU, "BLV_RELU", "relu"},
                                    {BLV_SIGMOID, "BLV_SIGMOID", "sigmoid"},
                                    {BLV_SOFTPLUS, "BLV_SOFTPLUS", "softplus"}};
-constexpr EnumName method[] = {
-    {BLV_EVALUATE, "BLV_EVALUATE", "evaluate"}, {BLV_HVP, "BLV_HVP", "hvp"}, {BLV_UNROLL, "BLV_UNROLL", "unroll"}};
+constexpr EnumName method[] = {{BLV_EVALUATE, "BLV_EVALUATE", "evaluate"},
+                               {BLV_HVP, "BLV_HVP", "hvp"},
+                               {BLV_UNROLL, "BLV_UNROLL", "unroll"},
+                               {BLV_FORWARD, "BLV_FORWARD", "forward"},
+                               {BLV_IMPLICIT, "BLV_IMPLICIT", "implicit"}};
+constexpr EnumName solver[] = {{BLV_CG, "BLV_CG", "cg"}};
 constexpr EnumName optimiser[] = {{BLV_SGD, "BLV_SGD", "sgd"}, {BLV_HEAVY_BALL, "BLV_HEAVY_BALL", "heavy_ball"}};
 constexpr EnumName store[] = {{BLV_STORE_AUTO, "BLV_STORE_AUTO", "auto"},
                               {BLV_STORE_TAPE, "BLV_STORE_TAPE", "tape"},
@@ -45,10 +49,15 @@ constexpr EnumName leaf[] = {{BLV_THETA0, "BLV_THETA0", "theta0"},
                              {BLV_RATE, "BLV_RATE", "rate"},
                              {BLV_MOMENTUM, "BLV_MOMENTUM", "momentum"},
                              {BLV_VECTOR, "BLV_VECTOR", "vector"},
-                             {BLV_LOSS, "BLV_LOSS", "loss"}};
+                             {BLV_LOSS, "BLV_LOSS", "loss"},
+                             {BLV_LOSS_TANGENT, "BLV_LOSS_TANGENT", "loss_tangent"},
+                             {BLV_THETA_TANGENT, "BLV_THETA_TANGENT", "theta_tangent"},
+                             {BLV_RESIDUAL, "BLV_RESIDUAL", "residual"},
+                             {BLV_SOLUTION, "BLV_SOLUTION", "solution"}};
 constexpr EnumName use[] = {{BLV_VALUE, "BLV_VALUE", "value"},
                             {BLV_GRADIENT, "BLV_GRADIENT", "gradient"},
-                            {BLV_RESULT, "BLV_RESULT", "result"}};
+                            {BLV_RESULT, "BLV_RESULT", "result"},
+                            {BLV_TANGENT, "BLV_TANGENT", "tangent"}};
 constexpr EnumName dtype[] = {
     {BLV_F32, "BLV_F32", "f32"}, {BLV_F64, "BLV_F64", "f64"}, {BLV_I32, "BLV_I32", "i32"}, {BLV_I64, "BLV_I64", "i64"}};
 constexpr EnumName link[] = {{BLV_NO_LINK, "BLV_NO_LINK", "none"},
@@ -75,6 +84,15 @@ constexpr EnumNames names_of(const EnumName (&entries)[count]) {
 
 constexpr unsigned all = ~0u;
 
+// Values are 1, 2, ... without a gap.
+template <int32_t count>
+constexpr bool counts_up_to(const EnumName (&entries)[count], int32_t most) {
+  for (int32_t i = 0; i < count; ++i)
+    if (entries[i].value != i + 1) return false;
+  return count == most;
+}
+static_assert(counts_up_to(side, n_sides) && counts_up_to(leaf, n_leaves) && counts_up_to(use, n_uses));
+
 // "BLV_F32 (1), BLV_F64 (2)": the entries whose bit is set in `mask`.
 Text list(const EnumNames &names, unsigned mask) {
   Text text;
@@ -94,7 +112,7 @@ const EnumNames isa_names = names_of(isa), model_names = names_of(model), loss_n
 const EnumNames activation_names = names_of(activation), method_names = names_of(method);
 const EnumNames optimiser_names = names_of(optimiser), store_names = names_of(store), side_names = names_of(side);
 const EnumNames leaf_names = names_of(leaf), use_names = names_of(use), dtype_names = names_of(dtype);
-const EnumNames link_names = names_of(link), extent_names = names_of(extent), executor_names = names_of(executor);
+const EnumNames solver_names = names_of(solver), link_names = names_of(link), extent_names = names_of(extent), executor_names = names_of(executor);
 
 const EnumName *find_name(const EnumNames &names, int32_t value) {
   for (int32_t i = 0; i < names.count; ++i)

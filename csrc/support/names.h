@@ -13,12 +13,15 @@ struct EnumName {
   const char *plain;  // as in the description of a plan
 };
 
+// Sizes of the tables that others index by value: the largest value.
+constexpr int32_t n_sides = 4, n_leaves = 16, n_uses = 4;
+
 struct EnumNames {
   const EnumName *entries;
   int32_t count;
 };
 
-extern const EnumNames isa_names, loss_names, activation_names, model_names, method_names, optimiser_names, store_names;
+extern const EnumNames isa_names, loss_names, activation_names, model_names, method_names, optimiser_names, store_names, solver_names;
 extern const EnumNames side_names, leaf_names, use_names, dtype_names, link_names, extent_names, executor_names;
 
 // nullptr if the value is none of the enum.

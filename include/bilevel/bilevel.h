@@ -122,8 +122,9 @@ BLV_API const char *blv_context_error(blv_context context);
  * async-signal-safe. That execute consumes the request; one that comes after a running execute's last step is for the
  * next. On a device, what has been enqueued runs to its end: a request is for the next execute. */
 BLV_API void blv_context_cancel(blv_context context);
-/* Inner steps done and to do (summed over groups of tasks) of the running or last execute. Any thread; either may be
- * NULL. On a device, the steps of all tasks count as done once they are enqueued. */
+/* Passes over rows done and to do (an unroll has one per inner step forward, one back, one of the outer loss; summed over
+ * groups of tasks) of the running or last execute. Any thread; either may be NULL. On a device, the passes of all tasks
+ * count as done once they are enqueued. */
 BLV_API void blv_context_progress(blv_context context, int64_t *done, int64_t *total);
 
 /* ---- Objective: a loss and the sizes of its leaves --------------------------------------------------------------- */
@@ -160,11 +161,15 @@ enum {
   BLV_EVALUATE = 1, /* L and its gradient with respect to any leaf */
   BLV_HVP = 2,   /* the gradient of (grad_theta L . v_k) with respect to any leaf, for K vectors v_k: at theta, H v_k;
                        at every other leaf, the cross product (d2 L / dleaf dtheta) v_k */
-  BLV_UNROLL = 3 /* T inner steps; theta_T, outer loss, hypergradient by reverse accumulation through the steps */
+  BLV_UNROLL = 3, /* T inner steps; theta_T, outer loss, hypergradient by reverse accumulation through the steps */
+  BLV_FORWARD = 4, /* T inner steps, and with them the derivatives of theta_T and of the outer loss along K directions of
+                      the hyperparameters, the BLV_TANGENT slots; memory does not grow with T */
+  BLV_IMPLICIT = 5 /* T inner steps (0: theta_0 is the solution), and the hypergradient at theta_T from the optimality
+                      condition, by a solve with the inner Hessian */
 };
 typedef struct blv_method { /* the head of every method; alone it is the method BLV_EVALUATE */
   int64_t size;             /* sizeof the struct that it heads */
-  int32_t kind;             /* BLV_EVALUATE, BLV_HVP, BLV_UNROLL */
+  int32_t kind;             /* BLV_EVALUATE, ... */
   int32_t reserved;         /* 0 */
 } blv_method;
 
@@ -195,6 +200,33 @@ typedef struct blv_unroll {
                          The mean is then over the minibatch, n = batch_rows */
 } blv_unroll;
 
+/* Derivatives by forward accumulation: Franceschi et al. 2017, sec. 3.2. For tangents e_k of the arrays (theta_0 among
+ * them) the results are the derivatives of theta_T and of L_out along e_k. Without a BLV_TANGENT slot there is none. */
+typedef struct blv_forward {
+  blv_method head;
+  int32_t optimiser; /* as blv_unroll */
+  int32_t reserved;  /* 0 */
+  int64_t steps;     /* as blv_unroll */
+  int64_t batch_rows;
+  int64_t tangents; /* K, 1 to 8 */
+} blv_forward;
+
+enum { BLV_CG = 1 }; /* solver: conjugate gradients (Hestenes & Stiefel 1952), from v = 0 */
+/* Implicit differentiation (Pedregosa, Hyperparameter Optimization with Approximate Gradient, ICML 2016):
+ *     (H + damping I) v = dL_out/dtheta,     dL_out/dleaf - (d2 L_in / dleaf dtheta) v,     H = d2 L_in/dtheta2
+ * at theta_T, over all rows, for the leaves X, Y, WEIGHT and PENALTY. Exact where grad L_in(theta_T) = 0. A task stops at
+ * its own iteration: its result does not depend on its batch. Curvature d'(H + damping I)d <= 0 fails the task. */
+typedef struct blv_implicit {
+  blv_method head;
+  int32_t optimiser;  /* as blv_unroll */
+  int32_t solver;     /* BLV_CG */
+  int64_t steps;      /* as blv_unroll */
+  int64_t batch_rows; /* of the inner steps */
+  int64_t iterations; /* most iterations of the solver, 0 to 2^31 - 1 */
+  double tolerance;   /* stop at |r| <= tolerance |dL_out/dtheta|, >= 0 */
+  double damping;     /* >= 0 */
+} blv_implicit;
+
 /* ---- Slots: one per array that a call reads or writes ------------------------------------------------------------ */
 
 /* Sides. BLV_BOTH: one array is the leaf of both losses. */
@@ -203,8 +235,8 @@ enum { BLV_INNER = 1, BLV_OUTER = 2, BLV_BOTH = 3, BLV_METHOD = 4 };
  * Sides: X, Y, WEIGHT, PENALTY, ROWS belong to INNER, OUTER (unroll only) or BOTH; BATCH to INNER; the others to
  * METHOD. */
 enum {
-  BLV_THETA0 = 1, /* [P] unroll: the initial parameters */
-  BLV_THETA = 2,  /* [P] evaluate, hvp: the parameters. unroll: RESULT theta_T */
+  BLV_THETA0 = 1, /* [P] unroll, forward, implicit: the initial parameters */
+  BLV_THETA = 2,  /* [P] evaluate, hvp: the parameters. unroll, forward, implicit: RESULT theta_T */
   BLV_X = 3,      /* [n][d], row_stride between rows */
   BLV_Y = 4, /* [n][c] dense targets of the plan's dtype, row_stride between rows; or [n] class indices i32 / i64 */
   BLV_WEIGHT = 5,  /* [n] row weights, row_stride between them */
@@ -216,13 +248,20 @@ enum {
   BLV_RATE = 9,    /* extent SCALAR or PER_PARAMETER, step_stride between steps */
   BLV_MOMENTUM = 10, /* as BLV_RATE; required by BLV_HEAVY_BALL */
   BLV_VECTOR = 11,   /* hvp: [K][P], the right-hand sides, step_stride between vectors */
-  BLV_LOSS = 12      /* RESULT, one per task: evaluate, hvp: L; unroll: L_out(theta_T) */
+  BLV_LOSS = 12,     /* RESULT, one per task: evaluate, hvp: L; else L_out(theta_T) */
+  BLV_LOSS_TANGENT = 13,  /* RESULT of forward: [K] derivatives of L_out, step_stride between them */
+  BLV_THETA_TANGENT = 14, /* RESULT of forward: [K][P] derivatives of theta_T, step_stride between them */
+  BLV_RESIDUAL = 15, /* RESULT of implicit, one per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta|, computed
+                        anew after the last iteration */
+  BLV_SOLUTION = 16  /* RESULT of implicit: [P], v */
 };
 enum {
   BLV_VALUE = 1,    /* read */
   BLV_GRADIENT = 2, /* written: derivative of the method's scalar with respect to the *array* of the VALUE slot of the
                        same side and leaf, that is through its link. The VALUE slot must exist, with the same extent */
-  BLV_RESULT = 3    /* written: BLV_LOSS, and BLV_THETA of an unroll */
+  BLV_RESULT = 3,   /* written: BLV_LOSS and what else is said to be a RESULT */
+  BLV_TANGENT = 4   /* read, method BLV_FORWARD: K directions of the *array* of the VALUE slot of the same side and leaf,
+                       which must exist, with the same extent: each laid out as one task's value, step_stride between them */
 };
 enum { BLV_F32 = 1, BLV_F64 = 2, BLV_I32 = 3, BLV_I64 = 4 };
 enum { BLV_NO_LINK = 0, BLV_EXP = 1, BLV_SOFTPLUS_LINK = 2, BLV_SIGMOID_LINK = 3 }; /* leaf = link(array) */
@@ -237,7 +276,8 @@ enum { BLV_NATURAL = 0, BLV_SCALAR = 1, BLV_PER_FEATURE = 2, BLV_PER_PARAMETER =
  * What step_stride 0 means:
  *   BATCH, VALUE of RATE and MOMENTUM     the same at every step
  *   GRADIENT of RATE and MOMENTUM         the sum over the steps
- *   VECTOR, GRADIENT slots of an HVP plan dense: K arrays, each as long as the natural array of one task
+ *   VECTOR, TANGENT slots, results of K   dense: K arrays, each as long as the natural array of one task
+ *   GRADIENT slots of an HVP plan         the same
  *
  * This struct, blv_method and blv_task_info stay as they are: what comes later comes in new ones. */
 typedef struct blv_slot {
@@ -280,7 +320,8 @@ typedef struct blv_spec {
   int32_t max_threads;        /* CPU: most threads of an execute; scratch depends on it. 0: as this context */
   int64_t tasks;              /* most tasks of an execute, >= 0 */
   const blv_objective *inner; /* evaluate and hvp use this one */
-  const blv_objective *outer; /* unroll with LOSS or GRADIENT slots, else NULL; widths, activation, flags as inner's */
+  const blv_objective *outer; /* evaluate, hvp: NULL. Else where a slot asks for LOSS, GRADIENT or what depends on L_out;
+                                 widths, activation, flags as inner's */
   const blv_method *method;   /* for example &unroll.head */
   int64_t n_slots;
   const blv_slot *slots;   /* copied; at most one slot per (side, leaf, use) */
@@ -321,7 +362,8 @@ enum {
   BLV_TASK_NOT_FINITE = 1, /* a parameter, the loss or a gradient is NaN or infinite: divergence, or NaN in the data */
   BLV_TASK_BAD_LABEL = 2,  /* a class index outside [0, outputs), or a logistic label outside [0, 1] */
   BLV_TASK_BAD_INDEX = 3,  /* a minibatch index outside [0, rows) */
-  BLV_TASK_BAD_ROWS = 4    /* a number of rows outside [0, objective.rows] */
+  BLV_TASK_BAD_ROWS = 4,   /* a number of rows outside [0, objective.rows] */
+  BLV_TASK_CURVATURE = 5   /* implicit: the inner Hessian (with damping) is not positive definite */
 };
 /* Outcome of one task. Where status is not BLV_TASK_OK, that task's own outputs are NaN. */
 typedef struct blv_task_info {
@@ -329,9 +371,9 @@ typedef struct blv_task_info {
   int32_t side;   /* BLV_INNER or BLV_OUTER: where a bad label, index or row count was found; else 0 */
   int64_t step;   /* inner step in 1..T after which theta_t was first not finite, or that used a bad index; else -1 */
   int64_t row;    /* row of the bad label, position in the batch of the bad index; else -1 */
-  int64_t iterations;   /* inner steps run */
+  int64_t iterations;   /* inner steps run; implicit: iterations of the solver */
   double loss;          /* as slot BLV_LOSS; NaN if it was not computed */
-  double gradient_norm; /* |dL/dtheta| (evaluate), |dL_out/dtheta_T| (unroll with a gradient); NaN if not computed */
+  double gradient_norm; /* |dL/dtheta| (evaluate), |dL_out/dtheta_T| (else, with a gradient); NaN if not computed */
 } blv_task_info;
 
 /* Runs `tasks` tasks (0 to spec.tasks). data (itself a host array) has data[i] for slot i; on the CPU all are host

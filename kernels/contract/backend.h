@@ -14,6 +14,7 @@ namespace bilevel {
 
 // Limits of what a kernel gets by value, so that an execute copies nothing to the device.
 constexpr int64_t most_device_layers = 16, most_device_slots = 40;
+constexpr int32_t most_device_ops = 160, most_device_arrays = 48, most_device_inputs = 4, most_device_outputs = 8;
 
 // What a refusal or a failure says: the argument, its value, what is accepted; or the CUDA error and where it came from.
 struct BackendMessage {
@@ -43,10 +44,8 @@ struct DevicePlan {
   int64_t slab_bytes = 0;       // workspace of a batch: what does not fit on chip
   int64_t near_slab_bytes = 0;  // of which each thread block of the grid has so much for itself
   int64_t room_bytes = 0;       // of shared_bytes at most, for the task's arrays
-  int64_t shared_scalars = 0;   // results that are summed over tasks
   DeviceFacts device;
   Measure measure;        // workspace_bytes is exact; task_bytes: on chip and slab together
-  Storage storage;        // what problem.storage became
   char name[64] = {};     // of the kernel
   char reason[256] = {};  // why this regime
 };
@@ -62,13 +61,13 @@ struct DeviceCall {
 // Where a pointer points.
 enum MemoryKind : int32_t { MEMORY_UNKNOWN = 0, MEMORY_HOST = 1, MEMORY_DEVICE = 2, MEMORY_MANAGED = 3 };
 
-// Functions return BLV_OK or a status with a message; none throws. `store` and `limit` as of plan_storage: a BLV_STORE_*
-// and the most bytes of workspace (0: no limit). The wanted executor is problem.executor.
+// Functions return BLV_OK or a status with a message; none throws. The wanted executor is problem.executor. `limit`: the most bytes of
+// workspace (0: no limit); more is BLV_TOO_SMALL, with the bytes in plan->measure.
 struct Backend {
   const char *abi = nullptr;
   blv_status (*open)(int32_t ordinal, DeviceFacts *facts, BackendMessage *message) = nullptr;
   blv_status (*check_stream)(int32_t ordinal, void *stream, BackendMessage *message) = nullptr;
-  blv_status (*plan)(const Problem &problem, const DeviceFacts &facts, int32_t store, int64_t limit, DevicePlan *plan,
+  blv_status (*plan)(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan,
                      BackendMessage *message) = nullptr;
   blv_status (*where)(const void *pointer, int32_t *kind, int32_t *ordinal, BackendMessage *message) = nullptr;
   // Enqueues and returns: no allocation, no synchronisation, may be captured. An earlier fault of the device is

@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The contract between the host side (csrc) and the kernels: plain structs without behaviour, compiled the same in
-// every translation unit whatever its ISA level. csrc checks a spec and fills a Problem; a kernel measures the
-// workspace of a Problem and runs a Call of it. Nothing here depends on the dtype or on the width of a SIMD register.
+// The contract between the host side (csrc) and the kernels: plain structs without behaviour, compiled the same in every translation
+// unit whatever its ISA level. csrc checks a spec, fills a Problem and makes a program of its method; a kernel measures the workspace
+// of a Problem and runs a Call of it. Nothing here depends on the dtype or on the width of a SIMD register.
 #pragma once
 #include <bilevel/bilevel.h>
 
 #include <cstdint>
 
+#include "kernels/contract/program.h"
+#include "kernels/contract/slot.h"
+
 namespace bilevel {
 
-// One slot of the plan. Strides are resolved: dense defaults are filled in, and only a shared or constant array keeps
-// 0.
-struct Slot {
-  int64_t index = -1;  // position in the caller's array of pointers; -1: the plan has no such slot
-  int32_t dtype = 0, link = 0, extent = 0;
-  int64_t task_stride = 0, step_stride = 0, row_stride = 0;
-  constexpr explicit operator bool() const { return index >= 0; }
-};
-
-struct Leaf {
-  Slot value, gradient;
-  int32_t both = 0;  // this array is also the other side's leaf: the two gradients add up
-};
+// Leaves of an inner step, by index: Coefficient::index and Op STEP_LEAF name them so.
+constexpr int32_t most_step_leaves = 6;
+// One more than the largest BLV_* leaf and use that this version could have: bounds of tables by leaf.
+constexpr int32_t leaf_capacity = 32, use_capacity = 5;
 
 struct Layer {
   int64_t inputs = 0, outputs = 0;
@@ -38,34 +32,46 @@ struct Network {
 struct Side {
   int32_t present = 0, loss = 0;
   int32_t index_targets = 0;  // y holds class indices
+  int32_t unused = 0;
   int64_t rows = 0;
   Leaf x, y, weight, penalty;
   Slot row_counts;  // ragged tasks
 };
 
-// How the reverse sweep finds the states of the forward sweep: theta is kept at the start of every segment; the steps
-// inside one segment are kept whole (with or without the tape). One segment of `steps` steps means that nothing is
-// recomputed.
+// What the interpreter reads.
+struct TaskProblem {
+  int32_t model = BLV_NETWORK, flags = 0;
+  Network network;
+  Side inner, outer;
+  Slot batch;
+  int64_t batch_rows = 0;
+  int64_t steps = 0;  // of the inner optimiser; step leaves have as many values
+  int32_t n_step_leaves = 0, unused = 0;
+  Leaf step_leaves[most_step_leaves];
+  Program program;
+};
+
+// How the reverse sweep finds the states of the forward sweep: theta is kept at the start of every segment; the steps inside one
+// segment are kept whole (with or without the tape). One segment of `steps` steps means that nothing is recomputed.
 struct Storage {
   int32_t tape = 1;
   int64_t segment_steps = 0;
 };
 
-struct Problem {
-  int32_t kind = 0;  // BLV_EVALUATE, BLV_HVP, BLV_UNROLL
-  int32_t dtype = 0, executor = 0, flags = 0;
+// What csrc knows of a plan beside: enough to make its program, and for a kernel written by hand to recognise what it can run.
+struct Problem : TaskProblem {
+  int32_t kind = 0;  // BLV_EVALUATE, ...
+  int32_t dtype = 0, executor = 0, optimiser = 0;
   int64_t tasks = 0, threads = 1;
-  Network network;
-  Side inner, outer;  // evaluate, hvp: inner only
-  int32_t optimiser = 0;
-  int64_t steps = 0, batch_rows = 0, vectors = 0;
-  Slot batch;
-  Leaf theta;         // value: theta, or theta_0 of an unroll; gradient: of it (hvp: H v)
-  Slot theta_result;  // unroll: theta_T
-  Leaf rate, momentum;
-  Slot vector, loss;
-  int32_t reverse = 0;  // unroll: some slot wants a gradient
+  int64_t planes = 0;  // right-hand sides of an HVP, tangents of forward mode
+  int64_t solver_iterations = 0;
+  double solver_tolerance = 0, damping = 0;
+  int32_t reverse = 0;  // some slot wants a gradient
+  Slot method_slots[leaf_capacity][use_capacity];  // of side BLV_METHOD, by leaf and use
+  int64_t shared_scalars = 0;                      // results that are summed over tasks
   Storage storage;
+
+  const Slot &slot(int32_t leaf, int32_t use) const { return method_slots[leaf][use]; }
 };
 
 struct Measure {
@@ -91,17 +97,17 @@ struct Call {
   int64_t *done = nullptr;          // progress, added to with __atomic_fetch_add
 };
 
-// One entry per (ISA level, dtype, layout, method).
+// One entry per (ISA level, dtype, layout).
 struct Kernel {
   void (*measure)(const Problem &, Measure *);
-  // Steps that `run` will report as progress, for so many tasks.
+  // Passes over rows that `run` will report as progress, for so many tasks.
   int64_t (*progress_total)(const Problem &, int64_t tasks);
   // BLV_OK or BLV_CANCELLED.
   blv_status (*run)(const Problem &, const Call &);
 };
 
-// isa: BLV_ISA_X86_64_V2..V4. Returns nullptr if this build has no such kernel. Defined in csrc/plan/kernel_table.cpp; the
-// entries are the symbols bilevel::vN::evaluate_f32_tasks, ... that the launch files define.
-const Kernel *find_kernel(int32_t isa, int32_t kind, int32_t dtype, int32_t executor);
+// isa: BLV_ISA_X86_64_V2..V4. Returns nullptr if this build has no such kernel. Defined in csrc/plan/kernel_table.cpp; the entries are
+// the symbols bilevel::vN::interpreter_f32_tasks, ... that kernels/interpreter defines.
+const Kernel *find_kernel(int32_t isa, int32_t dtype, int32_t executor);
 
 }  // namespace bilevel

@@ -38,5 +38,11 @@ BLV_FUNCTION BLV_NOINLINE void apply_link(int link, Pack<T> *x, Index packs) {
   each(packs, [&](Index i) { x[i] = link_value<T>(link, x[i]); });
 }
 
+// gradient *= dleaf / darray
+template <class T>
+BLV_FUNCTION BLV_NOINLINE void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient, Index packs) {
+  each(packs, [&](Index i) { gradient[i] *= link_slope<T>(link, leaf[i]); });
+}
+
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

@@ -77,7 +77,7 @@ const Row kTable[] = {
     // Methods.
     {"method size", kAny, [](Editable &e) { e.unroll.head.size = sizeof(blv_method); }, BLV_VERSION_MISMATCH, "method|size"},
     {"newer method", kHvp, [](Editable &e) { e.hvp.head.size += 8; }, BLV_VERSION_MISMATCH, "method|size"},
-    {"kind", kEvaluate, [](Editable &e) { e.method.kind = 4; }, BLV_INVALID, "kind|4"},
+    {"kind", kEvaluate, [](Editable &e) { e.method.kind = 6; }, BLV_INVALID, "kind|6"},
     {"reserved", kEvaluate, [](Editable &e) { e.method.reserved = 1; }, BLV_INVALID, "reserved|1"},
     {"no vectors", kHvp, [](Editable &e) { e.hvp.vectors = 0; }, BLV_INVALID, "vectors|0"},
     {"nine vectors", kHvp, [](Editable &e) { e.hvp.vectors = 9; }, BLV_INVALID, "vectors|9"},

@@ -242,7 +242,7 @@ TEST_F(Device, HandsOverWhatItWasGiven) {
   for (size_t i = 0; i < a.data.size(); ++i) EXPECT_EQ(fake_.last.data[i], a.data[i]) << i;
   int64_t done = 0, total = 0;
   blv_context_progress(device, &done, &total);
-  EXPECT_EQ(total, 7 * 5);
+  EXPECT_EQ(total, 7 * (5 + 1 + 5)) << "passes: forward, outer, back";
   EXPECT_EQ(done, total);
 }
 

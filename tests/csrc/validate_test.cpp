@@ -63,9 +63,9 @@ TEST(Validate, HvpStepsAreDense) {
   builder.add(BLV_INNER, BLV_X, BLV_GRADIENT).row_stride = 5;
   builder.slots.back().task_stride = 100;
   const ValidSpec valid = validate(builder.get(), 1);
-  EXPECT_EQ(valid.problem.vectors, 2);
-  EXPECT_EQ(valid.problem.vector.step_stride, P);
-  EXPECT_EQ(valid.problem.theta.gradient.step_stride, P);
+  EXPECT_EQ(valid.problem.planes, 2);
+  EXPECT_EQ(valid.problem.slot(BLV_VECTOR, BLV_VALUE).step_stride, P);
+  EXPECT_EQ(valid.problem.slot(BLV_THETA, BLV_GRADIENT).step_stride, P);
   EXPECT_EQ(valid.problem.inner.x.gradient.step_stride, 5 * 5 + 3);
   EXPECT_EQ(elements_of(valid, 3), 2 * P);
   EXPECT_EQ(elements_of(valid, 4), 7 * 2 * P);
@@ -89,13 +89,13 @@ TEST(Validate, Unroll) {
   EXPECT_EQ(problem.steps, 5);
   EXPECT_EQ(problem.batch.dtype, BLV_I64);
   EXPECT_EQ(problem.batch.step_stride, 4);
-  EXPECT_EQ(problem.theta.value.index, 0);
-  EXPECT_TRUE(problem.theta.gradient);
-  EXPECT_TRUE(problem.theta_result);
-  EXPECT_TRUE(problem.loss);
-  EXPECT_EQ(problem.rate.value.step_stride, 0);
-  EXPECT_EQ(problem.rate.gradient.step_stride, 1);
-  EXPECT_FALSE(problem.momentum.value);
+  EXPECT_EQ(problem.slot(BLV_THETA0, BLV_VALUE).index, 0);
+  EXPECT_TRUE(problem.slot(BLV_THETA0, BLV_GRADIENT));
+  EXPECT_TRUE(problem.slot(BLV_THETA, BLV_RESULT));
+  EXPECT_TRUE(problem.slot(BLV_LOSS, BLV_RESULT));
+  EXPECT_EQ(problem.step_leaves[0].value.step_stride, 0);
+  EXPECT_EQ(problem.step_leaves[0].gradient.step_stride, 1);
+  EXPECT_FALSE(problem.step_leaves[1].value);
   EXPECT_EQ(elements_of(valid, 8), 4 * 4 + 4);
   EXPECT_EQ(elements_of(valid, 9), 5);
 }

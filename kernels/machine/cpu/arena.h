@@ -13,6 +13,8 @@ struct Arena {
   char *base = nullptr;  // null: measure only
   long used = 0;
 
+  Arena at(long offset) const { return {base, offset}; }
+
   template <class E>
   E *take(long count) {
     E *p = reinterpret_cast<E *>(base + used);
@@ -25,6 +27,13 @@ struct Arena {
     return take<E>(count);
   }
 };
+
+// Small tables that every thread of a task reads.
+template <class E>
+E *take_table(Arena &arena, long count) {
+  return arena.take<E>(count);
+}
+inline bool assigns(const Arena &arena) { return arena.base != nullptr; }
 
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

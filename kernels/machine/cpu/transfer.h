@@ -119,10 +119,5 @@ struct Transfer {
   }
 };
 
-template <class T>
-__attribute__((noinline)) void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient, long packs) {
-  for (long i = 0; i < packs; i++) gradient[i] *= link_slope<T>(link, leaf[i]);
-}
-
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

@@ -80,5 +80,12 @@ struct Arena {
   }
 };
 
+// Small tables that every thread of a task reads: a copy per block. Before the first `take`.
+template <class E>
+BLV_HOST_DEVICE E *take_table(Arena &arena, long long count) {
+  return arena.template take_control<E>(count);
+}
+BLV_HOST_DEVICE inline bool assigns(const Arena &arena) { return arena.assigns(); }
+
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

@@ -73,31 +73,34 @@ struct LinearPass {
 #endif
   }
 
+  using Request = PassRequest<T>;
+
   template <Mode M>
-  BLV_FUNCTION BLV_NOINLINE void run(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *total,
-                                     T *tape, bool leaf_gradients, bool add = false) {
+  BLV_FUNCTION BLV_NOINLINE void run(const Request &r) {
+    const RowView<T> &view = r.view;
+    const Mat &theta_gradient = r.theta_gradient;
     T sum = 0;
     const Cut &cut = cuts[int(M)][BLV_CUDA_LEVEL_NUMBER == 3 ? 0 : int(__isShared(view.x.v) != 0)];
 #if BLV_CUDA_LEVEL_NUMBER == 3
     T *own = theta_gradient && blockIdx.x < chunks ? partials + blockIdx.x * (long long)(planes)*net->size : nullptr;
     const Mat part = M == Mode::VALUE ? Mat{own, nullptr, net->size, 0} : Mat{nullptr, own, net->size, 0};
-    control([&] { describe<M>(view, theta, part, total != nullptr, tape, leaf_gradients, false); });
+    control([&] { describe<M>(r, part, false); });
     const Index begin = blockIdx.x * chunk, end = begin + chunk < view.n ? begin + chunk : view.n;
     if (begin < end) linear_rows<Shape, M>(*arguments, cut, begin, end, sum, scratch);
     Team::sync();
     if (theta_gradient) {
       T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
       const Index size = (M == Mode::VALUE ? 1 : planes) * net->size;
-      sum_partials(partials, planes * net->size, int((view.n + chunk - 1) / chunk), size, to, add, int(blockIdx.x),
+      sum_partials(partials, planes * net->size, int((view.n + chunk - 1) / chunk), size, to, r.add, int(blockIdx.x),
                    int(gridDim.x), scratch);
       Team::sync();
     }
 #else
-    control([&] { describe<M>(view, theta, theta_gradient, total != nullptr, tape, leaf_gradients, add); });
+    control([&] { describe<M>(r, theta_gradient, r.add); });
     linear_rows<Shape, M>(*arguments, cut, Index(0), view.n, sum, scratch);
     Team::sync();
 #endif
-    if (total) *total = team_sum(sum);
+    if (r.total) *r.total = team_sum(sum);
   }
 
  private:
@@ -111,20 +114,20 @@ struct LinearPass {
   }
   // Cooperation level: thread.
   template <Mode M>
-  BLV_INLINE void describe(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, bool wants_total,
-                           T *tape, bool leaf_gradients, bool add) const {
+  BLV_INLINE void describe(const Request &r, const Mat &theta_gradient, bool add) const {
+    const RowView<T> &view = r.view;
     const LayerView &layer = net->layers[0];
     LinearArguments<T> &a = *arguments;
     a = LinearArguments<T>();
     a.loss = view.loss, a.index_targets = view.index_targets;
-    a.inputs = int(layer.inputs), a.outputs = int(layer.outputs), a.planes = int(planes);
+    a.inputs = int(layer.inputs), a.outputs = int(layer.outputs), a.planes = M == Mode::VALUE ? 1 : int(r.planes);
     a.x = view.x.v, a.x_ld = view.x.ld, a.x_on_chip = BLV_CUDA_LEVEL_NUMBER != 3 && __isShared(view.x.v);
     a.y = view.y, a.weight = view.weight, a.inverse_n = view.inverse_n;
-    a.theta = theta, a.theta_weight = int(layer.weight), a.theta_ld = int(layer.ld);
+    a.theta = r.theta, a.theta_weight = int(layer.weight), a.theta_ld = int(layer.ld);
     a.theta_bias = net->bias ? int(layer.bias) : -1;
-    a.tape = M == Mode::JET ? nullptr : tape, a.tape_ld = int(layer.output_ld);
-    a.theta_gradient = theta_gradient, a.add = add, a.wants_total = wants_total;
-    if (!leaf_gradients) return;
+    a.tape = M == Mode::JET ? nullptr : r.tape, a.tape_ld = int(layer.output_ld);
+    a.theta_gradient = theta_gradient, a.add = add, a.wants_total = r.total != nullptr;
+    if (!r.leaf_gradients) return;
     a.x_gradient = accumulators<M>(view.x_gradient), a.y_gradient = accumulators<M>(view.y_gradient);
     a.weight_gradient = accumulators<M>(view.weight_gradient);
   }

@@ -20,21 +20,28 @@ struct Minibatch {
 
   const Slot *indices = nullptr;
   RowView<Element, P> view;
-  long n = 0;
+  long n = 0, planes = 0;
 
-  void layout(Arena &arena, const Problem &problem, const NetworkView &net, const Rows &inner) {
+  void layout(Arena &arena, const TaskProblem &problem, const NetworkView &net, const Rows &inner) {
     n = problem.batch_rows;
     if (n == 0) return;
     indices = &problem.batch;
     const long rows = L == Lanes::TASKS ? n : round_to_lanes<T>(n);
     view.loss = inner.spec->loss, view.index_targets = inner.spec->index_targets != 0;
     view.n = n, view.rows = rows;
-    view.x = matrix(arena, rows, net.layers[0].ld);
-    view.y = matrix(arena, rows, inner.y.ld);
-    if (inner.weight) view.weight = matrix(arena, rows, 1);
+    planes = inner.tangent_planes;
+    view.x = matrix(arena, rows, net.layers[0].ld, bool(inner.spec->x.tangent));
+    view.y = matrix(arena, rows, inner.y.ld, bool(inner.spec->y.tangent));
+    if (inner.weight) view.weight = matrix(arena, rows, 1, bool(inner.spec->weight.tangent));
     if (inner.spec->x.gradient) view.x_gradient = matrix(arena, rows, inner.x_gradient.ld);
     if (inner.spec->y.gradient) view.y_gradient = matrix(arena, rows, inner.y_gradient.ld);
     if (inner.spec->weight.gradient) view.weight_gradient = matrix(arena, rows, 1);
+  }
+
+  RowView<Element, P> view_rows(bool tangents) const {
+    RowView<Element, P> rows = view;
+    if (!tangents) rows.without_tangents();
+    return rows;
   }
 
   void gather(const Move &move, const Rows &side, long t, TaskStatus *status) {
@@ -61,8 +68,10 @@ struct Minibatch {
   }
 
  private:
-  static Mat matrix(Arena &arena, long rows, long ld) {
-    return {arena.take<Element>(rows * ld), nullptr, rows * ld, ld};
+  Mat matrix(Arena &arena, long rows, long ld, bool tangents = false) const {
+    Mat m{arena.take<Element>(rows * ld), nullptr, rows * ld, ld};
+    if (tangents) m.d = arena.take<Element>(rows * ld * planes);
+    return m;
   }
 
   // -1: the task has no row at all.
@@ -76,9 +85,15 @@ struct Minibatch {
   static BLV_INLINE T *scalars(const Mat &m) { return reinterpret_cast<T *>(m.v); }
 
   void copy_row(const Mat &to, const Mat &from, long i, long row, long lane, long columns) const {
-    for (long j = 0; j < to.ld; j++)
-      scalars(to)[(i * to.ld + j) * width + lane] =
-          row < 0 || j >= columns ? T(0) : scalars(from)[(row * from.ld + j) * width + lane];
+    copy_plane(scalars(to), to.ld, scalars(from), from.ld, i, row, lane, columns);
+    for (long k = 0; to.d && k < planes; k++)
+      copy_plane(reinterpret_cast<T *>(to.tangent(k)), to.ld, reinterpret_cast<const T *>(from.tangent(k)), from.ld, i, row,
+                 lane, columns);
+  }
+  static BLV_INLINE void copy_plane(T *to, long to_ld, const T *from, long from_ld, long i, long row, long lane,
+                                    long columns) {
+    for (long j = 0; j < to_ld; j++)
+      to[(i * to_ld + j) * width + lane] = row < 0 || j >= columns ? T(0) : from[(row * from_ld + j) * width + lane];
   }
   void gather_row(const Rows &side, long i, long row, long lane) const {
     copy_row(view.x, side.x, i, row, lane, side.net->layers[0].inputs);

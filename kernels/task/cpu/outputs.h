@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Results on their way to the caller. A kernel names its results as runs of elements, always in the same order, to one
-// of three visitors: one counts what is shared by tasks; one writes a group of tasks (an array of its own per task) and
+// of two visitors: one writes a group of tasks (an array of its own per task) and
 // adds shared results to the partial sum of the group's batch; one adds the partial sums in order and writes them.
 #pragma once
 #include "kernels/task/cpu/side_data.h"
@@ -14,14 +14,6 @@ template <class T>
 constexpr T not_a_number() {
   return static_cast<T>(__builtin_nan(""));
 }
-
-struct SharedCounter {
-  long scalars = 0;
-  template <class Element>
-  void run(const Slot &slot, long, long, long, long n, const Element *) {
-    if (slot.task_stride == 0) scalars += n;
-  }
-};
 
 template <class T, Lanes L>
 struct GroupWriter {

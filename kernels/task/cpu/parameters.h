@@ -11,6 +11,11 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
+template <class T>
+BLV_INLINE long round_to_lanes(long n) {
+  return (n + lanes<T> - 1) / lanes<T> * lanes<T>;
+}
+
 template <class T, Lanes L>
 void make_network_view(const Network &network, long block_rows, NetworkView &view) {
   const auto padded = [](long n) { return L == Lanes::TASKS ? n : (n + lanes<T> - 1) / lanes<T> * lanes<T>; };

@@ -28,15 +28,18 @@ struct RowView {
   bool ragged = false;
   P row_counts = {};                                        // of each task
   Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
+
+  BLV_INLINE void without_tangents() { x.d = y.d = weight.d = nullptr; }
 };
 
-// The rows of a side, all of them.
+// The rows of a side, all of them; with the leaves' tangents or without.
 template <class T, Lanes L, class Side_ = SideData<T, L>>
-RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side) {
+RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side, bool tangents) {
   RowView<typename Side_::Element, Pack<T>> view;
   view.loss = side.spec->loss, view.index_targets = side.spec->index_targets != 0;
   view.n = side.n, view.rows = side.rows;
   view.x = side.x, view.y = side.y, view.weight = side.weight;
+  if (!tangents) view.without_tangents();
   view.inverse_n = side.inverse_n;
   view.ragged = side.ragged();
   if (L == Lanes::TASKS)
@@ -60,17 +63,20 @@ struct Pass {
   Team team;
   Element *partials = nullptr;  // chunks x planes x size (team) or 1 x planes x size
   P *totals = nullptr;          // one per chunk
-  long planes = 1;
+  long planes = 1;              // most of a request
 
-  // What one run computes. Null planes of theta_gradient and a null total are not wanted.
-  struct Arguments {
-    Pass *pass;
-    const View *view;
+  // What one run computes. Null planes of theta_gradient and a null total are not wanted; *total and theta_gradient are overwritten,
+  // theta_gradient is added to if `add`; leaf gradients are added to the view's accumulators.
+  struct Request {
+    View view;
     Mat theta, theta_gradient;
     P *total = nullptr;
-    Element *tape = nullptr;  // of this step
-    bool leaf_gradients = false;
-    bool add = false;  // to theta_gradient, instead of overwriting it
+    Element *tape = nullptr;  // of this pass
+    bool leaf_gradients = false, add = false;
+    long planes = 1;  // of the tangents
+  };
+  struct Arguments : Request {
+    Pass *pass = nullptr;
     int64_t chunks = 0, next_chunk = 0;
   };
 
@@ -84,24 +90,23 @@ struct Pass {
   // Before the passes of a group of tasks.
   void begin() const {}
 
-  // *total is overwritten, theta_gradient too unless `add`; leaf gradients are added to the view's accumulators.
   template <Mode M>
-  void run(const View &view, const Mat &theta, const Mat &theta_gradient, P *total, Element *tape, bool leaf_gradients,
-           bool add = false) {
-    const long chunks = partition.chunks(view.n);
-    Arguments a{this, &view, theta, theta_gradient, total, tape, leaf_gradients, add, chunks};
+  void run(const Request &request) {
+    const long chunks = partition.chunks(request.view.n);
+    P *total = request.total;
+    Arguments a{request, this, chunks};
     for (long c = 0; c < chunks; c++) totals[c] = P{};
     if (chunks == 1) {
-      run_chunk<M>(a, 0, view.n, theta_gradient, total ? &totals[0] : nullptr, scratch[0], add);
+      run_chunk<M>(a, 0, a.view.n, a.theta_gradient, total ? &totals[0] : nullptr, scratch[0], a.add);
     } else if (team.run) {
       team.run(team.self, team.threads, &worker<M>, &a);
       sum_partials<M>(a);
     } else {
-      if (!add) clear<M>(theta_gradient);
+      if (!a.add) clear<M>(a, a.theta_gradient);
       for (long c = 0; c < chunks; c++) {
         run_chunk<M>(a, c * partition.chunk, chunk_end(a, c), partial<M>(a, 0), total ? &totals[c] : nullptr,
                      scratch[0], false);
-        add_partial<M>(a, 0, 0, planes * net->size);
+        add_partial<M>(a, 0, 0, planes_of<M>(a) * net->size);
       }
     }
     if (!total) return;
@@ -112,7 +117,12 @@ struct Pass {
  private:
   static long chunk_end(const Arguments &a, long c) {
     const long end = (c + 1) * a.pass->partition.chunk;
-    return end < a.view->n ? end : a.view->n;
+    return end < a.view.n ? end : a.view.n;
+  }
+
+  template <Mode M>
+  static long planes_of(const Arguments &a) {
+    return M == Mode::VALUE ? 1 : a.planes;
   }
 
   template <Mode M>
@@ -148,14 +158,14 @@ struct Pass {
   template <Mode M>
   void sum_partials(Arguments &a) {
     if (!a.theta_gradient) return;
-    const long size = (M == Mode::VALUE ? 1 : planes) * net->size;
+    const long size = planes_of<M>(a) * net->size;
     if (size * a.chunks < (1 << 16)) return sum_range<M>(a, 0, size);
     team.run(team.self, team.threads, &sum_worker<M>, &a);
   }
   template <Mode M>
   static void sum_worker(void *arg, int64_t thread) {
     Arguments &a = *static_cast<Arguments *>(arg);
-    const long align = 16, size = (M == Mode::VALUE ? 1 : a.pass->planes) * a.pass->net->size;
+    const long align = 16, size = planes_of<M>(a) * a.pass->net->size;
     const long share = (size / a.pass->team.threads + align) / align * align;
     const long begin = thread * share, end = begin + share < size ? begin + share : size;
     if (begin < end) a.pass->template sum_range<M>(a, begin, end);
@@ -178,37 +188,37 @@ struct Pass {
     b.theta = a.theta;
     b.theta_gradient = theta_gradient;
     b.state = block.state;
-    b.loss.loss = a.view->loss;
-    b.loss.index_targets = a.view->index_targets;
-    b.loss.inverse_n = a.view->inverse_n;
+    b.loss.loss = a.view.loss;
+    b.loss.index_targets = a.view.index_targets;
+    b.loss.inverse_n = a.view.inverse_n;
     b.loss.total = total;
-    if (begin == end && !add) clear<M>(theta_gradient);
+    if (begin == end && !add) clear<M>(a, theta_gradient);
     for (long row = begin; row < end; row += partition.block) {
       b.loss.n = end - row < partition.block ? end - row : partition.block;
       b.accumulate = add || row > begin;
       bind_rows<M>(a, row, b);
       bind_tape(a, row, block);
       if constexpr (L == Lanes::TASKS) {
-        Executor<M> executor(M == Mode::VALUE ? 0 : planes);
-        const Integers<T> left = __builtin_convertvector(a.view->row_counts, Integers<T>) - Integer<T>(row);
-        if (a.view->ragged) executor.row_counts = &left;
+        Executor<M> executor(M == Mode::VALUE ? 0 : a.planes);
+        const Integers<T> left = __builtin_convertvector(a.view.row_counts, Integers<T>) - Integer<T>(row);
+        if (a.view.ragged) executor.row_counts = &left;
         network_gradient(executor, *net, b);
       } else {
-        Executor<M> executor(M == Mode::VALUE ? 0 : planes, block.lines);
+        Executor<M> executor(M == Mode::VALUE ? 0 : a.planes, block.lines);
         network_gradient(executor, *net, b);
       }
     }
   }
 
   template <Mode M>
-  void clear(const Mat &gradient) const {
+  void clear(const Arguments &a, const Mat &gradient) const {
     Element *to = M == Mode::VALUE ? gradient.v : gradient.d;
-    for (long i = 0; to && i < (M == Mode::VALUE ? 1 : planes) * net->size; i++) to[i] = Element{};
+    for (long i = 0; to && i < planes_of<M>(a) * net->size; i++) to[i] = Element{};
   }
 
   template <Mode M>
   void bind_rows(const Arguments &a, long row, NetworkBlock<Element, P> &b) const {
-    const View &view = *a.view;
+    const View &view = a.view;
     b.x = view.x.row_block(row);
     b.loss.y = view.y.row_block(row);
     b.loss.weight = view.weight.row_block(row);
@@ -233,8 +243,8 @@ struct Pass {
       if (l + 1 == net->n_layers) {
         s.z.v = at + row * ld;
       } else {
-        s.h.v = at + row * ld, at += a.view->rows * ld;
-        s.c.v = at + row * ld, at += a.view->rows * ld;
+        s.h.v = at + row * ld, at += a.view.rows * ld;
+        s.c.v = at + row * ld, at += a.view.rows * ld;
       }
     }
   }

@@ -77,6 +77,12 @@ struct BlockScratch {
   }
 };
 
+// Rows that a matrix of so many has room for.
+template <class T, Lanes L>
+long round_rows(long rows) {
+  return L == Lanes::TASKS ? rows : round_to_lanes<T>(rows);
+}
+
 // Elements of one step's tape for `rows` rows (padded).
 inline long tape_size(const NetworkView &net, long rows) {
   long columns = 0;

@@ -19,11 +19,6 @@ struct TaskStatus {
   }
 };
 
-template <class T>
-BLV_INLINE long round_to_lanes(long n) {
-  return (n + lanes<T> - 1) / lanes<T> * lanes<T>;
-}
-
 template <class T, Lanes L>
 struct SideData {
   using Move = Transfer<T, L>;
@@ -37,6 +32,7 @@ struct SideData {
   const NetworkView *net = nullptr;
   long rows = 0;  // capacity, padded to whole packs
   long n = 0;     // rows at hand: the largest number over the tasks
+  long tangent_planes = 0;
   long row_count[width] = {};
   P inverse_n = {};
   bool x_resident = false;                      // else x refers to the caller's rows, which have no padding
@@ -45,24 +41,29 @@ struct SideData {
   Element *penalty_leaf = nullptr;              // natural shape
   long penalty_count = 0;
   P *penalty = nullptr;               // one per parameter
+  P *penalty_tangent = nullptr;       // planes of one per parameter
   P *penalty_gradient = nullptr;      // K planes of one per parameter
   Element *penalty_result = nullptr;  // K planes in the natural shape, penalty_stride apart
   long penalty_stride = 0;
 
   bool ragged() const { return bool(spec->row_counts); }
 
-  // penalty arrays are packs over the internal parameter vector, of which there are `parameter_packs`.
+  // penalty arrays are packs over the internal parameter vector, of which there are `parameter_packs`. `planes`: of the gradients;
+  // `tangents`: of the leaves' tangents.
   void layout(Arena &arena, const Side &side, int32_t side_name, const NetworkView &network, long capacity, long planes,
-              long parameter_packs) {
-    spec = &side, name = side_name, net = &network;
+              long tangents, long parameter_packs) {
+    spec = &side, name = side_name, net = &network, tangent_planes = tangents;
     rows = L == Lanes::TASKS ? capacity : round_to_lanes<T>(capacity);
     const LayerView &head = network.layers[0], &last = network.layers[network.n_layers - 1];
     const long x_ld = L == Lanes::TASKS ? head.inputs : round_to_lanes<T>(head.inputs);
-    x_resident = L == Lanes::TASKS || side.x.value.link || side.x.gradient;
+    x_resident = L == Lanes::TASKS || side.x.value.link || side.x.gradient || side.x.tangent;
     x = {x_resident ? arena.take<Element>(rows * x_ld) : nullptr, nullptr, 0, x_ld};
     const long y_ld = side.index_targets ? 1 : last.output_ld;
     y = {arena.take<Element>(rows * y_ld), nullptr, 0, y_ld};
     if (side.weight.value) weight = {arena.take<Element>(rows), nullptr, 0, 1};
+    take_tangents(arena, side.x, rows * x_ld, &x);
+    take_tangents(arena, side.y, rows * y_ld, &y);
+    take_tangents(arena, side.weight, rows, &weight);
     x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, rows, 1, planes);
@@ -75,12 +76,20 @@ struct SideData {
     load_y(move, status);
     load_weight(move);
     load_penalty(move);
+    load_tangents(move, spec->x, net->layers[0].inputs, x);
+    load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y);
+    load_tangents(move, spec->weight, 1, weight);
   }
 
  private:
-  static Mat accumulator(Arena &arena, const Leaf &leaf, long size, long ld, long planes) {
-    if (!leaf.gradient) return {};
+  // Derivatives along a leaf's tangents need the outer side's gradients, too.
+  bool accumulates(const Leaf &leaf) const { return leaf.gradient || (leaf.tangent && name == BLV_OUTER); }
+  Mat accumulator(Arena &arena, const Leaf &leaf, long size, long ld, long planes) const {
+    if (!accumulates(leaf)) return {};
     return {arena.take<Element>(size * planes), nullptr, size, ld};
+  }
+  void take_tangents(Arena &arena, const Leaf &leaf, long size, Mat *m) const {
+    if (leaf.tangent) m->d = arena.take<Element>(size * tangent_planes), m->plane = size;
   }
 
   void layout_penalty(Arena &arena, long planes, long parameter_packs) {
@@ -89,7 +98,8 @@ struct SideData {
     penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? net->layers[0].inputs : net->size;
     penalty_leaf = arena.take<Element>(L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count));
     penalty = arena.take<P>(parameter_packs);
-    if (!spec->penalty.gradient) return;
+    if (spec->penalty.tangent) penalty_tangent = arena.take<P>(parameter_packs * tangent_planes);
+    if (!accumulates(spec->penalty)) return;
     penalty_gradient = arena.take<P>(parameter_packs * planes);
     penalty_stride = L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count);
     penalty_result = arena.take<Element>(penalty_stride * planes);
@@ -111,29 +121,43 @@ struct SideData {
     inverse_n = L == Lanes::TASKS ? load_unaligned(inverse) : broadcast<T>(inverse[0]);
   }
 
-  // Rows of a dense floating-point leaf with `columns` columns.
-  void load_rows(const Move &move, const Slot &slot, long columns, Mat &to) const {
+  // Rows of a dense floating-point leaf with `columns` columns, through its link.
+  void load_rows(const Move &move, const Slot &slot, long columns, const Mat &to) const {
+    load_array(move, slot, 0, columns, to);
+    if (!slot.link) return;
+    apply_link<T>(slot.link, reinterpret_cast<P *>(to.v), packs_of(rows * to.ld));
+    if (L == Lanes::COLUMNS && to.ld > columns) clear_padding(columns, to);
+  }
+
+  void load_tangents(const Move &move, const Leaf &leaf, long columns, const Mat &m) const {
+    for (long k = 0; leaf.tangent && k < tangent_planes; k++) {
+      const Mat to{m.tangent(k), nullptr, 0, m.ld};
+      load_array(move, leaf.tangent, k, columns, to);
+      if (leaf.value.link)
+        multiply_by_link_slope<T>(leaf.value.link, reinterpret_cast<const P *>(m.v), reinterpret_cast<P *>(to.v),
+                                  packs_of(rows * m.ld));
+    }
+  }
+
+  // Rows of array `step`; what a task lacks, and padding, is zero.
+  void load_array(const Move &move, const Slot &slot, long step, long columns, const Mat &to) const {
     if (L == Lanes::TASKS && ragged()) {
       for (long i = 0; i < n * to.ld; i++) to.v[i] = Element{};
       for (long lane = 0; lane < move.count; lane++)
         for (long i = 0; i < row_count[lane]; i++)
-          move.load_lane(move.source(slot, lane, 0) + i * slot.row_stride, lane, columns, to.v + i * to.ld);
+          move.load_lane(move.source(slot, lane, step) + i * slot.row_stride, lane, columns, to.v + i * to.ld);
     } else if (slot.row_stride == columns && to.ld == columns) {
-      move.load(slot, 0, 0, 1, n * columns, to.v);
+      move.load(slot, step, 0, 1, n * columns, to.v);
     } else {
       for (long i = 0; i < n; i++) {
-        move.load(slot, 0, i * slot.row_stride, 1, columns, to.v + i * to.ld);
+        move.load(slot, step, i * slot.row_stride, 1, columns, to.v + i * to.ld);
         for (long j = columns; j < to.ld; j++) to.v[i * to.ld + j] = Element{};
       }
     }
     for (long i = n * to.ld; i < rows * to.ld; i++) to.v[i] = Element{};
-    if (slot.link) {
-      apply_link<T>(slot.link, reinterpret_cast<P *>(to.v), packs_of(rows * to.ld));
-      if (L == Lanes::COLUMNS && to.ld > columns) clear_padding(columns, to);
-    }
   }
   static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
-  void clear_padding(long columns, Mat &to) const {
+  void clear_padding(long columns, const Mat &to) const {
     for (long i = 0; i < rows; i++)
       for (long j = columns; j < to.ld; j++) to.v[i * to.ld + j] = Element{};
   }
@@ -188,17 +212,29 @@ struct SideData {
   }
 
   void load_penalty(const Move &move) {
-    const Slot &slot = spec->penalty.value;
+    const Slot &slot = spec->penalty.value, &seeds = spec->penalty.tangent;
     if (!slot) return;
+    // The tangents pass through the natural shape's array before the value stays there.
+    for (long k = 0; seeds && k < tangent_planes; k++) {
+      load_penalty_leaf(move, seeds, k);
+      expand_penalty(slot.extent, penalty_tangent + k * parameter_packs<T, L>(*net));
+    }
+    load_penalty_leaf(move, slot, 0);
+    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(penalty_leaf), penalty_leaf_packs());
+    expand_penalty(slot.extent, penalty);
+    for (long k = 0; seeds && slot.link && k < tangent_planes; k++)
+      multiply_by_link_slope<T>(slot.link, penalty, penalty_tangent + k * parameter_packs<T, L>(*net),
+                                parameter_packs<T, L>(*net));
+  }
+
+  void load_penalty_leaf(const Move &move, const Slot &slot, long step) {
     if (slot.extent == BLV_PER_PARAMETER) {
-      load_parameters<T, L>(move, *net, slot, 0, penalty_leaf);
+      load_parameters<T, L>(move, *net, slot, step, penalty_leaf);
     } else {
-      move.load(slot, 0, 0, 1, penalty_count, penalty_leaf);
+      move.load(slot, step, 0, 1, penalty_count, penalty_leaf);
     }
     if constexpr (L == Lanes::COLUMNS)
       for (long i = penalty_count; i < round_to_lanes<T>(penalty_count); i++) penalty_leaf[i] = T(0);
-    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(penalty_leaf), penalty_leaf_packs());
-    expand_penalty(slot.extent);
   }
 
   long penalty_leaf_packs() const {
@@ -206,8 +242,8 @@ struct SideData {
   }
 
   // From the natural shape to one penalty per internal parameter.
-  void expand_penalty(int extent) {
-    Element *to = reinterpret_cast<Element *>(penalty);
+  void expand_penalty(int extent, P *penalties) {
+    Element *to = reinterpret_cast<Element *>(penalties);
     for (long i = 0; i < net->size; i++) to[i] = extent == BLV_PER_PARAMETER ? penalty_leaf[i] : Element{};
     if (extent == BLV_PER_PARAMETER) return;
     for (long l = 0; l < (extent == BLV_SCALAR ? net->n_layers : 1); l++) {

@@ -53,21 +53,21 @@ Pack<T> norm_over_parameters(const Pack<T> *x, long packs) {
 template <Mode M, class T, Lanes L>
 __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Matrix<Pack<T>> &theta,
                                            const Matrix<Pack<T>> &gradient, Pack<T> *total, long planes, long packs,
-                                           bool leaf_gradients) {
+                                           bool leaf_gradients, bool tangents, const Pack<T> *scale) {
   if (!side.penalty) return;
   using X = Map<T, M, Lanes::TASKS>;  // elementwise over packs, whatever their lanes are
-  const Matrix<Pack<T>> penalty{side.penalty, nullptr, 0, packs};
+  const Matrix<Pack<T>> penalty{side.penalty, tangents ? side.penalty_tangent : nullptr, packs, packs};
   Matrix<Pack<T>> penalty_gradient;
   if (leaf_gradients && side.penalty_gradient)
     penalty_gradient = M == Mode::VALUE ? Matrix<Pack<T>>{side.penalty_gradient, nullptr, packs, packs}
                                         : Matrix<Pack<T>>{nullptr, side.penalty_gradient, packs, packs};
-  const Pack<T> half = Pack<T>{} + T(0.5);
+  const Pack<T> factor = scale ? *scale : broadcast<T>(1), half = factor * T(0.5);
   Pack<T> loss = {};
   X x(planes);
   x.for_tile(
       0, 1, 0, packs, packs, [&](long i, long j) __attribute__((always_inline)) {
         const auto p = x.get(penalty, i, j), t = x.get(theta, i, j);
-        if (gradient) x.add(gradient, i, j, p * t);
+        if (gradient) x.add(gradient, i, j, p * factor * t);
         const auto half_square = t * t * half;
         if (penalty_gradient) x.add(penalty_gradient, i, j, half_square);
         if (total) x.add_to_total(&loss, i, p * half_square);
@@ -79,6 +79,7 @@ template <class T, Lanes L>
 struct SideGradients {
   using Values = SideData<T, L>;
   using P = Pack<T>;
+  using Mat = typename Values::Mat;
   Values &side;
   long planes, parameter_packs;
 
@@ -86,19 +87,35 @@ struct SideGradients {
     each_accumulator([&](P *x, long packs, int, const P *) {
       for (long i = 0; i < packs; i++) x[i] = P{};
     });
-    if (side.spec->penalty.gradient)
+    if (side.penalty_gradient)
       for (long i = 0; i < parameter_packs * planes; i++) side.penalty_gradient[i] = P{};
   }
 
   // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
   void finish(FiniteCheck<T> &check) const {
-    if (L == Lanes::TASKS && side.ragged() && side.spec->x.gradient) clear_missing_rows();
+    if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
     each_accumulator([&](P *x, long packs, int link, const P *leaf) {
       const long plane = packs / planes;
       for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, x + k * plane, plane);
       check.see(x, packs);
     });
-    if (side.spec->penalty.gradient) finish_penalty(check);
+    if (side.penalty_gradient) finish_penalty(check);
+  }
+
+  // The sum over the leaves of <gradient, tangent k>, before `finish`.
+  P dot_tangents(long k) const {
+    P total = {};
+    const auto add = [&](const P *gradient, const P *tangent, long packs) {
+      for (long i = 0; gradient && tangent && i < packs; i++) total += gradient[i] * tangent[i];
+    };
+    if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
+    const auto add_leaf = [&](const Mat &values, const Mat &gradient) {
+      if (values.d)
+        add(reinterpret_cast<const P *>(gradient.v), reinterpret_cast<const P *>(values.tangent(k)), packs_of(values.plane));
+    };
+    add_leaf(side.x, side.x_gradient), add_leaf(side.y, side.y_gradient), add_leaf(side.weight, side.weight_gradient);
+    if (side.penalty_tangent) add(side.penalty_gradient, side.penalty_tangent + k * parameter_packs, parameter_packs);
+    return total_over_parameters<T, L>(total);
   }
 
   // Leaves of both losses: what the other side's loss gives, after both have been finished.
@@ -113,7 +130,6 @@ struct SideGradients {
   }
 
  private:
-  template <class Mat>
   void add(const Mat &to, const Mat &from, FiniteCheck<T> &check) const {
     if (to)
       add_packs(reinterpret_cast<P *>(to.v), reinterpret_cast<const P *>(from.v), packs_of(to.plane) * planes, check);
@@ -140,10 +156,9 @@ struct SideGradients {
     one_accumulator(side.spec->y, side.y, side.y_gradient, f);
     one_accumulator(side.spec->weight, side.weight, side.weight_gradient, f);
   }
-  template <class F, class Mat>
+  template <class F>
   void one_accumulator(const Leaf &leaf, const Mat &values, const Mat &m, F f) const {
-    if (leaf.gradient)
-      f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v));
+    if (m) f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v));
   }
 
   void finish_penalty(FiniteCheck<T> &check) const {

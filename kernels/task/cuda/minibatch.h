@@ -17,21 +17,29 @@ struct Minibatch {
 
   const Slot *indices = nullptr;
   RowView<T> view;
-  Index n = 0;
+  Index n = 0, planes = 0;
 
-  BLV_HOST_DEVICE void layout(Arena &arena, const Problem &problem, const NetworkView &, const Rows &inner) {
+  BLV_HOST_DEVICE void layout(Arena &arena, const TaskProblem &problem, const NetworkView &, const Rows &inner) {
     n = Index(problem.batch_rows);
     if (n == 0) return;
     indices = &problem.batch;
     view.loss = inner.spec->loss, view.index_targets = inner.spec->index_targets != 0;
     view.n = view.rows = n, view.inverse_n = T(1) / T(n);
     const NetworkView &net = *inner.net;
-    view.x = matrix(arena, Index(padded(net.layers[0].inputs)));
-    view.y = matrix(arena, inner.spec->index_targets ? 1 : net.layers[net.n_layers - 1].output_ld);
-    if (inner.spec->weight.value) view.weight = matrix(arena, 1);
+    planes = inner.tangent_planes;
+    view.x = matrix(arena, Index(padded(net.layers[0].inputs)), bool(inner.spec->x.tangent));
+    view.y = matrix(arena, inner.spec->index_targets ? 1 : net.layers[net.n_layers - 1].output_ld,
+                    bool(inner.spec->y.tangent));
+    if (inner.spec->weight.value) view.weight = matrix(arena, 1, bool(inner.spec->weight.tangent));
     if (inner.spec->x.gradient) view.x_gradient = matrix(arena, inner.x_gradient.ld);
     if (inner.spec->y.gradient) view.y_gradient = matrix(arena, inner.y_gradient.ld);
     if (inner.spec->weight.gradient) view.weight_gradient = matrix(arena, 1);
+  }
+
+  BLV_INLINE RowView<T> view_rows(bool tangents) const {
+    RowView<T> rows = view;
+    if (!tangents) rows.without_tangents();
+    return rows;
   }
 
   BLV_FUNCTION BLV_NOINLINE void gather(const Move &move, const Rows &side, long long t, TaskStatus *status) {
@@ -52,8 +60,10 @@ struct Minibatch {
   }
 
  private:
-  BLV_HOST_DEVICE Mat matrix(Arena &arena, Index ld) const {
-    return {arena.template take<T>((long long)(n)*ld), nullptr, n * ld, ld};
+  BLV_HOST_DEVICE Mat matrix(Arena &arena, Index ld, bool tangents = false) const {
+    Mat m{arena.template take<T>((long long)(n)*ld), nullptr, n * ld, ld};
+    if (tangents) m.d = arena.template take<T>((long long)(n)*ld * planes);
+    return m;
   }
   static BLV_INLINE const LayerView &last(const Rows &side) { return side.net->layers[side.net->n_layers - 1]; }
 
@@ -73,7 +83,10 @@ struct Minibatch {
   BLV_INLINE void gather_rows(const Move &move, const Rows &side, long long t, const Mat &to, const Mat &from,
                               Index columns) const {
     share_matrix(n, columns, [&](Index i, Index j) {
-      to.v[i * to.ld + j] = side.n ? from.v[row_of(move, side, t, i) * from.ld + j] : T(0);
+      const Index row = row_of(move, side, t, i);
+      to.v[i * to.ld + j] = side.n ? from.v[row * from.ld + j] : T(0);
+      for (Index k = 0; to.d && k < planes; k++)
+        to.tangent(k)[i * to.ld + j] = side.n ? from.tangent(k)[row * from.ld + j] : T(0);
     });
   }
   BLV_INLINE void add_rows(const Move &move, const Rows &side, long long t, const Mat &from, const Mat &to,

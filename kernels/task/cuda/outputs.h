@@ -14,16 +14,6 @@ BLV_INLINE T not_a_number() {
   return T(__builtin_nanf(""));
 }
 
-// Host and device: how many scalars are shared.
-struct SharedCounter {
-  long long scalars = 0;
-  template <class E>
-  BLV_HOST_DEVICE void matrix(const Slot &slot, long long, long long, Index rows, Index columns, long long, const E *,
-                              Index) {
-    if (slot.task_stride == 0) scalars += (long long)(rows)*columns;
-  }
-};
-
 // Writes a task's own results, adds shared ones to its batch's partial sums (the first task of a batch overwrites them).
 template <class T, Lanes L>
 struct TaskWriter {

@@ -19,21 +19,44 @@ struct RowView {
   Matrix<T> x, y, weight;
   T inverse_n = {};
   Matrix<T> x_gradient, y_gradient, weight_gradient;  // v: accumulators
+
+  BLV_INLINE void without_tangents() { x.d = y.d = weight.d = nullptr; }
 };
 
+// The rows of a side, with the leaves' tangents or without.
 template <class T, Lanes L>
-BLV_INLINE RowView<T> view_all_rows(const SideData<T, L> &side) {
-  return {side.spec->loss,
-          side.spec->index_targets != 0,
-          side.n,
-          side.rows,
-          side.x,
-          side.y,
-          side.weight,
-          side.inverse_n,
-          side.x_gradient,
-          side.y_gradient,
-          side.weight_gradient};
+BLV_INLINE RowView<T> view_all_rows(const SideData<T, L> &side, bool tangents) {
+  RowView<T> view{side.spec->loss,
+                  side.spec->index_targets != 0,
+                  side.n,
+                  side.rows,
+                  side.x,
+                  side.y,
+                  side.weight,
+                  side.inverse_n,
+                  side.x_gradient,
+                  side.y_gradient,
+                  side.weight_gradient};
+  if (!tangents) view.without_tangents();
+  return view;
+}
+
+// What one run of a pass computes. Null planes of theta_gradient and a null total are not wanted; *total, the same in every thread, and
+// theta_gradient are overwritten, theta_gradient is added to if `add`; leaf gradients are added to the view's accumulators.
+template <class T>
+struct PassRequest {
+  RowView<T> view;
+  Matrix<T> theta, theta_gradient;
+  T *total = nullptr;
+  T *tape = nullptr;  // of this pass
+  bool leaf_gradients = false, add = false;
+  Index planes = 1;  // of the tangents
+};
+
+// Rows that a matrix of so many has room for.
+template <class T, Lanes L>
+BLV_HOST_DEVICE Index round_rows(long long rows) {
+  return Index(rows);
 }
 
 // Elements of one step's tape.
@@ -49,9 +72,11 @@ struct Pass {
 
   const NetworkView *net = nullptr;
   Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
-  Index planes = 1;
+  Index planes = 1;                        // most of a request
   LayerState<T> *state = nullptr;  // of a block of rows; a copy per thread block
   T *partials = nullptr;           // grid: chunks x planes x size
+
+  using Request = PassRequest<T>;
 
   static bool suits(const Problem &) { return true; }
   // Launch bound: leaves 168 registers a thread.
@@ -91,23 +116,19 @@ struct Pass {
 #endif
   }
 
-  // *total is overwritten with the sum, the same in every thread; theta_gradient too unless `add`; leaf gradients are added
-  // to the view's accumulators.
   template <Mode M>
-  BLV_FUNCTION BLV_NOINLINE void run(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *total,
-                                     T *tape, bool leaf_gradients, bool add = false) {
+  BLV_FUNCTION BLV_NOINLINE void run(const Request &r) {
     T sum = 0;
-    T *own = total ? &sum : nullptr;
-    if (view.n == 0) {
-      if (!add && theta_gradient) clear(M == Mode::VALUE ? theta_gradient.v : theta_gradient.d, size_of<M>());
+    if (r.view.n == 0) {
+      if (!r.add && r.theta_gradient) clear(M == Mode::VALUE ? r.theta_gradient.v : r.theta_gradient.d, size_of<M>(r));
     } else {
 #if BLV_CUDA_LEVEL_NUMBER == 3
-      run_chunks<M>(view, theta, theta_gradient, own, tape, leaf_gradients, add);
+      run_chunks<M>(r, r.total ? &sum : nullptr);
 #else
-      run_rows<M>(view, 0, view.n, theta, theta_gradient, own, tape, leaf_gradients, add);
+      run_rows<M>(r, 0, r.view.n, r.theta_gradient, r.total ? &sum : nullptr, r.add);
 #endif
     }
-    if (total) *total = team_sum(sum);
+    if (r.total) *r.total = team_sum(sum);
   }
 
  private:
@@ -117,8 +138,8 @@ struct Pass {
     return m;
   }
   template <Mode M>
-  BLV_INLINE long long size_of() const {
-    return (long long)(M == Mode::VALUE ? 1 : planes) * net->size;
+  BLV_INLINE long long size_of(const Request &r) const {
+    return (long long)(M == Mode::VALUE ? 1 : r.planes) * net->size;
   }
 
   // All rows if their matrices take at most half of the room on chip, else fewer in steps of halves, at least 8.
@@ -153,21 +174,20 @@ struct Pass {
 
 #if BLV_CUDA_LEVEL_NUMBER == 3
   template <Mode M>
-  BLV_INLINE void run_chunks(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *own, T *tape,
-                             bool leaf_gradients, bool add) {
-    const Index count = (view.n + chunk - 1) / chunk;
-    const long long size = size_of<M>();
+  BLV_INLINE void run_chunks(const Request &r, T *own) {
+    const Index count = (r.view.n + chunk - 1) / chunk;
+    const long long size = size_of<M>(r);
     for (Index c = blockIdx.x; c < count; c += gridDim.x) {
-      T *to = theta_gradient ? partials + c * (long long)(planes)*net->size : nullptr;
+      T *to = r.theta_gradient ? partials + c * (long long)(planes)*net->size : nullptr;
       const Mat part = M == Mode::VALUE ? Mat{to, nullptr, net->size, 0} : Mat{nullptr, to, net->size, 0};
-      const Index begin = c * chunk, end = begin + chunk < view.n ? begin + chunk : view.n;
-      run_rows<M>(view, begin, end, theta, part, own, tape, leaf_gradients, false);
+      const Index begin = c * chunk, end = begin + chunk < r.view.n ? begin + chunk : r.view.n;
+      run_rows<M>(r, begin, end, part, own, false);
     }
     Team::sync();
-    if (!theta_gradient) return;
-    T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
+    if (!r.theta_gradient) return;
+    T *to = M == Mode::VALUE ? r.theta_gradient.v : r.theta_gradient.d;
     each(size, [&](Index i) {
-      T sum = add ? to[i] : T(0);
+      T sum = r.add ? to[i] : T(0);
       for (Index c = 0; c < count; c++) sum += partials[c * (long long)(planes)*net->size + i];
       to[i] = sum;
     });
@@ -175,26 +195,26 @@ struct Pass {
 #endif
 
   template <Mode M>
-  BLV_INLINE void run_rows(const RowView<T> &view, Index begin, Index end, const Mat &theta, const Mat &theta_gradient,
-                           T *own, T *tape, bool leaf_gradients, bool add) {
+  BLV_INLINE void run_rows(const Request &r, Index begin, Index end, const Mat &theta_gradient, T *own, bool add) {
+    const RowView<T> &view = r.view;
     NetworkBlock<T, T> b;
-    b.theta = theta, b.theta_gradient = theta_gradient, b.state = state;
+    b.theta = r.theta, b.theta_gradient = theta_gradient, b.state = state;
     b.loss.loss = view.loss, b.loss.index_targets = view.index_targets;
     b.loss.inverse_n = view.inverse_n, b.loss.total = own;
     for (Index row = begin; row < end; row += block) {
       b.loss.n = end - row < block ? end - row : block;
       b.accumulate = add || row > begin;
       b.x = view.x.row_block(row), b.loss.y = view.y.row_block(row), b.loss.weight = view.weight.row_block(row);
-      if (leaf_gradients) {
+      if (r.leaf_gradients) {
         b.x_gradient = accumulators<M>(view.x_gradient, row);
         b.loss.y_gradient = accumulators<M>(view.y_gradient, row);
         b.loss.weight_gradient = accumulators<M>(view.weight_gradient, row);
       }
-      if (M == Mode::TAPED) copy_tape<false>(view, row, b.loss.n, tape);
-      GroupExecutor<T, M> executor(M == Mode::VALUE ? 0 : planes);
+      if (M == Mode::TAPED) copy_tape<false>(view, row, b.loss.n, r.tape);
+      GroupExecutor<T, M> executor(M == Mode::VALUE ? 0 : r.planes);
       network_gradient(executor, *net, b);
       PassTeam::sync();
-      if (M == Mode::VALUE && tape) copy_tape<true>(view, row, b.loss.n, tape);
+      if (M == Mode::VALUE && r.tape) copy_tape<true>(view, row, b.loss.n, r.tape);
     }
   }
   template <Mode M>

@@ -19,6 +19,7 @@ struct SideData {
   int name = 0;  // BLV_INNER, BLV_OUTER
   const NetworkView *net = nullptr;
   Index rows = 0, n = 0;  // capacity; of the task at hand
+  Index tangent_planes = 0;
   P inverse_n = {};
   bool x_resident = false, y_resident = false;  // else the matrix is the caller's
   Mat x, y, weight;                             // weight may be null: all one
@@ -26,22 +27,26 @@ struct SideData {
   T *penalty_leaf = nullptr;                    // natural shape
   Index penalty_count = 0;
   T *penalty = nullptr;           // one per parameter
+  T *penalty_tangent = nullptr;   // planes of one per parameter
   T *penalty_gradient = nullptr;  // K planes of one per parameter
   T *penalty_result = nullptr;    // K planes in the natural shape, penalty_stride apart
   Index penalty_stride = 0;
 
   BLV_HOST_DEVICE void layout(Arena &arena, const Side &side, int side_name, const NetworkView &network,
-                              long long capacity, Index planes, Index) {
-    spec = &side, name = side_name, net = &network, rows = Index(capacity);
+                              long long capacity, Index planes, Index tangents, Index) {
+    spec = &side, name = side_name, net = &network, rows = Index(capacity), tangent_planes = tangents;
     const Index inputs = network.layers[0].inputs, outputs = network.layers[network.n_layers - 1].outputs;
     const Index x_ld = Index(padded(inputs)), y_ld = side.index_targets || outputs == 1 ? 1 : Index(padded(outputs));
     // Rows that do not fit on chip stay where they are, unless a link or the padding of a gradient asks for a copy.
-    x_resident = side.x.value.link || side.x.gradient || arena.template fits<T>(capacity * x_ld);
+    x_resident = side.x.value.link || side.x.gradient || side.x.tangent || arena.template fits<T>(capacity * x_ld);
     if (x_resident) x = {arena.template take<T>(capacity * x_ld), nullptr, 0, x_ld};
-    y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.loss == BLV_LOGISTIC ||
+    y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.y.tangent || side.loss == BLV_LOGISTIC ||
                  arena.template fits<T>(capacity * y_ld);
     if (y_resident) y = {arena.template take<T>(capacity * y_ld), nullptr, 0, y_ld};
     if (side.weight.value) weight = {arena.template take<T>(capacity), nullptr, 0, 1};
+    take_tangents(arena, side.x, capacity * x_ld, &x);
+    take_tangents(arena, side.y, capacity * y_ld, &y);
+    take_tangents(arena, side.weight, capacity, &weight);
     x_gradient = accumulator(arena, side.x, capacity * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, capacity * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, capacity, 1, planes);
@@ -58,12 +63,22 @@ struct SideData {
       each(n, [&](Index i) { weight.v[i] = link_value<T>(slot.link, from[(long long)(i)*slot.row_stride]); });
     }
     load_penalty(move);
+    load_tangents(move, spec->x, net->layers[0].inputs, x);
+    load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y);
+    load_tangents(move, spec->weight, 1, weight);
   }
 
  private:
-  static BLV_HOST_DEVICE Mat accumulator(Arena &arena, const Leaf &leaf, long long size, Index ld, Index planes) {
-    if (!leaf.gradient) return {};
+  // Derivatives along a leaf's tangents need the outer side's gradients, too.
+  BLV_HOST_DEVICE bool accumulates(const Leaf &leaf) const {
+    return leaf.gradient || (leaf.tangent && name == BLV_OUTER);
+  }
+  BLV_HOST_DEVICE Mat accumulator(Arena &arena, const Leaf &leaf, long long size, Index ld, Index planes) const {
+    if (!accumulates(leaf)) return {};
     return {arena.template take<T>(size * planes), nullptr, Index(size), ld};
+  }
+  BLV_HOST_DEVICE void take_tangents(Arena &arena, const Leaf &leaf, long long size, Mat *m) const {
+    if (leaf.tangent) m->d = arena.template take<T>(size * tangent_planes), m->plane = Index(size);
   }
 
   BLV_HOST_DEVICE void layout_penalty(Arena &arena, Index inputs, Index planes) {
@@ -72,7 +87,8 @@ struct SideData {
     penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? inputs : net->size;
     penalty_leaf = arena.template take<T>(penalty_count);
     penalty = arena.template take<T>(net->size);
-    if (!spec->penalty.gradient) return;
+    if (spec->penalty.tangent) penalty_tangent = arena.template take<T>((long long)(net->size) * tangent_planes);
+    if (!accumulates(spec->penalty)) return;
     penalty_gradient = arena.template take<T>((long long)(net->size) * planes);
     penalty_stride = penalty_count;
     penalty_result = arena.template take<T>((long long)(penalty_stride)*planes);
@@ -88,12 +104,21 @@ struct SideData {
   }
 
   // Rows of a floating-point leaf with `columns` columns; those that the task lacks hold nothing.
-  BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to) const {
-    const T *from = move.source(slot, 0);
+  BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to,
+                                           Index step = 0) const {
+    const T *from = move.source(slot, step);
     share_matrix(n, to.ld, [&](Index i, Index j) {
       to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, from[(long long)(i)*slot.row_stride + j]) : T(0);
     });
     Team::sync();
+  }
+
+  BLV_INLINE void load_tangents(const Move &move, const Leaf &leaf, Index columns, const Mat &m) const {
+    for (Index k = 0; leaf.tangent && k < tangent_planes; k++) {
+      const Mat to{m.tangent(k), nullptr, 0, m.ld};
+      load_rows(move, leaf.tangent, columns, to, k);
+      if (leaf.value.link) multiply_by_link_slope<T>(leaf.value.link, m.v, to.v, n * m.ld);
+    }
   }
 
   BLV_INLINE void load_x(const Move &move) {
@@ -144,24 +169,34 @@ struct SideData {
   }
 
   BLV_INLINE void load_penalty(const Move &move) const {
-    const Slot &slot = spec->penalty.value;
+    const Slot &slot = spec->penalty.value, &seeds = spec->penalty.tangent;
     if (!slot) return;
-    if (slot.extent == BLV_PER_PARAMETER)
-      load_parameters<T, L>(move, *net, slot, 0, penalty_leaf);
-    else
-      move.load(slot, 0, penalty_count, penalty_leaf);
+    // The tangents pass through the natural shape's array before the value stays there.
+    for (Index k = 0; seeds && k < tangent_planes; k++) {
+      load_penalty_leaf(move, seeds, k);
+      expand_penalty(slot.extent, penalty_tangent + (long long)(k)*net->size);
+    }
+    load_penalty_leaf(move, slot, 0);
     if (slot.link) apply_link<T>(slot.link, penalty_leaf, penalty_count);
-    expand_penalty(slot.extent);
+    expand_penalty(slot.extent, penalty);
+    for (Index k = 0; seeds && slot.link && k < tangent_planes; k++)
+      multiply_by_link_slope<T>(slot.link, penalty, penalty_tangent + (long long)(k)*net->size, net->size);
+  }
+  BLV_INLINE void load_penalty_leaf(const Move &move, const Slot &slot, Index step) const {
+    if (slot.extent == BLV_PER_PARAMETER)
+      load_parameters<T, L>(move, *net, slot, step, penalty_leaf);
+    else
+      move.load(slot, step, penalty_count, penalty_leaf);
   }
 
   // From the natural shape to one penalty per parameter of the group's vector.
-  BLV_INLINE void expand_penalty(int extent) const {
-    if (extent == BLV_PER_PARAMETER) return each(net->size, [&](Index i) { penalty[i] = penalty_leaf[i]; });
-    clear(penalty, net->size);
+  BLV_INLINE void expand_penalty(int extent, T *to) const {
+    if (extent == BLV_PER_PARAMETER) return each(net->size, [&](Index i) { to[i] = penalty_leaf[i]; });
+    clear(to, net->size);
     for (Index l = 0; l < (extent == BLV_SCALAR ? net->n_layers : 1); l++) {
       const LayerView &layer = net->layers[l];
       share_matrix(layer.outputs, layer.inputs, [&](Index i, Index j) {
-        penalty[layer.weight + i * layer.ld + j] = penalty_leaf[extent == BLV_SCALAR ? 0 : j];
+        to[layer.weight + i * layer.ld + j] = penalty_leaf[extent == BLV_SCALAR ? 0 : j];
       });
     }
     Team::sync();

@@ -42,21 +42,22 @@ BLV_FUNCTION BLV_NOINLINE T norm_over_parameters(const T *x, Index n) {
 template <Mode M, class T, Lanes L>
 BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const Matrix<T> &theta,
                                            const Matrix<T> &gradient, typename SideData<T, L>::P *total, Index planes,
-                                           Index n, bool leaf_gradients) {
+                                           Index n, bool leaf_gradients, bool tangents, const T *scale) {
   if (!side.penalty) return;
   using X = Map<T, M, L>;
-  const Matrix<T> penalty{side.penalty, nullptr, 0, n};
+  const Matrix<T> penalty{side.penalty, tangents ? side.penalty_tangent : nullptr, n, n};
   Matrix<T> penalty_gradient;
   if (leaf_gradients && side.penalty_gradient)
     penalty_gradient = M == Mode::VALUE ? Matrix<T>{side.penalty_gradient, nullptr, n, n}
                                         : Matrix<T>{nullptr, side.penalty_gradient, n, n};
+  const T factor = scale ? *scale : T(1);
   T loss = 0;
   X x(planes);
   for (x.k = 0; x.k < (M == Mode::VALUE ? 1 : planes); x.k++)
     share(n, [&](Index j) {
       const auto p = x.get(penalty, 0, j), t = x.get(theta, 0, j);
-      if (gradient) x.add(gradient, 0, j, p * t);
-      const auto half_square = t * t * T(0.5);
+      if (gradient) x.add(gradient, 0, j, p * factor * t);
+      const auto half_square = t * t * (factor * T(0.5));
       if (penalty_gradient) x.add(penalty_gradient, 0, j, half_square);
       if (total) x.add_to_total(&loss, 0, p * half_square);
     });
@@ -72,7 +73,7 @@ struct SideGradients {
 
   BLV_INLINE void clear() const {
     each_accumulator([&](T *x, Index n, int, const T *) { share(n, [&](Index i) { x[i] = T(0); }); });
-    if (side.spec->penalty.gradient) share(parameter_packs * planes, [&](Index i) { side.penalty_gradient[i] = T(0); });
+    if (side.penalty_gradient) share(parameter_packs * planes, [&](Index i) { side.penalty_gradient[i] = T(0); });
     Team::sync();
   }
 
@@ -83,7 +84,23 @@ struct SideGradients {
       for (Index k = 0; link && k < planes; k++) slope(link, leaf, x + k * plane, plane);
       check.see(x, n);
     });
-    if (side.spec->penalty.gradient) finish_penalty(check);
+    if (side.penalty_gradient) finish_penalty(check);
+  }
+
+  // The sum over the leaves of <gradient, tangent k>, before `finish`.
+  BLV_INLINE T dot_tangents(Index k) const {
+    T total = 0;
+    const auto add = [&](const T *gradient, const T *tangent, Index n) {
+      share(n, [&](Index i) { total += gradient[i] * tangent[i]; });
+    };
+    // Rows that the task lacks hold nothing.
+    const auto add_leaf = [&](const Matrix<T> &values, const Matrix<T> &gradient) {
+      if (values.d) add(gradient.v, values.tangent(k), side.n * values.ld);
+    };
+    add_leaf(side.x, side.x_gradient), add_leaf(side.y, side.y_gradient), add_leaf(side.weight, side.weight_gradient);
+    if (side.penalty_tangent)
+      add(side.penalty_gradient, side.penalty_tangent + (long long)(k)*parameter_packs, parameter_packs);
+    return team_sum(total);
   }
 
   // Leaves of both losses: what the other side's loss gives, after both have been finished.
@@ -119,7 +136,7 @@ struct SideGradients {
   }
   template <class F, class Mat>
   BLV_INLINE void one_accumulator(const Leaf &leaf, const Mat &values, const Mat &m, F f) const {
-    if (leaf.gradient) f(m.v, m.plane * planes, leaf.value.link, values.v);
+    if (m) f(m.v, m.plane * planes, leaf.value.link, values.v);
   }
 
   BLV_INLINE void finish_penalty(FiniteCheck<T> &check) const {

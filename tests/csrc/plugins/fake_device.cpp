@@ -41,15 +41,13 @@ blv_status check_stream(int32_t ordinal, void *stream, BackendMessage *message) 
   return say(BLV_INVALID, message, "options.stream is %p; accepted: %p", stream, fake.streams[ordinal]);
 }
 
-blv_status plan(const Problem &problem, const DeviceFacts &facts, int32_t store, int64_t limit, DevicePlan *plan,
-                BackendMessage *message) {
+blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan, BackendMessage *message) {
   ++fake.plans;
   if (const blv_status status = answer(&fake.next_plan, message); status != BLV_OK) return status;
   if (problem.network.n_layers > 3) return say(BLV_UNSUPPORTED, message, "spec.inner has more than three layers");
   plan->device = facts;
   plan->executor = problem.executor == BLV_EXECUTOR_AUTO ? static_cast<int32_t>(BLV_BLOCK_PER_TASK) : problem.executor;
   plan->threads = 96, plan->cluster = 2, plan->batches = 5, plan->shared_bytes = 1234, plan->slab_bytes = 56;
-  plan->storage = {store == BLV_STORE_THETA ? 0 : 1, problem.steps};
   plan->measure.workspace_bytes = 100 * (problem.steps + 1);
   std::snprintf(plan->name, sizeof plan->name, "fake_kernel");
   std::snprintf(plan->reason, sizeof plan->reason, "nothing else is here");

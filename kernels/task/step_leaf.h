@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A leaf of the optimiser, rate or momentum: one number or one per parameter, the same at every step or one per step;
-// and its gradient, kept per step or summed over steps, already with respect to the caller's array.
+// A leaf of the inner steps, such as the rate: one number or one per parameter, the same at every step or one per step; its tangents; and
+// its gradient, kept per step or summed over steps, already with respect to the caller's array.
 #pragma once
-#include "kernels/task/group.h"
+#include "kernels/task/parts.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -16,34 +16,44 @@ struct StepLeaf {
   const Leaf *spec = nullptr;
   const NetworkView *net = nullptr;
   Index packs = 0;                      // of one step: 1, or the parameter vector's
-  Index steps = 0, gradient_steps = 0;  // 1 or T
-  P *leaf = nullptr, *gradient = nullptr;
+  Index steps = 0, gradient_steps = 0;  // 1 or T; 0 if T is
+  Index planes = 0;                     // of tangents
+  P *leaf = nullptr, *tangent = nullptr, *gradient = nullptr;
 
-  BLV_HOST_DEVICE void layout(Arena &arena, const Leaf &leaf_spec, const NetworkView &network, Index T_steps) {
+  BLV_HOST_DEVICE void layout(Arena &arena, const Leaf &leaf_spec, const NetworkView &network, Index T_steps,
+                              Index tangent_planes) {
     spec = &leaf_spec, net = &network;
     if (!spec->value) return;
     packs = spec->value.extent == BLV_SCALAR ? 1 : parameter_packs<T, L>(network);
-    steps = spec->value.step_stride ? T_steps : 1;
+    steps = spec->value.step_stride || T_steps == 0 ? T_steps : 1;
     leaf = arena.template take<P>(steps * packs);
+    planes = spec->tangent ? tangent_planes : 0;
+    if (planes) tangent = arena.template take<P>(planes * steps * packs);
     if (!spec->gradient) return;
     gradient_steps = spec->gradient.step_stride ? T_steps : 1;
     gradient = arena.template take<P>(gradient_steps * packs);
   }
 
   BLV_FUNCTION void load(const Transfer<T, L> &move) {
-    if (!leaf) return;
-    for (Index t = 0; t < steps; t++) {
-      P *to = leaf + t * packs;
-      if (stride())
-        load_parameters<T, L>(move, *net, spec->value, t, reinterpret_cast<Element *>(to));
-      else
-        move.load_scalar(spec->value, t, to);
+    if (!spec->value) return;
+    load_steps(move, spec->value, 0, 1, leaf);
+    const int link = spec->value.link;
+    if (link) apply_link<T>(link, leaf, steps * packs);
+    // The arrays of one tangent are laid out as the value's, tangents step_stride apart.
+    Slot seeds = spec->tangent;
+    seeds.step_stride = 1;
+    for (Index k = 0; k < planes; k++) {
+      P *to = tangent + k * steps * packs;
+      load_steps(move, seeds, k * spec->tangent.step_stride, spec->value.step_stride, to);
+      if (link) multiply_by_link_slope<T>(link, leaf, to, steps * packs);
     }
-    if (spec->value.link) apply_link<T>(spec->value.link, leaf, steps * packs);
     each(gradient_steps * packs, [&](Index i) { gradient[i] = P{}; });
   }
 
   BLV_INLINE const P *at(Index t) const { return leaf + (steps > 1 ? t : 0) * packs; }
+  BLV_INLINE const P *tangent_at(Index t, Index k) const {
+    return tangent + (k * steps + (steps > 1 ? t : 0)) * packs;
+  }
   BLV_INLINE Index stride() const { return spec->value.extent == BLV_PER_PARAMETER ? 1 : 0; }
 
   // gradient at step t += sign sum_i a_i b_i, or the products one by one, through the link.
@@ -74,6 +84,15 @@ struct StepLeaf {
   }
 
  private:
+  // to = the numbers or vectors of all steps; those of step t are array first + t apart of the slot.
+  BLV_FUNCTION void load_steps(const Transfer<T, L> &move, const Slot &slot, long long first, long long apart, P *to) {
+    for (Index t = 0; t < steps; t++, to += packs) {
+      if (stride())
+        load_parameters<T, L>(move, *net, slot, first + t * apart, reinterpret_cast<Element *>(to));
+      else
+        move.load_scalar(slot, first + t * apart, to);
+    }
+  }
   static BLV_INLINE P through(int link, P leaf_value, P gradient_of_leaf) {
     return link ? gradient_of_leaf * link_slope<T>(link, leaf_value) : gradient_of_leaf;
   }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// IMPLICIT: the hypergradient at theta* = theta_T from the optimality condition (Pedregosa 2016),
+//     (H + damping I) v = lambda,    dL_out/dleaf - (d2 L_in / dleaf dtheta) v,    lambda = dL_out/dtheta, H = d2 L_in/dtheta2,
+// with v by conjugate gradients (Hestenes & Stiefel 1952) on products H d, whose activations are kept over the iterations.
+#include "csrc/methods/inner_steps.h"
+
+namespace bilevel {
+namespace {
+
+class ConjugateGradients {
+ public:
+  // Solves (H + damping I) x = rhs at theta, from x = 0; the tape holds the passes at theta.
+  ConjugateGradients(ProgramBuilder &builder, const Problem &problem, Vector theta, Vector rhs, Counter tape)
+      : b(builder), p(problem), theta(theta), rhs(rhs), tape(tape) {}
+
+  void solve() {
+    // r = d = rhs, x = 0
+    b.copy(r, rhs);
+    b.copy(d, rhs);
+    b.dot(rr, r, r);
+    // active = |r|^2 > tolerance^2 |rhs|^2
+    const Number tolerance2 = b.constant("tolerance2", p.solver_tolerance * p.solver_tolerance);
+    b.compute(first, NUMBER_COPY, rr);
+    b.compute(least, NUMBER_MULTIPLY, tolerance2, rr);
+    b.compute(active, NUMBER_GREATER, rr, least);
+    b.repeat_while(active, turn, p.solver_iterations, [&] { iterate(); });
+    b.fail(bad, BLV_TASK_CURVATURE);
+    true_residual();
+  }
+
+  const Vector &solution() const { return x; }
+  const Number &residual() const { return relative; }
+  const Number &iterations() const { return turns; }
+
+ private:
+  // A task that is done keeps turning with alpha = beta = 0.
+  void iterate() {
+    b.compute(turns, NUMBER_ADD, turns, active);
+    multiply(d, q);
+    // curvature d . q > 0, else H is not positive definite
+    b.dot(curvature, d, q);
+    b.compute(positive, NUMBER_GREATER, curvature, zero);
+    b.compute(positive, NUMBER_MULTIPLY, positive, active);
+    b.compute(lost, NUMBER_SUBTRACT, active, positive);
+    b.compute(bad, NUMBER_ADD, bad, lost);
+    // alpha = r . r / d . q
+    b.compute(alpha, NUMBER_DIVIDE, rr, curvature);
+    b.compute(alpha, NUMBER_SELECT, alpha, positive);
+    // x += alpha d,  r -= alpha q
+    b.linear(x, {one(), x}, {times(alpha), d});
+    b.linear(r, {one(), r}, {times(alpha, -1), q});
+    // beta = r . r / (r . r before)
+    b.dot(next, r, r);
+    b.compute(beta, NUMBER_DIVIDE, next, rr);
+    b.compute(beta, NUMBER_SELECT, beta, positive);
+    b.compute(rr, NUMBER_COPY, next);
+    // d = r + beta d
+    b.linear(d, {one(), r}, {times(beta), d});
+    b.compute(active, NUMBER_GREATER, rr, least);
+    b.compute(active, NUMBER_MULTIPLY, active, positive);
+  }
+
+  // out = (H + damping I) in
+  void multiply(Vector in, Vector out) {
+    b.tangent(theta, in, out, {.tape = tape});
+    if (p.damping != 0) b.linear(out, {one(), out}, {times(damping), in});
+  }
+
+  // |rhs - (H + damping I) x| / |rhs|, computed anew: what the recursion says may have drifted
+  void true_residual() {
+    multiply(x, q);
+    b.linear(q, {one(), rhs}, {one(-1), q});
+    b.norm(relative, q);
+    b.compute(first, NUMBER_ROOT, first);
+    b.compute(relative, NUMBER_DIVIDE, relative, first);
+  }
+
+  ProgramBuilder &b;
+  const Problem &p;
+  const Vector theta, rhs;
+  const Counter tape, turn = b.counter("turn");
+  const Vector x = b.zeros("x"), r = b.vector("r"), d = b.vector("d"), q = b.vector("q");
+  const Number zero = b.number("zero"), rr = b.number("rr"), first = b.number("rhs2"), least = b.number("least"),
+               active = b.number("active"), curvature = b.number("curvature"), positive = b.number("positive"),
+               lost = b.number("lost"), bad = b.number("bad"), alpha = b.number("alpha"), beta = b.number("beta"),
+               next = b.number("next"), turns = b.number("turns"), relative = b.number("residual");
+  const Number damping = p.damping != 0 ? b.constant("damping", p.damping) : Number();
+};
+
+MethodProgram build(const Problem &p, const ProgramTarget &) {
+  ProgramBuilder b(p);
+  InnerSteps inner(b, p);
+  const Vector lambda = b.vector("lambda");
+  const Counter tape = b.counter("tape");
+  b.keep_tape(1);
+  inner.run();
+  // lambda = grad L_out(theta*)
+  inner.outer(lambda, true);
+  // One linearisation serves all products.
+  b.gradient(inner.theta, inner.g, {.tape = tape});
+  ConjugateGradients cg(b, p, inner.theta, lambda, tape);
+  cg.solve();
+  // dleaf -= (d2 L_in / dleaf dtheta) v
+  const Vector minus_v = b.vector("minus_v");
+  b.linear(minus_v, {one(-1), cg.solution()});
+  b.tangent(inner.theta, minus_v, {}, {.leaves = true, .tape = tape});
+  b.check(cg.solution());
+  b.report_iterations(cg.iterations());
+  b.write(p.slot(BLV_RESIDUAL, BLV_RESULT), cg.residual());
+  b.write(p.slot(BLV_SOLUTION, BLV_RESULT), cg.solution());
+  b.write(p.slot(BLV_THETA, BLV_RESULT), inner.theta);
+  return b.finish();
+}
+
+}  // namespace
+
+extern const Method implicit_method;
+const Method implicit_method = {BLV_IMPLICIT, "BLV_IMPLICIT", "implicit", true, true, false, build};
+
+}  // namespace bilevel

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a Program (kernels/contract/program.h) on one group of tasks, and so every method: the one client of the gradient program, whose
+// modes are compiled once per machine. The same source on the CPU (both layouts) and on a device.
+#pragma once
+#include "kernels/interpreter/registers.h"
+#include "kernels/task/parts.h"
+#include "kernels/task/step_leaf.h"
+
+namespace bilevel {
+namespace BLV_ISA_NAMESPACE {
+
+// PassOf: how the rows of a loss go by; a machine may have special ones.
+template <class T, Lanes L, template <class, Lanes> class PassOf = Pass>
+struct Interpreter {
+  using Move = Transfer<T, L>;
+  using Element = typename Move::Element;
+  using Mat = Matrix<Element>;
+  using P = Pack<T>;
+  using PassOfRows = PassOf<T, L>;
+  using Numbers = NumberFile<T>;
+
+  struct Place {
+    P *base = nullptr;
+    Index stride = 0;  // packs between entries of a stream; else 0
+    Index planes = 1;
+  };
+
+  const TaskProblem *problem = nullptr;
+  const NetworkView *net = nullptr;
+  Index packs = 0, tape_step = 0;
+  PassOfRows pass;
+  SideData<T, L> inner, outer;
+  Minibatch<T, L> minibatch;
+  StepLeaf<T, L> step_leaves[most_step_leaves];
+  Place *places = nullptr;
+  Element *tape = nullptr;
+  P *numbers = nullptr;  // after the run
+
+  static BLV_HOST_DEVICE Index most_rows(const TaskProblem &p) {
+    Index rows = p.batch_rows ? p.batch_rows : p.inner.rows;
+    rows = p.program.tape_rows > rows ? p.program.tape_rows : rows;
+    return p.outer.present && p.outer.rows > rows ? p.outer.rows : rows;
+  }
+
+  // The table of places, before anything else.
+  BLV_HOST_DEVICE void layout_table(Arena &arena, const TaskProblem &p) {
+    places = take_table<Place>(arena, p.program.n_arrays);
+  }
+
+  // What is touched most comes first: where memory on chip is short, the rows stay outside.
+  BLV_HOST_DEVICE void layout(Arena &arena, const TaskProblem &p, const NetworkView &network) {
+    const Program &program = p.program;
+    problem = &p, net = &network, packs = parameter_packs<T, L>(network);
+    for (int stream = 0; stream < 2; stream++)
+      for (int i = 0; i < program.n_arrays; i++)
+        if (program.arrays[i].stream == stream) layout_array(arena, program, i);
+    numbers = arena.template take<P>(program.n_numbers);
+    const Index tangents = program.tangent_planes;
+    for (int i = 0; i < p.n_step_leaves; i++) step_leaves[i].layout(arena, p.step_leaves[i], network, p.steps, tangents);
+    inner.layout(arena, p.inner, BLV_INNER, network, p.inner.rows, program.leaf_planes, tangents, packs);
+    if (p.outer.present)
+      outer.layout(arena, p.outer, BLV_OUTER, network, p.outer.rows, program.leaf_planes, tangents, packs);
+    minibatch.layout(arena, p, network, inner);
+    tape_step = tape_size(network, round_rows<T, L>(program.tape_rows));
+    if (program.tape_entries) tape = arena.template stream<Element>(program.tape_entries * tape_step);
+  }
+
+  // The results, in their order.
+  template <class Visitor>
+  BLV_HOST_DEVICE void visit(Visitor &visitor) const {
+    const Program &program = problem->program;
+    constexpr Index elements = sizeof(P) / sizeof(Element);
+    for (int i = 0; i < program.n_outputs; i++) {
+      const ProgramOutput &output = program.outputs[i];
+      if (output.array >= 0)
+        visit_parameters(visitor, *net, output.slot, output.planes,
+                         reinterpret_cast<const Element *>(places[output.array].base));
+      else
+        for (Index k = 0; k < output.planes; k++)
+          visit_scalars(visitor, output.slot, k, 1,
+                        reinterpret_cast<const Element *>(numbers) + (output.number + k) * elements);
+    }
+    for (int i = 0; i < problem->n_step_leaves; i++) step_leaves[i].visit(visitor);
+    visit_side(visitor, inner, program.leaf_planes);
+    if (problem->outer.present) visit_side(visitor, outer, program.leaf_planes);
+  }
+
+  // False if cancelled.
+  // `program` is problem->program, where operations are read fastest.
+  BLV_FUNCTION bool run(const Move &move, const Call &call, const Program &program, TaskStatus *status) {
+    load(move, program, status);
+    Numbers number(numbers, program.n_numbers);
+    Counters counter;
+    FiniteCheck<T> check;
+    int64_t passes = 0;
+    for (int pc = 0; pc < program.n_ops; pc++) {
+      const OpView op = program.ops[pc];
+      const Index i = counter.get(op.counter);
+      switch (op.code) {
+        case OP_GRADIENT:
+          if (is_cancelled(call)) return false;
+          run_pass<Mode::VALUE>(op, counter, number, move, status);
+          count_progress(call, 1), passes++;
+          break;
+        case OP_TANGENT:
+          if (is_cancelled(call)) return false;
+          if (op.flags & FLAG_TAPE)
+            run_pass<Mode::TAPED>(op, counter, number, move, status);
+          else
+            run_pass<Mode::JET>(op, counter, number, move, status);
+          count_progress(call, 1), passes++;
+          break;
+        case OP_LINEAR:
+          linear(op, counter, number, check);
+          if (op.flags & FLAG_CHECK) check.template report<L>(status, move.count, i + 1);
+          break;
+        case OP_MAP:
+          map(op, counter);
+          break;
+        case OP_DOT:
+          for (Index k = 0; k < op.planes; k++) number.put(op.number + k, dot(op, counter, k));
+          break;
+        case OP_SIDE_DOT:
+          for (Index k = 0; k < op.planes; k++)
+            number.put(op.number + k, gradients(op.flags & FLAG_OUTER ? outer : inner).dot_tangents(k));
+          break;
+        case OP_STEP_LEAF:
+          step_leaves[op.a.index].add_product(i, T(op.a.sign), at(op.x, counter), at(op.y, counter), packs);
+          break;
+        case OP_NUMBER:
+          for (Index k = 0; k < op.planes; k++)
+            number.put(op.number + k, compute<T>(op.function, T(op.real), number.get(op.first < 0 ? -1 : op.first + k),
+                                                 number.get(op.second < 0 ? -1 : op.second + k)));
+          break;
+        case OP_CHECK:
+          if (op.x) check.see(at(op.x, counter), packs * op.planes);
+          for (Index k = 0; op.number >= 0 && k < op.planes; k++) check.see(number.get(op.number + k));
+          if (op.flags & FLAG_REPORT) check.template report<L>(status, move.count, -1);
+          break;
+        case OP_FAIL:
+          fail_where<T, L>(number.get(op.number), int32_t(op.n), move.count, status);
+          break;
+        case OP_COUNT:
+          counter.set(op.counter, counter.get(op.tape_counter) * Index(op.n) + counter.get(op.with) * op.direction +
+                                      Index(op.constant));
+          break;
+        case OP_END: {
+          const Index next = i + op.direction;
+          counter.set(op.counter, next);
+          if (next >= 0 && next < Index(op.n) && (!(op.flags & FLAG_ACTIVE) || any_active<T>(number.get(op.number))))
+            pc = op.jump - 1;
+          break;
+        }
+        case OP_BREAK:
+          if (!any_active<T>(number.get(op.number))) pc = op.jump - 1;
+          break;
+      }
+    }
+    count_progress(call, program.passes - passes);  // loops that ended early
+    number.keep(numbers, program.n_numbers);
+    finish(move, check, status);
+    return true;
+  }
+
+  BLV_FUNCTION void report(const Program &program, Index lane, blv_task_info &info) const {
+    const auto number = [&](int n) { return reinterpret_cast<const T *>(&numbers[n])[L == Lanes::TASKS ? lane : 0]; };
+    if (program.loss >= 0) info.loss = number(program.loss);
+    if (program.norm >= 0) info.gradient_norm = number(program.norm);
+    if (program.iterations >= 0) info.iterations = int64_t(number(program.iterations));
+  }
+
+ private:
+  BLV_HOST_DEVICE void layout_array(Arena &arena, const Program &program, int i) {
+    const ProgramArray &a = program.arrays[i];
+    Place place;
+    place.planes = a.planes, place.stride = a.count > 1 ? packs * a.planes : 0;
+    if (a.room == i) {
+      const long long size = (long long)(a.count) * a.planes * packs;
+      place.base = a.stream ? arena.template stream<P>(size) : arena.template take<P>(size);
+    } else if (assigns(arena)) {
+      place.base = places[a.room].base;
+    }
+    if (assigns(arena)) places[i] = place;
+  }
+
+  BLV_INLINE P *at(const Operand &a, const Counters &counter) const {
+    const Place &place = places[a.array];
+    return place.base + (counter.get(a.counter) + a.offset) * place.stride;
+  }
+  static BLV_INLINE Element *elements(P *x) { return reinterpret_cast<Element *>(x); }
+  BLV_FUNCTION SideGradients<T, L> gradients(SideData<T, L> &side) const {
+    return {side, problem->program.leaf_planes, packs};
+  }
+
+  BLV_FUNCTION void load(const Move &move, const Program &program, TaskStatus *status) {
+    inner.load(move, status);
+    if (problem->outer.present) outer.load(move, status);
+    for (int i = 0; i < problem->n_step_leaves; i++) step_leaves[i].load(move);
+    for (int i = 0; i < program.n_arrays; i++) {
+      const ProgramArray &a = program.arrays[i];
+      if (a.zeroed)
+        each(packs * a.planes, [&](Index j) { places[i].base[j] = P{}; });
+      else if (a.product && a.room == i)
+        zero_padding(places[i].base, packs * a.planes);
+    }
+    for (int i = 0; i < program.n_inputs; i++) {
+      const ProgramInput &input = program.inputs[i];
+      for (Index k = 0; k < input.planes; k++)
+        load_parameters<T, L>(move, *net, input.slot, k, elements(places[input.array].base + k * packs));
+    }
+    pass.begin();
+    gradients(inner).clear();
+    if (problem->outer.present) gradients(outer).clear();
+  }
+
+  // One pass over the rows of a side, and what its penalty adds.
+  template <Mode M>
+  BLV_FUNCTION void run_pass(const OpView &op, const Counters &counter, Numbers &number, const Move &move,
+                             TaskStatus *status) {
+    constexpr bool value = M == Mode::VALUE;
+    const bool of_outer = op.flags & FLAG_OUTER, batch = op.flags & FLAG_BATCH, leaves = op.flags & FLAG_LEAVES,
+               tangents = op.flags & FLAG_TANGENTS;
+    SideData<T, L> &side = of_outer ? outer : inner;
+    const Index step = counter.get(op.counter);
+    if (batch) minibatch.gather(move, inner, step, status);
+    typename PassOfRows::Request request;
+    request.view = batch ? minibatch.view_rows(tangents) : view_all_rows<T, L>(side, tangents);
+    P *theta = at(op.x, counter), *along = value ? nullptr : at(op.y, counter), *z = op.z ? at(op.z, counter) : nullptr;
+    P total = {}, weight = {};
+    if (op.first >= 0) weight = number.get(op.first), request.view.inverse_n = request.view.inverse_n * weight;
+    request.theta = {elements(theta), elements(along), net->size, 0};
+    request.theta_gradient = {value ? elements(z) : nullptr, value ? nullptr : elements(z), net->size, 0};
+    request.total = op.number >= 0 ? &total : nullptr;
+    request.tape = op.flags & FLAG_TAPE ? tape + counter.get(op.tape_counter) * tape_step : nullptr;
+    request.leaf_gradients = leaves, request.add = op.flags & FLAG_ADD, request.planes = op.planes;
+    pass.template run<M>(request);
+    add_penalty<M>(side, Matrix<P>{theta, along, packs, packs},
+                   Matrix<P>{value ? z : nullptr, value ? nullptr : z, packs, packs}, request.total, op.planes, packs,
+                   leaves, tangents, op.first >= 0 ? &weight : nullptr);
+    if (leaves && batch) minibatch.scatter(move, inner, step, status);
+    if (op.number >= 0) number.put(op.number, total);
+  }
+
+  // A coefficient of one plane: a factor per entry at a stride of 1, or the same for all at 0.
+  struct Factor {
+    const P *at;
+    Index stride;
+    T sign;
+  };
+  BLV_INLINE Factor factor(const Coefficient &c, const Counters &counter, const Numbers &number, Index k) const {
+    const T sign = T(c.sign);
+    if (c.kind == COEFFICIENT_NUMBER) return {number.address(c.index + k), 0, sign};
+    const StepLeaf<T, L> &leaf = step_leaves[c.index];
+    const Index t = counter.get(c.counter);
+    return {c.kind == COEFFICIENT_LEAF ? leaf.at(t) : leaf.tangent_at(t, k), leaf.stride(), sign};
+  }
+
+  // z = a x + b y, then w = v, for every plane of z; an operand of one plane serves all.
+  BLV_FUNCTION void linear(const OpView &op, const Counters &counter, const Numbers &number, FiniteCheck<T> &check) const {
+    P *z = at(op.z, counter), *w = op.w ? at(op.w, counter) : nullptr;
+    const P *x = at(op.x, counter), *y = op.y ? at(op.y, counter) : nullptr, *v = op.v ? at(op.v, counter) : nullptr;
+    const Index x_plane = places[op.x.array].planes > 1 ? packs : 0,
+                y_plane = op.y && places[op.y.array].planes > 1 ? packs : 0;
+    for (Index k = 0; k < op.planes; k++, z += packs, x += x_plane, y += y_plane) {
+      const auto store = [&](Index i, P value) BLV_LAMBDA {
+        z[i] = value;
+        if (w) w[i] = v[i];
+      };
+      // Shapes of their own, so that a coefficient of 1 costs no product and no rounding.
+      const bool a_is_one = op.a.kind == COEFFICIENT_ONE, b_is_one = op.b.kind == COEFFICIENT_ONE;
+      if (!op.y) {
+        if (a_is_one && op.a.sign > 0) {
+          each(packs, [&](Index i) { store(i, x[i]); });
+        } else if (a_is_one) {
+          each(packs, [&](Index i) { store(i, -x[i]); });
+        } else {
+          const Factor a = factor(op.a, counter, number, k);
+          each(packs, [&](Index i) { store(i, a.sign * a.at[i * a.stride] * x[i]); });
+        }
+      } else if (a_is_one && b_is_one) {
+        const T b = T(op.b.sign);
+        each(packs, [&](Index i) { store(i, x[i] + b * y[i]); });
+      } else if (a_is_one) {
+        const Factor b = factor(op.b, counter, number, k);
+        Integers<T> bits = {};
+        each(packs, [&](Index i) {
+          const P value = x[i] + (b.sign * b.at[i * b.stride]) * y[i];
+          bits |= is_not_finite_bits(value);
+          store(i, value);
+        });
+        if (op.flags & FLAG_CHECK) check.bits |= bits;
+        continue;
+      } else if (b_is_one) {
+        const Factor a = factor(op.a, counter, number, k);
+        each(packs, [&](Index i) { store(i, (a.sign * a.at[i * a.stride]) * x[i] + y[i]); });
+      } else {
+        const Factor a = factor(op.a, counter, number, k), b = factor(op.b, counter, number, k);
+        each(packs, [&](Index i) {
+          store(i, (a.sign * a.at[i * a.stride]) * x[i] + (b.sign * b.at[i * b.stride]) * y[i]);
+        });
+      }
+      if (op.flags & FLAG_CHECK) check.see(z, packs);
+    }
+  }
+
+  BLV_FUNCTION void map(const OpView &op, const Counters &counter) const {
+    P *z = at(op.z, counter);
+    const P *x = at(op.x, counter), *y = op.y ? at(op.y, counter) : x;
+    each(packs * op.planes, [&](Index i) { z[i] = map_value<T>(op.function, x[i], y[i]); });
+  }
+
+  // <x, y> of plane k; an operand of one plane serves all.
+  BLV_FUNCTION P dot(const OpView &op, const Counters &counter, Index k) const {
+    const P *x = at(op.x, counter) + (places[op.x.array].planes > 1 ? k * packs : 0),
+            *y = at(op.y, counter) + (places[op.y.array].planes > 1 ? k * packs : 0);
+    if (op.flags & FLAG_ROOT) return norm_over_parameters<T, L>(x, packs);
+    P total = {};
+    share(packs, [&](Index i) { total += x[i] * y[i]; });
+    return total_over_parameters<T, L>(total);
+  }
+
+  BLV_FUNCTION void finish(const Move &move, FiniteCheck<T> &check, TaskStatus *status) {
+    for (int i = 0; i < problem->n_step_leaves; i++) step_leaves[i].check(check);
+    gradients(inner).finish(check);
+    if (problem->outer.present) {
+      gradients(outer).finish(check);
+      gradients(inner).add_leaves_of_both(outer, check);
+    }
+    check.template report<L>(status, move.count, -1);
+  }
+};
+
+}  // namespace BLV_ISA_NAMESPACE
+}  // namespace bilevel
