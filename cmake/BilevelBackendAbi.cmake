@@ -3,7 +3,7 @@
 # BILEVEL_BACKEND_ABI: the hash of the headers that the library and its CUDA plugin share. Both are compiled with it, and the library
 # refuses a plugin with another one, so that the two never disagree about a struct.
 
-set(BILEVEL_BACKEND_HEADERS include/bilevel/bilevel.h kernels/contract/problem.h kernels/contract/backend.h)
+set(BILEVEL_BACKEND_HEADERS include/bilevel/bilevel.h kernels/contract/slot.h kernels/contract/program.h kernels/contract/problem.h kernels/contract/backend.h)
 set(contract)
 foreach(header IN LISTS BILEVEL_BACKEND_HEADERS)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${header})

@@ -81,8 +81,7 @@ find_library(BILEVEL_CUDART_STATIC cudart_static
              PATHS ${CMAKE_CUDA_COMPILER_TOOLKIT_ROOT} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib NO_DEFAULT_PATH REQUIRED)
 mark_as_advanced(BILEVEL_CUDA_INCLUDE BILEVEL_CUDART_STATIC)
 
-set(BILEVEL_CUDA_KERNEL_SOURCES ${PROJECT_SOURCE_DIR}/kernels/evaluate/launch_cuda.cu
-                                ${PROJECT_SOURCE_DIR}/kernels/unroll/launch_cuda.cu)
+set(BILEVEL_CUDA_KERNEL_SOURCES ${PROJECT_SOURCE_DIR}/kernels/interpreter/cuda/interpreter.cu)
 set(BILEVEL_CUDA_LEVELS warp block cluster grid) # in the order of BLV_CUDA_LEVEL_NUMBER
 set(BILEVEL_CUDA_DTYPES f32 f64)
 file(GLOB BILEVEL_CUDA_SINGLE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/special/*/*.cu)
@@ -137,8 +136,7 @@ foreach(level IN LISTS BILEVEL_CUDA_LEVELS)
   endforeach()
   math(EXPR number "${number} + 1")
 endforeach()
-# What the plugin shares with the library's host side.
-list(APPEND BILEVEL_CUDA_HOST_SOURCES ${PROJECT_SOURCE_DIR}/csrc/plan/storage_candidates.cpp ${PROJECT_SOURCE_DIR}/kernels/machine/cuda/regime.cpp)
+list(APPEND BILEVEL_CUDA_HOST_SOURCES ${PROJECT_SOURCE_DIR}/kernels/machine/cuda/regime.cpp)
 _bilevel_cuda_objects(bilevel_cuda_host "${BILEVEL_CUDA_ARCHITECTURES}" ${BILEVEL_CUDA_HOST_SOURCES} ${BILEVEL_CUDA_SINGLE_SOURCES})
 list(APPEND BILEVEL_CUDA_TARGETS bilevel_cuda_host)
 

@@ -7,28 +7,19 @@
 
 namespace bilevel {
 
-#define BLV_KERNELS_OF_LEVEL(level) \
-  extern const DeviceKernel evaluate_f32_##level, evaluate_f64_##level, unroll_f32_##level, unroll_f64_##level
-BLV_KERNELS_OF_LEVEL(warp);
-BLV_KERNELS_OF_LEVEL(block);
-BLV_KERNELS_OF_LEVEL(cluster);
-BLV_KERNELS_OF_LEVEL(grid);
-#undef BLV_KERNELS_OF_LEVEL
-extern const DeviceKernel unroll_f32_small_split_tf32, unroll_f32_small;
-extern const DeviceKernel unroll_f32_block_linear20, unroll_f32_block_linear32;
-extern const DeviceKernel unroll_f32_grid_linear1, unroll_f32_grid_linear10, unroll_f32_grid_linear16;
-extern const DeviceKernel evaluate_f32_grid_linear4, evaluate_f32_grid_linear1, evaluate_f32_grid_linear16;
+extern const DeviceKernel small_network_split_tf32, small_network_f32;
+extern const DeviceKernel linear20_f32_block, linear32_f32_block;
+extern const DeviceKernel linear4_f32_grid, linear1_f32_grid, linear10_f32_grid, linear16_f32_grid;
+extern const DeviceKernel interpreter_f32_warp, interpreter_f32_block, interpreter_f32_cluster, interpreter_f32_grid;
+extern const DeviceKernel interpreter_f64_warp, interpreter_f64_block, interpreter_f64_cluster, interpreter_f64_grid;
 
 namespace {
 
-#define BLV_KERNELS_OF_LEVEL(level) \
-  &evaluate_f32_##level, &evaluate_f64_##level, &unroll_f32_##level, &unroll_f64_##level
 const DeviceKernel *const kernels[] = {
-    &unroll_f32_small_split_tf32,  &unroll_f32_small,           &unroll_f32_block_linear20, &unroll_f32_block_linear32,
-    &unroll_f32_grid_linear1,      &unroll_f32_grid_linear10,   &unroll_f32_grid_linear16,  &evaluate_f32_grid_linear4,
-    &evaluate_f32_grid_linear1,    &evaluate_f32_grid_linear16, BLV_KERNELS_OF_LEVEL(warp), BLV_KERNELS_OF_LEVEL(block),
-    BLV_KERNELS_OF_LEVEL(cluster), BLV_KERNELS_OF_LEVEL(grid)};
-#undef BLV_KERNELS_OF_LEVEL
+    &small_network_split_tf32, &small_network_f32,       &linear20_f32_block,    &linear32_f32_block,
+    &linear4_f32_grid,         &linear1_f32_grid,        &linear10_f32_grid,     &linear16_f32_grid,
+    &interpreter_f32_warp,     &interpreter_f64_warp,    &interpreter_f32_block, &interpreter_f64_block,
+    &interpreter_f32_cluster,  &interpreter_f64_cluster, &interpreter_f32_grid,  &interpreter_f64_grid};
 
 }  // namespace
 

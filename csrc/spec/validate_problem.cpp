@@ -252,6 +252,7 @@ void place_slots(const std::vector<blv_slot> &slots, const std::vector<Slot> &re
       const Slot *slot = table.find(BLV_METHOD, leaf, use);
       problem->method_slots[leaf][use] = use == BLV_RESULT ? result_or_none(slot) : slot_or_none(slot);
     }
+  for (const blv_slot &slot : slots) problem->leaves_of[slot.side][slot.use] |= 1u << slot.leaf;
   problem->n_step_leaves = 0;
   for (const int32_t leaf : step_leaf_order)
     if (find_method(problem->kind)->has_steps)

@@ -8,7 +8,7 @@
 namespace bilevel {
 
 struct DeviceKernel {
-  const char *name;  // for example "unroll_f32_block"
+  const char *name;  // for example "interpreter_f32_block"
   int32_t executor;  // the BLV_* executor that it is
   // Whether the kernel runs the problem (with problem.storage as it stands) on such a device. If so it fills threads,
   // cluster, batches, shared_bytes, slab_bytes and measure of *plan; if not it says why in `message`.

@@ -16,7 +16,7 @@ namespace bilevel {
 // Leaves of an inner step, by index: Coefficient::index and Op STEP_LEAF name them so.
 constexpr int32_t most_step_leaves = 6;
 // One more than the largest BLV_* leaf and use that this version could have: bounds of tables by leaf.
-constexpr int32_t leaf_capacity = 32, use_capacity = 5;
+constexpr int32_t leaf_capacity = 32, use_capacity = 5, side_capacity = 5;
 
 struct Layer {
   int64_t inputs = 0, outputs = 0;
@@ -67,6 +67,7 @@ struct Problem : TaskProblem {
   int64_t solver_iterations = 0;
   double solver_tolerance = 0, damping = 0;
   int32_t reverse = 0;  // some slot wants a gradient
+  uint32_t leaves_of[side_capacity][use_capacity] = {};  // the slots of the plan: bit 1 << leaf, by side and use
   Slot method_slots[leaf_capacity][use_capacity];  // of side BLV_METHOD, by leaf and use
   int64_t shared_scalars = 0;                      // results that are summed over tasks
   Storage storage;

@@ -95,7 +95,7 @@ struct Interpreter {
     FiniteCheck<T> check;
     int64_t passes = 0;
     for (int pc = 0; pc < program.n_ops; pc++) {
-      const OpView op = program.ops[pc];
+      OpHandle op = program.ops[pc];
       const Index i = counter.get(op.counter);
       switch (op.code) {
         case OP_GRADIENT:
@@ -216,7 +216,7 @@ struct Interpreter {
 
   // One pass over the rows of a side, and what its penalty adds.
   template <Mode M>
-  BLV_FUNCTION void run_pass(const OpView &op, const Counters &counter, Numbers &number, const Move &move,
+  BLV_FUNCTION void run_pass(const Op &op, const Counters &counter, Numbers &number, const Move &move,
                              TaskStatus *status) {
     constexpr bool value = M == Mode::VALUE;
     const bool of_outer = op.flags & FLAG_OUTER, batch = op.flags & FLAG_BATCH, leaves = op.flags & FLAG_LEAVES,
@@ -257,7 +257,7 @@ struct Interpreter {
   }
 
   // z = a x + b y, then w = v, for every plane of z; an operand of one plane serves all.
-  BLV_FUNCTION void linear(const OpView &op, const Counters &counter, const Numbers &number, FiniteCheck<T> &check) const {
+  BLV_FUNCTION void linear(const Op &op, const Counters &counter, const Numbers &number, FiniteCheck<T> &check) const {
     P *z = at(op.z, counter), *w = op.w ? at(op.w, counter) : nullptr;
     const P *x = at(op.x, counter), *y = op.y ? at(op.y, counter) : nullptr, *v = op.v ? at(op.v, counter) : nullptr;
     const Index x_plane = places[op.x.array].planes > 1 ? packs : 0,
@@ -304,14 +304,14 @@ struct Interpreter {
     }
   }
 
-  BLV_FUNCTION void map(const OpView &op, const Counters &counter) const {
+  BLV_FUNCTION void map(const Op &op, const Counters &counter) const {
     P *z = at(op.z, counter);
     const P *x = at(op.x, counter), *y = op.y ? at(op.y, counter) : x;
     each(packs * op.planes, [&](Index i) { z[i] = map_value<T>(op.function, x[i], y[i]); });
   }
 
   // <x, y> of plane k; an operand of one plane serves all.
-  BLV_FUNCTION P dot(const OpView &op, const Counters &counter, Index k) const {
+  BLV_FUNCTION P dot(const Op &op, const Counters &counter, Index k) const {
     const P *x = at(op.x, counter) + (places[op.x.array].planes > 1 ? k * packs : 0),
             *y = at(op.y, counter) + (places[op.y.array].planes > 1 ? k * packs : 0);
     if (op.flags & FLAG_ROOT) return norm_over_parameters<T, L>(x, packs);

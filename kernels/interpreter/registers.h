@@ -10,7 +10,7 @@ namespace BLV_ISA_NAMESPACE {
 
 #ifdef __CUDACC__
 // Operations lie in a kernel's parameters: fields are read where they are needed.
-using OpView = const Op &;
+using OpHandle = const Op &;
 
 // Numbers and counters: every thread has its own copy of the same, in local memory, which needs no barrier.
 constexpr int most_device_numbers = 64, most_device_counters = 8;
@@ -53,7 +53,7 @@ BLV_INLINE void fail_where(T x, int reason, Index, TaskStatus *status) {
   if (x != T(0)) status->fail(reason, 0, -1, -1);
 }
 #else
-using OpView = Op;
+using OpHandle = const Op;
 
 template <class T>
 struct NumberFile {

@@ -69,7 +69,7 @@ class BenchGpu(unittest.TestCase):
             kernels = json.loads(path.read_text())["kernels"]
         self.assertTrue(kernels)
         self.assertFalse([k["demangled"] for k in kernels if "multiply_add" in k["demangled"] or "read_kernel" in k["demangled"]])
-        self.assertEqual(sum(k["launches"] for k in kernels if "group_kernel" in k["demangled"]), 1)
+        self.assertEqual(sum(k["launches"] for k in kernels if "interpreter_kernel" in k["demangled"]), 1)
 
     def test_refused_plans_are_failures_unless_they_may_be_skipped(self):
         arguments = ["hvp", "--rows", "20", "--inputs", "4", "--split-tf32", "--dry-run"]

@@ -34,11 +34,11 @@ def budgets_of(*lines):
 
 class Names(unittest.TestCase):
     def test_of_a_group_kernel(self):
-        text = ("void bilevel::cuda_block::group_kernel<float, (bilevel::cuda_block::Lanes)1, bilevel::cuda_block::Unroll<float, "
+        text = ("void bilevel::cuda_block::interpreter_kernel<float, (bilevel::cuda_block::Lanes)1, bilevel::cuda_block::Unroll<float, "
                 "(bilevel::cuda_block::Lanes)1> >(bilevel::cuda_block::GroupArguments)")
-        self.assertEqual(cubin.short_name(text), ("group_kernel<float, Unroll>", "block"))
+        self.assertEqual(cubin.short_name(text), ("interpreter_kernel<float, Unroll>", "block"))
         linear = text.replace("Lanes)1> >", "Lanes)1, bilevel::cuda_block::Narrow> >").replace("cuda_block", "cuda_block_narrow")
-        self.assertEqual(cubin.short_name(linear), ("group_kernel<float, Unroll<Narrow>>", "block"))
+        self.assertEqual(cubin.short_name(linear), ("interpreter_kernel<float, Unroll<Narrow>>", "block"))
 
     def test_of_an_instance(self):
         text = "void bilevel::small_network::unroll<bilevel::small_network::Shape<40, 10> >(bilevel::small_network::Arguments)"

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs all tasks of a call on the device: batches of tasks, one per group of threads; a group runs its tasks one after
-// another, and a second kernel adds up what tasks share. The host side measures with the layout that the device assigns.
+// Runs all tasks of a call on the device: batches of tasks, one per group of threads; a group runs its tasks one after another, and a
+// second kernel adds up what tasks share. The host side measures with the layout that the device assigns.
 //
-// A Method is a plain struct as kernels/task/cpu/group_run.h describes it. It lies in shared memory, a copy per block; what
-// changes in it is written by `control`.
+// The interpreter lies in shared memory, a copy per block; what changes in it is written by `control`. The program stays in the kernel's
+// parameters, which all threads read at the speed of constants.
 #pragma once
 #include <cuda_runtime_api.h>
 
 #include <new>
 
-#include "kernels/task/cuda/minibatch.h"
-#include "kernels/task/cuda/outputs.h"
+#include "kernels/contract/backend.h"
+#include "kernels/interpreter/interpreter.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// Cancellation and progress are the host's.
-BLV_INLINE bool is_cancelled(const Call &) { return false; }
-BLV_INLINE void count_progress(const Call &, long long) {}
-
-// All that a kernel gets, by value.
+// All that a kernel gets, by value; pointers to what follows are set on the device.
 struct GroupArguments {
-  Problem problem;  // without network.layers
+  TaskProblem problem;
+  Op ops[most_device_ops];
+  ProgramArray arrays[most_device_arrays];
+  ProgramInput inputs[most_device_inputs];
+  ProgramOutput outputs[most_device_outputs];
   Layer layers[most_device_layers];
   void *data[most_device_slots];
   char *workspace;
@@ -33,38 +33,43 @@ struct GroupArguments {
   long long room;  // bytes of dynamic shared memory after the control data
   int ranks;       // blocks of a cluster
 };
-static_assert(sizeof(GroupArguments) <= 4096, "parameters of a kernel");
+static_assert(sizeof(GroupArguments) <= 32764, "parameters of a kernel");
 
 // What a block keeps in shared memory beside the task's arrays.
-template <class Method>
+template <class Run>
 struct alignas(16) GroupControl {
-  Problem problem;
-  Layer layers[most_device_layers];
-  void *data[most_device_slots];
+  TaskProblem problem;
   NetworkView net;
-  Method method;
+  Run run;
 };
 
+// The program where a kernel's parameters have it.
+BLV_INLINE Program program_of(const GroupArguments &a) {
+  Program program = a.problem.program;
+  program.ops = a.ops, program.arrays = a.arrays, program.inputs = a.inputs, program.outputs = a.outputs;
+  return program;
+}
+
 // Lays out everything, on the host or by one thread of a block. `views`: room for the layers on the host.
-template <class Method>
-BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &near, const Problem &problem, NetworkView &net, Method &method,
+template <class Run>
+BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &near, const TaskProblem &problem, NetworkView &net, Run &run,
                                   LayerView *views, Index blocks, int threads) {
   net.layers = near.take_control<LayerView>(problem.network.n_layers);
   if (!near.assigns()) net.layers = views;
   make_network_view(problem.network, net);
-  method.pass.layout_control(near, net.n_layers);
-  method.pass.layout(arena, near, net, Method::most_rows(problem), Index(Method::tangent_planes(problem)), blocks,
-                     threads);
-  method.layout(arena, problem, net);
+  run.layout_table(near, problem);
+  run.pass.layout_control(near, net.n_layers);
+  run.pass.layout(arena, near, net, Run::most_rows(problem), Index(problem.program.tangent_planes), blocks, threads);
+  run.layout(arena, problem, net);
 }
 
-template <class T, Lanes L, class Method>
+template <class T, Lanes L, class Run>
 struct GroupKernel {
   const GroupArguments &a;
-  GroupControl<Method> &shared;
+  GroupControl<Run> &shared;
 
   BLV_INLINE void run(char *chip) const {
-    copy_arguments();
+    copy_problem();
     if (threadIdx.x == 0) lay_out(chip);
     Team::sync();
     const long long batch = batch_of_group();
@@ -84,23 +89,18 @@ struct GroupKernel {
 #endif
   }
 
-  template <class X>
-  static BLV_INLINE void copy_words(X *to, const X *from, int count) {
-    static_assert(sizeof(X) % 8 == 0, "whole words");
-    for (int i = int(threadIdx.x); i < count * int(sizeof(X) / 8); i += int(blockDim.x))
-      reinterpret_cast<long long *>(to)[i] = reinterpret_cast<const long long *>(from)[i];
-  }
-  BLV_INLINE void copy_arguments() const {
-    copy_words(&shared.problem, &a.problem, 1);
-    copy_words(shared.layers, a.layers, int(a.problem.network.n_layers));
-    copy_words(shared.data, a.data, most_device_slots);
+  BLV_INLINE void copy_problem() const {
+    static_assert(sizeof(TaskProblem) % 8 == 0, "whole words");
+    for (int i = int(threadIdx.x); i < int(sizeof(TaskProblem) / 8); i += int(blockDim.x))
+      reinterpret_cast<long long *>(&shared.problem)[i] = reinterpret_cast<const long long *>(&a.problem)[i];
     BlockTeam::sync();
   }
 
   BLV_INLINE void lay_out(char *chip) const {
-    shared.problem.network.layers = shared.layers;
+    shared.problem.network.layers = a.layers;
+    shared.problem.program = program_of(a);
     new (&shared.net) NetworkView();
-    new (&shared.method) Method();
+    new (&shared.run) Run();
     char *slab = a.workspace + batch_of_group() * a.slab_bytes;
     Arena arena;
     arena.chip = chip, arena.room = a.room, arena.ranks = a.ranks, arena.slab = slab;
@@ -110,9 +110,9 @@ struct GroupKernel {
     task.chip = chip, task.slab = slab + reduction_bytes(gridDim.x);
     arena.slab = slab + a.slab_bytes - (gridDim.x - blockIdx.x) * a.near_slab_bytes;
     grid_room() = {reinterpret_cast<double *>(slab), 0};
-    layout_group(task, arena, shared.problem, shared.net, shared.method, nullptr, Index(gridDim.x), int(blockDim.x));
+    layout_group(task, arena, shared.problem, shared.net, shared.run, nullptr, Index(gridDim.x), int(blockDim.x));
 #else
-    layout_group(arena, arena, shared.problem, shared.net, shared.method, nullptr, 1, int(blockDim.x));
+    layout_group(arena, arena, shared.problem, shared.net, shared.run, nullptr, 1, int(blockDim.x));
 #endif
   }
 
@@ -121,13 +121,13 @@ struct GroupKernel {
 
  private:
   BLV_INLINE void run_task(long long task, bool first, T *partial) const {
-    const Transfer<T, L> move{shared.data, task};
+    const Transfer<T, L> move{a.data, task};
     TaskStatus status;
     Call call;
-    shared.method.run(move, call, &status);
+    shared.run.run(move, call, program_of(a), &status);
     TaskWriter<T, L> writer{move, status.status != BLV_TASK_OK, (shared.problem.flags & BLV_SKIP_FAILED) != 0, first,
                             partial};
-    shared.method.visit(writer);
+    shared.run.visit(writer);
     if (a.info && Team::thread() == 0) report(status, a.info[task]);
     Team::sync();
   }
@@ -140,7 +140,7 @@ struct GroupKernel {
                          shared.problem.steps,
                          __longlong_as_double(0x7ff8000000000000ll),
                          __longlong_as_double(0x7ff8000000000000ll)};
-    if (status.status == BLV_TASK_OK) shared.method.report(0, result);
+    if (status.status == BLV_TASK_OK) shared.run.report(program_of(a), 0, result);
     info = result;
   }
 };
@@ -148,21 +148,21 @@ struct GroupKernel {
 // Resident blocks that the launch bound asks for: enough warps to leave 168 registers a thread at the level of a warp.
 constexpr int least_blocks = BLV_CUDA_LEVEL_NUMBER == 0 ? 12 : 1;
 
-template <class T, Lanes L, class Method>
-__global__ void __launch_bounds__(Method::PassOfRows::most_threads, least_blocks)
-    group_kernel(const __grid_constant__ GroupArguments a) {
+template <class T, Lanes L, class Run>
+__global__ void __launch_bounds__(Run::PassOfRows::most_threads, least_blocks)
+    interpreter_kernel(const __grid_constant__ GroupArguments a) {
   extern __shared__ __align__(16) char chip[];
-  auto &control = *reinterpret_cast<GroupControl<Method> *>(chip);
-  const GroupKernel<T, L, Method> kernel{a, control};
-  kernel.run(chip + sizeof(GroupControl<Method>));
+  auto &control = *reinterpret_cast<GroupControl<Run> *>(chip);
+  const GroupKernel<T, L, Run> kernel{a, control};
+  kernel.run(chip + sizeof(GroupControl<Run>));
 }
 
 // The second stage: 32 shared scalars a block, warp w adds the batches w, w + 8, ..., then the eight sums in order.
-template <class T, Lanes L, class Method>
+template <class T, Lanes L, class Run>
 __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupArguments a) {
   __shared__ T sums[8][32];
   extern __shared__ __align__(16) char chip[];
-  auto &control = *reinterpret_cast<GroupControl<Method> *>(chip);
+  auto &control = *reinterpret_cast<GroupControl<Run> *>(chip);
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const long long wanted = blockIdx.x * 32ll + lane;
   const T *partials = reinterpret_cast<const T *>(a.workspace + a.batches * a.slab_bytes);
@@ -174,20 +174,20 @@ __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupA
   sums[warp][lane] = sum;
   if (threadIdx.x == 0) {
     control.problem = a.problem;
-    for (int l = 0; l < int(a.problem.network.n_layers); l++) control.layers[l] = a.layers[l];
-    control.problem.network.layers = control.layers;
+    control.problem.network.layers = a.layers;
+    control.problem.program = program_of(a);
     new (&control.net) NetworkView();
-    new (&control.method) Method();
+    new (&control.run) Run();
     Arena arena, near;
-    arena.chip = near.chip = chip + sizeof(GroupControl<Method>);
+    arena.chip = near.chip = chip + sizeof(GroupControl<Run>);
     near.room = a.room;
-    layout_group(arena, near, control.problem, control.net, control.method, nullptr, 1, 32);
+    layout_group(arena, near, control.problem, control.net, control.run, nullptr, 1, 32);
   }
   __syncthreads();
   if (warp != 0 || wanted >= a.shared_scalars) return;
   for (int w = 1; w < 8; w++) sum += sums[w][lane];
   SharedWriter<T> writer{a.data, wanted, sum};
-  control.method.visit(writer);
+  control.run.visit(writer);
 }
 
 }  // namespace BLV_ISA_NAMESPACE

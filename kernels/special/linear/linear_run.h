@@ -4,6 +4,7 @@
 // linear_pass.h. A block takes all rows of its task; on the grid each block takes one chunk, and the chunks' sums are added in
 // their order.
 #pragma once
+#include "kernels/special/allow.h"
 #include "kernels/special/linear/linear_pass.h"
 #include "kernels/task/cuda/pass.h"
 
@@ -24,12 +25,31 @@ struct LinearPass {
   Cut cuts[3][2];                           // [mode][X on chip]
   T *scratch = nullptr, *partials = nullptr;
 
+  // Losses that LossTerms has; leaves as the general pass has them but for tangents of a side's.
+  static constexpr Allowed allowed = [] {
+    constexpr uint32_t rows = bits_of(BLV_X, BLV_Y, BLV_WEIGHT, BLV_PENALTY);
+    constexpr uint32_t value = rows | bits_of(BLV_ROWS);
+    constexpr uint32_t steps = bits_of(BLV_RATE, BLV_MOMENTUM), theta = bits_of(BLV_THETA0, BLV_THETA);
+    return Allowed{{0, value | bits_of(BLV_BATCH), rows},
+                   {0, value, rows},
+                   {0, value, rows},
+                   {0, theta | steps | bits_of(BLV_VECTOR), theta | steps,
+                    theta | bits_of(BLV_LOSS, BLV_LOSS_TANGENT, BLV_THETA_TANGENT, BLV_RESIDUAL, BLV_SOLUTION),
+                    bits_of(BLV_THETA0) | steps},
+                   bits_of(BLV_SQUARED, BLV_LOGISTIC, BLV_CROSS_ENTROPY),
+                   bits_of(BLV_SGD, BLV_HEAVY_BALL),
+                   bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_MAP, OP_DOT, OP_SIDE_DOT, OP_STEP_LEAF, OP_NUMBER,
+                           OP_CHECK, OP_FAIL, OP_COUNT, OP_END, OP_BREAK),
+                   FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_BATCH | FLAG_TANGENTS | FLAG_CHECK | FLAG_ROOT |
+                       FLAG_ACTIVE | FLAG_REPORT};
+  }();
+
   // Whether a problem has this pass at all; whether it fits is known when it is laid out.
   static bool suits(const Problem &problem) {
-    if (problem.network.n_layers != 1) return false;
+    if (refusal_of(problem, allowed) != nullptr || problem.network.n_layers != 1) return false;
     const Layer &layer = problem.network.layers[0];
     if (layer.inputs > (1 << 20) || layer.outputs > 16) return false;
-    const int tangents = problem.kind == BLV_HVP ? int(problem.vectors) : 1;
+    const int tangents = problem.program.tangent_planes > 0 ? problem.program.tangent_planes : 1;
     if (!Shape::is_filled(int(layer.outputs), tangents)) return false;
     const Cut cut =
         linear_cut<Shape, T, Mode::JET>(int(layer.inputs), int(layer.outputs), tangents, Threads, false, 160 << 10);

@@ -7,6 +7,8 @@
 
 #include <cstdio>
 
+#include "kernels/special/allow.h"
+
 namespace bilevel {
 namespace small_network {
 namespace {
@@ -27,12 +29,19 @@ const char *network_refusal(const Network &network) {
   return nullptr;
 }
 
+// The slots, losses and operations of an SGD unroll whose hypergradient is that of theta_0.
+constexpr Allowed allowed = {
+    {0, bits_of(BLV_X, BLV_Y)},
+    {0, bits_of(BLV_X, BLV_Y)},
+    {0, bits_of(BLV_X, BLV_Y)},
+    {0, bits_of(BLV_THETA0, BLV_RATE), bits_of(BLV_THETA0), bits_of(BLV_LOSS, BLV_THETA)},
+    bits_of(BLV_SQUARED),
+    bits_of(BLV_SGD),
+    bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_DOT, OP_CHECK, OP_COUNT, OP_END),
+    FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_CHECK | FLAG_ROOT | FLAG_REPORT};
+
 const char *side_refusal(const Side &side) {
-  if (!side.present || side.loss != BLV_SQUARED || side.index_targets) return "the kernel runs squared losses only";
-  if (side.weight.value) return "the kernel runs losses without row weights only";
-  if (side.penalty.value) return "the kernel runs losses without penalties only";
-  if (side.row_counts) return "the kernel runs tasks that all have the same number of rows only";
-  if (side.x.gradient || side.y.gradient) return "the kernel has the gradient with respect to theta_0 only";
+  if (!side.present || side.index_targets) return "the kernel runs squared losses only";
   if (side.x.value.link || side.y.value.link) return "the kernel runs features and targets without links only";
   if (side.rows < 1) return "the kernel runs tasks with rows only";
   return nullptr;
@@ -40,14 +49,11 @@ const char *side_refusal(const Side &side) {
 
 const char *method_refusal(const Problem &problem) {
   if (problem.kind != BLV_UNROLL || problem.dtype != BLV_F32) return "the kernel runs unrolls in BLV_F32 only";
-  if (problem.optimiser != BLV_SGD) return "the kernel runs BLV_SGD only";
   if (problem.steps < 1 || problem.steps > most_steps) return "the kernel runs 1 to 2^30 steps";
-  if (problem.batch_rows != 0) return "the kernel runs all rows at every step only";
-  const Slot &rate = problem.rate.value;
+  const Slot &rate = problem.step_leaves[0].value;
   if (rate.extent != BLV_SCALAR || rate.link != BLV_NO_LINK || (rate.step_stride != 0 && problem.steps > 1))
     return "the kernel runs one rate, the same at every step and without a link, only";
-  if (problem.rate.gradient || !problem.theta.gradient)
-    return "the kernel has the gradient with respect to theta_0 only";
+  if (!problem.slot(BLV_THETA0, BLV_GRADIENT)) return "the kernel has the gradient with respect to theta_0 only";
   if (problem.storage.tape == 0 || problem.storage.segment_steps < problem.steps)
     return "the kernel stores the tape of all steps (BLV_STORE_TAPE) only";
   return nullptr;
@@ -74,8 +80,8 @@ Array<T> array_of(const Slot &slot, const DeviceCall &call) {
 
 Arguments arguments_of(const Problem &problem, const Workspace &workspace, const DeviceCall &call) {
   Arguments a;
-  a.theta = array_of<const float>(problem.theta.value, call);
-  a.rate = array_of<const float>(problem.rate.value, call);
+  a.theta = array_of<const float>(problem.slot(BLV_THETA0, BLV_VALUE), call);
+  a.rate = array_of<const float>(problem.step_leaves[0].value, call);
   const Side *sides[2] = {&problem.inner, &problem.outer};
   for (int i = 0; i < 2; i++) {
     a.x[i] = array_of<const float>(sides[i]->x.value, call);
@@ -83,9 +89,9 @@ Arguments arguments_of(const Problem &problem, const Workspace &workspace, const
     a.rows[i] = static_cast<int32_t>(sides[i]->rows);
     a.inverse_rows[i] = 1.f / static_cast<float>(a.rows[i]);
   }
-  a.gradient = array_of<float>(problem.theta.gradient, call);
-  a.theta_result = array_of<float>(problem.theta_result, call);
-  a.loss = array_of<float>(problem.loss, call);
+  a.gradient = array_of<float>(problem.slot(BLV_THETA0, BLV_GRADIENT), call);
+  a.theta_result = array_of<float>(problem.slot(BLV_THETA, BLV_RESULT), call);
+  a.loss = array_of<float>(problem.slot(BLV_LOSS, BLV_RESULT), call);
   a.info = call.info;
   a.slabs = reinterpret_cast<float *>(call.workspace);
   a.partials = reinterpret_cast<float *>(call.workspace + workspace.batches * workspace.slab_bytes);
@@ -124,13 +130,14 @@ Workspace workspace_of(const Instance &instance, const DeviceFacts &facts, const
   Workspace workspace;
   workspace.batches = batches_of(instance, facts, problem.tasks);
   workspace.slab_bytes = problem.steps * instance.step_floats * static_cast<int64_t>(sizeof(float));
-  if (problem.theta.gradient.task_stride == 0)
+  if (problem.slot(BLV_THETA0, BLV_GRADIENT).task_stride == 0)
     workspace.partial_bytes = instance.partial_floats * static_cast<int64_t>(sizeof(float));
   workspace.total_bytes = workspace.batches * (workspace.slab_bytes + workspace.partial_bytes);
   return workspace;
 }
 
 const char *choose(const Family &family, const Problem &problem, const DeviceFacts &facts, const Instance **chosen) {
+  if (const char *refusal = refusal_of(problem, allowed)) return refusal;
   if (const char *refusal = method_refusal(problem)) return refusal;
   if (const char *refusal = network_refusal(problem.network)) return refusal;
   if (const char *refusal = side_refusal(problem.inner)) return refusal;

@@ -259,7 +259,7 @@ Family family() {
 }  // namespace
 }  // namespace small_network
 
-extern const DeviceKernel unroll_f32_small;
-const DeviceKernel unroll_f32_small = small_network::device_kernel<&small_network::family>("unroll_f32_small");
+extern const DeviceKernel small_network_f32;
+const DeviceKernel small_network_f32 = small_network::device_kernel<&small_network::family>("small_network_f32");
 
 }  // namespace bilevel

@@ -220,8 +220,8 @@ Family family() {
 }  // namespace
 }  // namespace small_network
 
-extern const DeviceKernel unroll_f32_small_split_tf32;
-const DeviceKernel unroll_f32_small_split_tf32 =
-    small_network::device_kernel<&small_network::family>("unroll_f32_small_split_tf32");
+extern const DeviceKernel small_network_split_tf32;
+const DeviceKernel small_network_split_tf32 =
+    small_network::device_kernel<&small_network::family>("small_network_split_tf32");
 
 }  // namespace bilevel

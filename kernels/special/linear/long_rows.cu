@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// UNROLL of linear models with many rows, over the grid: warps share rows, and each pass reads them once.
+// Linear models with many rows, over the grid: warps share rows, and a pass reads them once, for one tangent or for four at a time.
 #define BLV_CUDA_LEVEL grid
 #define BLV_CUDA_LEVEL_NUMBER 3
 #define BLV_ISA_NAMESPACE cuda_grid_wide
+#include "kernels/interpreter/cuda/launch.h"
 #include "kernels/special/linear/linear_run.h"
-#include "kernels/task/cuda/launch.h"
-#include "kernels/unroll/unroll.h"
 
 namespace bilevel {
 namespace cuda_grid_wide {
 template <class T, Lanes L>
 using OneOutput = LinearPass<T, L, WideShape<1, 1>, 256>;
 template <class T, Lanes L>
+using FourTangents = LinearPass<T, L, WideShape<1, 4>, 256>;
+template <class T, Lanes L>
 using TenClasses = LinearPass<T, L, WideShape<10, 1>, 256>;
 template <class T, Lanes L>
 using Classes = LinearPass<T, L, WideShape<5, 1>, 256>;
-template <template <class, Lanes> class Rows>
-using UnrollKernel = DeviceKernelOf<float, Lanes::COLUMNS, Unroll<float, Lanes::COLUMNS, Rows>>;
 }  // namespace cuda_grid_wide
 
 using namespace cuda_grid_wide;
-BLV_DEVICE_KERNEL_ENTRY(unroll_f32_grid_linear1, UnrollKernel<OneOutput>)
-BLV_DEVICE_KERNEL_ENTRY(unroll_f32_grid_linear10, UnrollKernel<TenClasses>)
-BLV_DEVICE_KERNEL_ENTRY(unroll_f32_grid_linear16, UnrollKernel<Classes>)
+BLV_DEVICE_KERNEL_ENTRY(linear1_f32_grid, DeviceKernelOf<float, OneOutput>)
+BLV_DEVICE_KERNEL_ENTRY(linear4_f32_grid, DeviceKernelOf<float, FourTangents>)
+BLV_DEVICE_KERNEL_ENTRY(linear10_f32_grid, DeviceKernelOf<float, TenClasses>)
+BLV_DEVICE_KERNEL_ENTRY(linear16_f32_grid, DeviceKernelOf<float, Classes>)
 
 }  // namespace bilevel
