@@ -25,6 +25,9 @@ const char kHelp[] =
     "A line has four columns, separated by tabs; where the library has no plan, `refused` and its status stand in "
     "place of the hash.\n";
 
+constexpr Named kExecutors[] = {BLV_NAMED(BLV_TASKS_IN_LANES), BLV_NAMED(BLV_TASK_PER_CORE),
+                                BLV_NAMED(BLV_ROWS_OVER_CORES)};
+
 struct Arguments {
   unsigned first = 0, cases = 1000;
   std::string dump;
@@ -123,8 +126,6 @@ std::string joined(const std::vector<std::string> &list) {
 
 // key=value, in the order in which one reads a plan; scripts/same-bits groups by them.
 std::string description(const Case &c, const Means &m) {
-  static constexpr Named executors[] = {BLV_NAMED(BLV_TASKS_IN_LANES), BLV_NAMED(BLV_TASK_PER_CORE),
-                                        BLV_NAMED(BLV_ROWS_OVER_CORES)};
   std::string text;
   const auto add = [&](const char *key, const std::string &value) {
     text += (text.empty() ? "" : " ") + std::string(key) + "=" + value;
@@ -146,7 +147,7 @@ std::string description(const Case &c, const Means &m) {
   add("dtype", name_in(kDtypes, c.dtype));
   number("isa", m.isa);
   number("threads", m.threads);
-  add("asked", c.executor == BLV_EXECUTOR_AUTO ? "auto" : name_in(executors, c.executor));
+  add("asked", c.executor == BLV_EXECUTOR_AUTO ? "auto" : name_in(kExecutors, c.executor));
   add("loss", name_in(kLosses, c.loss));
   if (c.outer_loss) add("outer_loss", name_in(kLosses, c.outer_loss));
   add("widths", widths);
@@ -211,8 +212,12 @@ void dump(const std::string &folder, const Problem &p, const std::vector<blv_tas
 }
 
 void one_case(unsigned seed, const Arguments &a) {
-  const Case c = draw(seed, executors(), Sizes::kBeyond, a.known);
-  Dice d(seed + 1000000);
+  Dice d(seed + 1000000, a.known);
+  std::vector<int> executors;
+  for (const Named &n : kExecutors) {
+    if (d.knows(n)) executors.push_back(n.value);
+  }
+  const Case c = draw(seed, executors, Sizes::kBeyond, a.known);
   const std::vector<int> isa = levels();
   const Means means = {.isa = isa[static_cast<size_t>(d.between(0, int64_t(isa.size()) - 1))],
                        .threads = int(d.between(1, 4))};
