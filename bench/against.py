@@ -6,7 +6,7 @@ scripts/bench --against COMMIT; needs nothing but Python.
 Ratios are ours / theirs, per round: their median and their range stand in the table; above 1 this tree is slower. `wall` is the time of
 an execute, `cpu` the processor time that all threads of the process took. One thread is judged by cpu, which other programs on the
 machine disturb least; more are judged by wall, since threads that wait for one another take no processor time. `slower` stands at rows
-above 1.02, with a question mark if some round says otherwise. `result` compares what both wrote."""
+above 1.02, with a question mark if some round says otherwise or there are fewer than three. `result` compares what both wrote."""
 import argparse
 import array
 import json
@@ -134,7 +134,7 @@ def verdict(row):
     judged = row[row["judged_by"]]
     if judged["median"] <= MARK:
         return ""
-    return "slower" if judged["range"][0] > 1 else "slower?"
+    return "slower" if judged["range"][0] > 1 and len(row["rounds"]) >= 3 else "slower?"
 
 
 def text(row):

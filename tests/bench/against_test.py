@@ -22,11 +22,11 @@ def run(*arguments, ours=None, theirs=None, name="HEAD"):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def row(ratio, low, threads=1):
+def row(ratio, low, threads=1, rounds=3):
     fine = dict(median=1.0, range=[1.0, 1.0])
     judged = dict(median=ratio, range=[low, ratio])
     return dict(workload="w", threads=threads, wall=judged if threads > 1 else fine, cpu=judged if threads == 1 else fine,
-                judged_by="cpu" if threads == 1 else "wall")
+                judged_by="cpu" if threads == 1 else "wall", rounds=[{}] * rounds)
 
 
 class Against(unittest.TestCase):
@@ -71,6 +71,7 @@ class Against(unittest.TestCase):
             self.assertEqual(against.verdict(row(1.01, 1.01, threads)), "")
             self.assertEqual(against.verdict(row(1.03, 1.01, threads)), "slower")
             self.assertEqual(against.verdict(row(1.03, 0.99, threads)), "slower?")
+            self.assertEqual(against.verdict(row(1.03, 1.03, threads, rounds=1)), "slower?")
 
     def test_library_of_a_commit_is_built_once(self):
         git = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True)
