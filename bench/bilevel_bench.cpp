@@ -75,7 +75,7 @@ Arguments parse(int argc, char **argv) {
 void report(const Arguments &a, const std::string &name, bool first) {
   const auto workload = bench::make_workload(name);
   workload->prepare(a.options);
-  std::vector<double> ms = bench::timed_block(workload.get(), a.seconds);
+  std::vector<double> ms = bench::timed_block(workload.get(), a.seconds).ms;
   std::sort(ms.begin(), ms.end());
   const double median = ms[ms.size() / 2], least = ms.front();
   const double peak = bench::peak_flops(a.options.threads), bandwidth = bench::read_bandwidth(a.options.threads);
@@ -90,10 +90,10 @@ void report(const Arguments &a, const std::string &name, bool first) {
     return;
   }
   if (first) {
-    std::printf("%-14s %10s %10s %10s %7s %12s %9s %9s\n", "workload", "median ms", "min ms", "floor ms", "share",
+    std::printf("%-21s %10s %10s %10s %7s %12s %9s %9s\n", "workload", "median ms", "min ms", "floor ms", "share",
                 "us per task", "GFLOP/s", "GB/s");
   }
-  std::printf("%-14s %10.3f %10.3f %10.3f %6.1f%% %12.2f %9.1f %9.1f\n", name.c_str(), median, least, floor,
+  std::printf("%-21s %10.3f %10.3f %10.3f %6.1f%% %12.2f %9.1f %9.1f\n", name.c_str(), median, least, floor,
               100 * floor / median, 1e3 * median / static_cast<double>(workload->tasks),
               1e-6 * workload->flops / median, 1e-6 * workload->bytes / median);
   if (a.describe) std::printf("    %s\n", workload->describe().c_str());

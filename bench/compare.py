@@ -18,37 +18,12 @@ from statistics import median
 
 import numpy as np
 
+from programs import Program
+from table import BARS, PLAN_MS, START_MS
+
 BENCH = Path(__file__).resolve().parent
 sys.path.insert(0, str(BENCH / "peers"))
 from data import GPU_WORKLOADS, WORKLOADS  # noqa: E402
-
-# What is asked of each row: ratio to the fastest peer, share of the floor.
-BARS = {"sine-T5-25": (2.5, None), "sine-T5-256": (5, 0.5), "sine-T5-1024": (5, 0.5), "sine-T16-256": (5, None),
-        "sine-T1-1024": (4, None), "cleaning": (2.5, None), "hpo-256": (5, None), "hvp-K1": (1.6, 0.8), "hvp-K8": (3, 0.8)}
-START_MS, PLAN_MS = 20, 1
-
-
-class Program:
-    """A worker and its line protocol."""
-
-    def __init__(self, name, command, env=None):
-        self.name = name
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-
-    def ask(self, line):
-        try:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-            answer = self.process.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            raise SystemExit(f"{self.name} ended while asked: {line} (exit status {self.process.wait()})")
-        return json.loads(answer)
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def reference(name, directory, env):

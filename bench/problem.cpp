@@ -89,6 +89,28 @@ double bound_at(const std::vector<int64_t> &widths, int64_t parameter) {
   return 1;
 }
 
+// Multiply-adds of one row's forward pass.
+double products(const std::vector<int64_t> &widths) {
+  double sum = 0;
+  for (size_t l = 0; l + 1 < widths.size(); ++l) sum += static_cast<double>(widths[l] * widths[l + 1]);
+  return sum;
+}
+
+// Pixels and classes of both sides, and the row weights.
+void add_images(Problem *p) {
+  const int64_t d = p->widths.front(), c = p->widths.back();
+  for (int side : {BLV_INNER, BLV_OUTER}) {
+    const int64_t rows = side == BLV_INNER ? p->inner.rows : p->outer.rows;
+    const uint64_t seed = side == BLV_INNER ? 1 : 3;
+    p->values(side, BLV_X, rows * d, 0, [&](int64_t i) { return std::max(uniform(seed, i) - 0.6f, 0.0f) * 2.5f; });
+    p->values<int32_t>(side, BLV_Y, rows, 0, [&](int64_t i) {
+      return static_cast<int32_t>((uniform(seed + 1, i) + 1.0f) * static_cast<float>(c) / 2);
+    });
+  }
+  p->values(
+      BLV_INNER, BLV_WEIGHT, p->inner.rows, 0, [](int64_t i) { return uniform(5, i); }, 0, BLV_SIGMOID_LINK);
+}
+
 }  // namespace
 
 void make_sine(Problem *p, int64_t tasks, int64_t steps) {
@@ -121,22 +143,42 @@ void make_cleaning(Problem *p, int64_t n, int64_t n_outer, int64_t d, int64_t c,
   p->outer = objective(*p, BLV_CROSS_ENTROPY, n_outer, 0);
   set_unroll(p, steps);
   p->values(BLV_METHOD, BLV_THETA0, (d + 1) * c, 0, [](int64_t) { return 0.0f; });
-  for (int side : {BLV_INNER, BLV_OUTER}) {
-    const int64_t rows = side == BLV_INNER ? n : n_outer;
-    const uint64_t seed = side == BLV_INNER ? 1 : 3;
-    p->values(side, BLV_X, rows * d, 0, [&](int64_t i) { return std::max(uniform(seed, i) - 0.6f, 0.0f) * 2.5f; });
-    p->values<int32_t>(side, BLV_Y, rows, 0, [&](int64_t i) {
-      return static_cast<int32_t>((uniform(seed + 1, i) + 1.0f) * static_cast<float>(c) / 2);
-    });
-  }
-  p->values(
-      BLV_INNER, BLV_WEIGHT, n, 0, [](int64_t i) { return uniform(5, i); }, 0, BLV_SIGMOID_LINK);
+  add_images(p);
   set_rate(p, 0.3f);
   p->gradient(BLV_INNER, BLV_WEIGHT, n, 0);
   const double t = static_cast<double>(steps), dc = static_cast<double>(d * c);
   const double m = dc * static_cast<double>(n), m_outer = dc * static_cast<double>(n_outer);
   p->flops = 2 * (t * 2 * m + 2 * m_outer + (steps > 0 ? (t - 1) * 2 * m + m : 0));
   p->bytes = 4.0 * static_cast<double>((n + n_outer) * (d + 1) + 2 * n);
+}
+
+void make_minibatches(Problem *p, int64_t n, int64_t n_outer, std::vector<int64_t> widths, int64_t batch,
+                      int64_t steps) {
+  p->widths = std::move(widths);
+  const int64_t d = p->widths.front();
+  const int64_t parameters = blv_parameter_count(static_cast<int64_t>(p->widths.size()), p->widths.data(), 0);
+  p->inner = objective(*p, BLV_CROSS_ENTROPY, n, 0);
+  p->outer = objective(*p, BLV_CROSS_ENTROPY, n_outer, 0);
+  set_unroll(p, steps);
+  p->unroll.optimiser = BLV_HEAVY_BALL;
+  p->unroll.batch_rows = batch;
+  p->values(BLV_METHOD, BLV_THETA0, parameters, 0,
+            [&](int64_t i) { return uniform(6, i) * static_cast<float>(bound_at(p->widths, i)); });
+  add_images(p);
+  p->values<int32_t>(BLV_INNER, BLV_BATCH, steps * batch, 0, [&](int64_t i) {
+    return static_cast<int32_t>((uniform(7, i) + 1.0f) * static_cast<float>(n) / 2);
+  });
+  p->slots.back().step_stride = batch;
+  set_rate(p, 0.05f);
+  p->values(
+      BLV_METHOD, BLV_MOMENTUM, 1, 0, [](int64_t) { return 0.9f; }, BLV_SCALAR);
+  p->gradient(BLV_INNER, BLV_WEIGHT, n, 0);
+  const double weights = products(p->widths), first = static_cast<double>(d * p->widths[1]);
+  const double m = weights * static_cast<double>(batch), m0 = first * static_cast<double>(batch);
+  const double t = static_cast<double>(steps), rows = static_cast<double>(n_outer);
+  p->flops =
+      2 * (t * (3 * m - m0) + rows * (3 * weights - first) + (steps > 0 ? (t - 1) * (6 * m - 4 * m0) + 2 * m - m0 : 0));
+  p->bytes = 4.0 * static_cast<double>((n + n_outer) * (d + 1) + 2 * n + steps * batch);
 }
 
 void make_hpo(Problem *p, int64_t tasks, int64_t n, int64_t d, int64_t steps) {
@@ -194,9 +236,7 @@ void make_evaluate(Problem *p, int64_t tasks, int64_t n, std::vector<int64_t> wi
   p->values(BLV_INNER, BLV_X, tasks * n * d, n * d, [](int64_t i) { return 1.7320508f * uniform(1, i); });
   p->values(BLV_INNER, BLV_Y, tasks * n * c, n * c, [](int64_t i) { return uniform(2, i); });
   p->gradient(BLV_METHOD, BLV_THETA, tasks * parameters, parameters);
-  double m = 0;
-  for (size_t l = 0; l + 1 < p->widths.size(); ++l)
-    m += static_cast<double>(n) * static_cast<double>(p->widths[l] * p->widths[l + 1]);
+  const double m = static_cast<double>(n) * products(p->widths);
   const double m0 = static_cast<double>(n) * static_cast<double>(p->widths[0] * p->widths[1]);
   p->flops = 2 * static_cast<double>(tasks) * (3 * m - m0);
   p->bytes = 4.0 * static_cast<double>(tasks) * static_cast<double>(n * (d + c) + 2 * parameters);

@@ -63,6 +63,9 @@ struct Problem {
 void make_sine(Problem *p, int64_t tasks, int64_t steps);
 // Hyper-cleaning: softmax regression on n weighted rows, weights sigmoid(phi), dL_out/dphi on n_outer validation rows.
 void make_cleaning(Problem *p, int64_t n, int64_t n_outer, int64_t d, int64_t c, int64_t steps);
+// Hyper-cleaning by a tanh network that is trained on minibatches of `batch` rows with heavy ball; dL_out/dphi as above.
+void make_minibatches(Problem *p, int64_t n, int64_t n_outer, std::vector<int64_t> widths, int64_t batch,
+                      int64_t steps);
 // Logistic regression, one penalty exp(phi_j) per feature, every task with rows and penalties of its own; dL_out/dphi per task.
 void make_hpo(Problem *p, int64_t tasks, int64_t n, int64_t d, int64_t steps);
 // H v_k of the mean logistic loss, for K vectors.

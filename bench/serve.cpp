@@ -21,9 +21,9 @@ extern char **environ;
 namespace bench {
 namespace {
 
-double now_ms() {
+double now_ms(clockid_t clock = CLOCK_MONOTONIC) {
   timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return 1e3 * static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_nsec);
 }
 
@@ -35,12 +35,26 @@ std::string json_list(const std::vector<double> &values) {
   return out.str();
 }
 
+std::string json_text(const std::string &text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  return out + '"';
+}
+
 std::string setup(const std::string &name, const Options &options, std::unique_ptr<Workload> *current) {
   current->reset();
   *current = make_workload(name);
   if (*current == nullptr) throw std::runtime_error("no workload '" + name + "'");
   Workload &w = **current;
-  w.prepare(options);
+  try {
+    w.prepare(options);
+  } catch (const Refused &refused) {
+    current->reset();
+    return "{\"refused\": " + json_text(refused.what()) + "}";
+  }
   const double start = now_ms();
   w.execute();
   std::ostringstream out;
@@ -67,7 +81,10 @@ std::string answer(const std::string &command, const std::string &argument, cons
     return out.str();
   }
   if (*current == nullptr) throw std::runtime_error(command + " before setup");
-  if (command == "run") return "{\"ms\": " + json_list(timed_block(current->get(), std::stod(argument))) + "}";
+  if (command == "run") {
+    const Block block = timed_block(current->get(), std::stod(argument));
+    return "{\"ms\": " + json_list(block.ms) + ", \"cpu_ms\": " + json_list(block.cpu_ms) + "}";
+  }
   if (command == "dump") {
     std::ofstream file(argument, std::ios::binary);
     file.write(reinterpret_cast<const char *>((*current)->result()), (*current)->result_count() * 4);
@@ -79,16 +96,23 @@ std::string answer(const std::string &command, const std::string &argument, cons
 
 }  // namespace
 
-std::vector<double> timed_block(Workload *workload, double seconds) {
-  workload->execute();
-  std::vector<double> times;
-  const double end = now_ms() + 1e3 * seconds;
-  while (times.size() < 3 || now_ms() < end) {
-    const double start = now_ms();
-    workload->execute();
-    times.push_back(now_ms() - start);
-  }
-  return times;
+Block timed_block(Workload *workload, double seconds) {
+  Block block;
+  int executes = 1;
+  const auto sample = [&] {
+    const double cpu = now_ms(CLOCK_PROCESS_CPUTIME_ID), start = now_ms();
+    for (int i = 0; i < executes; ++i) workload->execute();
+    const double end = now_ms();
+    block.ms.push_back((end - start) / executes);
+    block.cpu_ms.push_back((now_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu) / executes);
+    return end - start;
+  };
+  double last = sample();
+  if (last < 1) last = sample();  // the first one woke the threads
+  for (; last < 0.1 && executes < 1024; last = sample()) executes *= 2;
+  block = {};
+  for (const double end = now_ms() + 1e3 * seconds; block.ms.size() < 3 || now_ms() < end;) sample();
+  return block;
 }
 
 int first_call(const std::string &name, const Options &options) {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of workloads (the same as in bench/peers/data.py) and their runs on the CPU.
+// The table of workloads (bench/peers/data.py has those that the peers run too) and their runs on the CPU.
 #include "workloads.h"
 
 #include <chrono>
-#include <stdexcept>
 
 namespace bench {
 
@@ -14,9 +13,10 @@ Workload::~Workload() {
 }
 
 void Workload::check(blv_status status) const {
-  if (status != BLV_OK) {
-    throw std::runtime_error(name + ": " + blv_status_name(status) + ": " + blv_context_error(context_));
-  }
+  if (status == BLV_OK) return;
+  const std::string text = name + ": " + blv_status_name(status) + ": " + blv_context_error(context_);
+  if (status > 0 && plan_ == nullptr) throw Refused(text);
+  throw std::runtime_error(text);
 }
 
 void Workload::prepare(const Options &options) {
@@ -26,7 +26,7 @@ void Workload::prepare(const Options &options) {
   context.max_isa = options.isa;
   context.threads = options.threads;
   check(blv_context_create(&context, &context_));
-  const blv_spec spec = Problem::spec(BLV_F32, options.executor, 0);
+  const blv_spec spec = Problem::spec(BLV_F32, options.executor ? options.executor : executor, 0);
   const auto start = std::chrono::steady_clock::now();
   check(blv_plan_create(context_, &spec, &plan_));
   plan_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -60,6 +60,7 @@ namespace {
 struct Entry {
   const char *name;
   void (*make)(Problem *);
+  int executor = BLV_EXECUTOR_AUTO;
 };
 const Entry kTable[] = {
     {"sine-T5-25", [](Problem *p) { make_sine(p, 25, 5); }},
@@ -68,7 +69,21 @@ const Entry kTable[] = {
     {"sine-T16-256", [](Problem *p) { make_sine(p, 256, 16); }},
     {"sine-T1-1024", [](Problem *p) { make_sine(p, 1024, 1); }},
     {"cleaning", [](Problem *p) { make_cleaning(p, 5000, 500, 784, 10, 100); }},
+    {"minibatches",
+     [](Problem *p) {
+       make_minibatches(p, 5000, 500, {784, 64, 10}, 100, 500);
+     }},
     {"hpo-256", [](Problem *p) { make_hpo(p, 256, 500, 20, 100); }},
+    // SIMD lanes within a task: what a batch too small for tasks in lanes gets.
+    {"hpo-256-task-per-core", [](Problem *p) { make_hpo(p, 256, 500, 20, 100); }, BLV_TASK_PER_CORE},
+    // 20 x 5, T = 10: a task takes about a microsecond in lanes, so what surrounds the kernel shows.
+    {"hpo-20x5-4096", [](Problem *p) { make_hpo(p, 4096, 20, 5, 10); }},
+    {"hpo-20x5-1", [](Problem *p) { make_hpo(p, 1, 20, 5, 10); }},
+    // 32 rows per task.
+    {"evaluate-256",
+     [](Problem *p) {
+       make_evaluate(p, 256, 32, {16, 48, 48, 4});
+     }},
     {"hvp-K1", [](Problem *p) { make_hvp(p, 100'000, 1000, 1); }},
     {"hvp-K4", [](Problem *p) { make_hvp(p, 100'000, 1000, 4); }},
     {"hvp-K8", [](Problem *p) { make_hvp(p, 100'000, 1000, 8); }},
@@ -87,6 +102,7 @@ std::unique_ptr<Workload> make_workload(const std::string &name) {
     if (name != entry.name) continue;
     auto workload = std::make_unique<Workload>();
     workload->name = name;
+    workload->executor = entry.executor;
     entry.make(workload.get());
     return workload;
   }

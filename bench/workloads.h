@@ -5,6 +5,7 @@
 #define BENCH_WORKLOADS_H
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,14 +20,20 @@ struct Options {
   int executor = BLV_EXECUTOR_AUTO;
 };
 
+// The library has no plan for a workload; an older one may not know what it asks for.
+struct Refused : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // One workload, ready to be executed again and again. Throws std::runtime_error with the library's message.
 class Workload : public Problem {
  public:
   ~Workload();
-  void prepare(const Options &options);  // context, plan, workspace
+  void prepare(const Options &options);  // context, plan, workspace; throws Refused
   void execute();                        // one hypergradient; throws unless every task is well
 
-  double plan_ms = 0;  // time of blv_plan_create
+  int executor = BLV_EXECUTOR_AUTO;  // where the workload is one executor's; Options::executor goes before it
+  double plan_ms = 0;                // time of blv_plan_create
   int64_t workspace_bytes() const { return workspace_bytes_; }
   std::string describe() const;
 

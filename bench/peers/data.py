@@ -6,7 +6,7 @@ import numpy as np
 SINE_ROWS, HIDDEN, RATE_SINE = 10, 40, 0.01
 P_SINE = 1761
 
-# name: (kind, sizes). The same table as in bench/workloads.cpp.
+# name: (kind, sizes). The rows of bench/workloads.cpp that the peers run too.
 WORKLOADS = {
     "sine-T5-25": ("sine", dict(tasks=25, T=5)),
     "sine-T5-256": ("sine", dict(tasks=256, T=5)),

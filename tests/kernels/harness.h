@@ -18,6 +18,11 @@
 
 namespace harness {
 
+// What the `size` of a struct of the C ABI is set to. A program that stands in for one built with an older bilevel.h (same_bits)
+// makes it smaller.
+template <class T>
+inline int64_t abi_size = sizeof(T);
+
 struct Leaf {
   int side = BLV_METHOD, leaf = 0;
   bool gradient = false;  // also a GRADIENT slot
@@ -125,13 +130,13 @@ class Problem {
   const blv_spec *spec() {
     objectives_[0] = objective(BLV_INNER);
     objectives_[1] = objective(BLV_OUTER);
-    evaluate_ = {sizeof evaluate_, BLV_EVALUATE, 0};
-    hvp_ = {{sizeof hvp_, BLV_HVP, 0}, c.vectors};
-    unroll_ = {{sizeof unroll_, BLV_UNROLL, 0}, c.optimiser, c.store, c.steps, c.batch_rows};
+    evaluate_ = {abi_size<blv_method>, BLV_EVALUATE, 0};
+    hvp_ = {{abi_size<blv_hvp>, BLV_HVP, 0}, c.vectors};
+    unroll_ = {{abi_size<blv_unroll>, BLV_UNROLL, 0}, c.optimiser, c.store, c.steps, c.batch_rows};
     slots_.clear();
     for (const Array &a : arrays) slots_.push_back(a.slot);
     spec_ = {};
-    spec_.size = sizeof spec_;
+    spec_.size = abi_size<blv_spec>;
     spec_.dtype = c.dtype;
     spec_.max_threads = c.max_threads;
     spec_.tasks = c.tasks;
@@ -165,7 +170,7 @@ class Problem {
  private:
   blv_objective objective(int side) const {
     blv_objective o = {};
-    o.size = sizeof o;
+    o.size = abi_size<blv_objective>;
     o.model = BLV_NETWORK;
     o.loss = c.loss_of(side);
     o.activation = c.activation;

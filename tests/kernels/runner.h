@@ -31,7 +31,7 @@ class Context {
  public:
   explicit Context(const Means &means = {}) {
     blv_context_options o = {};
-    o.size = sizeof o;
+    o.size = abi_size<blv_context_options>;
     o.device = machine() ? machine()->device() : BLV_DEVICE_CPU;
     o.stream = machine() ? machine()->stream() : nullptr;
     o.max_isa = means.isa;
@@ -55,7 +55,7 @@ class Plan {
   Plan &operator=(const Plan &) = delete;
   blv_sizes sizes() const {
     blv_sizes s = {};
-    s.size = sizeof s;
+    s.size = abi_size<blv_sizes>;
     if (handle && blv_plan_sizes(handle, &s) != BLV_OK) ADD_FAILURE() << "blv_plan_sizes";
     return s;
   }
