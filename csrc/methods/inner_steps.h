@@ -11,10 +11,10 @@ struct InnerSteps {
   ProgramBuilder &b;
   const Problem &p;
   const Optimiser &optimiser;
-  Counter t;                     // the step
-  Vector theta, g;               // theta_t, g_t
-  std::vector<Vector> s;         // the optimiser's state
-  Number loss, norm;             // L_out(theta_T), |dL_out/dtheta_T|
+  Counter t;              // the step
+  Vector theta, g;        // theta_t, g_t
+  std::vector<Vector> s;  // the optimiser's state
+  Number loss, norm;      // L_out(theta_T), |dL_out/dtheta_T|
 
   InnerSteps(ProgramBuilder &builder, const Problem &problem);
 

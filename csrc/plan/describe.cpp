@@ -104,6 +104,7 @@ std::string describe(const blv_plan_s &plan) {
   else
     describe_cpu(plan, &json);
   json.member("tasks", problem.tasks);
+  json.member("model", plain_name_of(model_names, problem.network.model));
   json.member("layers", problem.network.n_layers);
   json.member("parameters", problem.network.parameters);
   json.member("rows", problem.inner.rows);

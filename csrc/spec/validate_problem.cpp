@@ -66,22 +66,19 @@ void check_derivatives_have_values(const SlotTable &table) {
     const Slot *value = table.find(given.side, given.leaf, BLV_VALUE);
     const auto i = static_cast<long long>(slot.index);
     if (value == nullptr)
-      refuse(
-          BLV_INVALID,
-          format(
-              "spec.slots[%lld] is (%s, %s, %s); accepted only with a BLV_VALUE slot of this side and leaf",
-              i, name_of(side_names, given.side), name_of(leaf_names, given.leaf), use));
+      refuse(BLV_INVALID,
+             format("spec.slots[%lld] is (%s, %s, %s); accepted only with a BLV_VALUE slot of this side and leaf", i,
+                    name_of(side_names, given.side), name_of(leaf_names, given.leaf), use));
     if (value->extent != slot.extent)
       refuse_value(
           format("spec.slots[%lld].extent", i).c_str(), slot.extent,
           format("%d, as in the BLV_VALUE slot, spec.slots[%lld]", value->extent, static_cast<long long>(value->index))
               .c_str());
     if (value->dtype == BLV_I32 || value->dtype == BLV_I64)
-      refuse(BLV_INVALID,
-             format("spec.slots[%lld].use is %s, but the labels, spec.slots[%lld], are class indices; "
-                    "accepted: %s of dense targets",
-                    i, use, static_cast<long long>(value->index),
-                    given.use == BLV_GRADIENT ? "a gradient" : "a tangent"));
+      refuse(BLV_INVALID, format("spec.slots[%lld].use is %s, but the labels, spec.slots[%lld], are class indices; "
+                                 "accepted: %s of dense targets",
+                                 i, use, static_cast<long long>(value->index),
+                                 given.use == BLV_GRADIENT ? "a gradient" : "a tangent"));
   }
 }
 

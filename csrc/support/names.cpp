@@ -15,7 +15,7 @@ constexpr EnumName isa[] = {{BLV_ISA_BEST, "BLV_ISA_BEST", "best"},
                             {BLV_ISA_X86_64_V2, "BLV_ISA_X86_64_V2", "x86-64-v2"},
                             {BLV_ISA_X86_64_V3, "BLV_ISA_X86_64_V3", "x86-64-v3"},
                             {BLV_ISA_X86_64_V4, "BLV_ISA_X86_64_V4", "x86-64-v4"}};
-constexpr EnumName model[] = {{BLV_NETWORK, "BLV_NETWORK", "network"}};
+constexpr EnumName model[] = {{BLV_NETWORK, "BLV_NETWORK", "network"}, {BLV_QUADRATIC, "BLV_QUADRATIC", "quadratic"}};
 constexpr EnumName loss[] = {{BLV_SQUARED, "BLV_SQUARED", "squared"},
                              {BLV_LOGISTIC, "BLV_LOGISTIC", "logistic"},
                              {BLV_CROSS_ENTROPY, "BLV_CROSS_ENTROPY", "cross_entropy"}};
@@ -112,7 +112,8 @@ const EnumNames isa_names = names_of(isa), model_names = names_of(model), loss_n
 const EnumNames activation_names = names_of(activation), method_names = names_of(method);
 const EnumNames optimiser_names = names_of(optimiser), store_names = names_of(store), side_names = names_of(side);
 const EnumNames leaf_names = names_of(leaf), use_names = names_of(use), dtype_names = names_of(dtype);
-const EnumNames solver_names = names_of(solver), link_names = names_of(link), extent_names = names_of(extent), executor_names = names_of(executor);
+const EnumNames solver_names = names_of(solver), link_names = names_of(link), extent_names = names_of(extent),
+                executor_names = names_of(executor);
 
 const EnumName *find_name(const EnumNames &names, int32_t value) {
   for (int32_t i = 0; i < names.count; ++i)

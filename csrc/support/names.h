@@ -21,7 +21,8 @@ struct EnumNames {
   int32_t count;
 };
 
-extern const EnumNames isa_names, loss_names, activation_names, model_names, method_names, optimiser_names, store_names, solver_names;
+extern const EnumNames isa_names, loss_names, activation_names, model_names, method_names, optimiser_names, store_names,
+    solver_names;
 extern const EnumNames side_names, leaf_names, use_names, dtype_names, link_names, extent_names, executor_names;
 
 // nullptr if the value is none of the enum.
