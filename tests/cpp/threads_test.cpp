@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Plans in several threads, one plan under two contexts, cancellation and progress.
+#include <functional>
 #include <thread>
 
 #include "problems.h"
@@ -88,4 +89,39 @@ TEST(Threads, CancelOfARunningPlan) {
   expect_error(BLV_CANCELLED, {}, [&] { plan.train(); });
   other.join();
   EXPECT_LT(plan.context().progress().done, plan.context().progress().total);
+}
+
+// One context, two plans: the one that comes second, on another thread or from within the hook, is refused by an Error; the first
+// goes on undisturbed, and so does the second once it is alone.
+TEST(Threads, AContextInUseIsRefused) {
+  const Problem p;
+  struct Hook {
+    std::function<void()> during = [] {};
+    static void run(void *self, std::int64_t n, void (*fn)(void *, std::int64_t), void *arg) {
+      static_cast<Hook *>(self)->during();
+      for (std::int64_t i = 0; i < n; ++i) fn(arg, i);
+    }
+  } hook;
+  bl::Context context({.threads = 2, .user = &hook, .parallel_for = Hook::run});
+  const auto make = [&](std::int64_t steps) {
+    return p.unroll(steps).executor(BLV_TASK_PER_CORE).tasks(4).with(context) | bl::reverse(p.outer());
+  };
+  auto first = make(5), second = make(7), third = make(9);
+  const auto expected = first.hypergradient(p.phi).gradient;
+  second.hypergradient(p.phi);  // its plan is made; that of the third is not
+  int calls = 0;
+  hook.during = [&] {
+    ++calls;
+    std::thread([&] {
+      expect_error(BLV_INVALID, {"context is in use"}, [&] { second.hypergradient(p.phi); });
+      expect_error(BLV_INVALID, {"context is in use"}, [&] { third.hypergradient(p.phi); });
+    }).join();
+    expect_error(BLV_INVALID, {"context is in use"}, [&] { second.hypergradient(p.phi); });
+  };
+  EXPECT_EQ(first.hypergradient(p.phi).gradient, expected);
+  EXPECT_GT(calls, 0);
+  hook.during = [] {};
+  EXPECT_EQ(first.hypergradient(p.phi).gradient, expected);
+  EXPECT_TRUE(std::isfinite(second.hypergradient(p.phi).loss));
+  EXPECT_TRUE(std::isfinite(third.hypergradient(p.phi).loss));
 }

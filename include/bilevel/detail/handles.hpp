@@ -79,9 +79,9 @@ struct ContextOptions {
                        void *) = nullptr;  ///< nullptr: the own pool
 };
 
-/// Where a computation runs: device, threads, cancellation, progress. Used by one thread at a time, but for cancel()
-/// and progress(), which any thread may call. Move-only; a moved-from context throws Error (BLV_INVALID) when it is
-/// used.
+/// Where a computation runs: device, threads, cancellation, progress. It works for one call at a time: one that finds it
+/// in use throws Error (BLV_INVALID), but for cancel() and progress(), which any thread may call. Move-only; a
+/// moved-from context throws Error (BLV_INVALID) when it is used.
 class Context {
  public:
   /// Throws Error: BLV_INVALID, BLV_NO_DEVICE, BLV_UNSUPPORTED, BLV_NO_MEMORY.
