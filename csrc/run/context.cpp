@@ -13,7 +13,6 @@
 #include <thread>
 
 #include "csrc/device/device.h"
-#include "csrc/support/float_mode.h"
 #include "csrc/support/isa.h"
 #include "csrc/support/names.h"
 #include "csrc/support/read_struct.h"
@@ -57,18 +56,6 @@ int32_t isa_of(const blv_context_options &options) {
 }
 
 int32_t thread_count(int32_t wanted) { return wanted > 0 ? wanted : std::min(available_cores(), most_threads); }
-
-struct HookCall {
-  void (*fn)(void *arg, int64_t i);
-  void *arg;
-};
-
-// The caller's threads may be in any floating-point mode.
-void run_in_default_mode(void *hook_call, int64_t i) {
-  const auto *call = static_cast<const HookCall *>(hook_call);
-  const DefaultFloatMode mode;
-  call->fn(call->arg, i);
-}
 
 uint64_t next_number() {
   static std::atomic<uint64_t> last{0};
@@ -155,10 +142,10 @@ blv_context_s::blv_context_s(const blv_context_options &given)
       isa(bilevel::isa_of(given)),
       threads(bilevel::thread_count(given.threads)),
       pool(given.parallel_for || isa == 0 ? 1 : threads, bilevel::available_cores()),
+      hook(given),
       number(bilevel::next_number()) {}
 
 void blv_context_s::parallel_for(int64_t n, void (*fn)(void *arg, int64_t i), void *arg) {
-  if (options.parallel_for == nullptr) return pool.run(n, fn, arg);
-  bilevel::HookCall call{fn, arg};
-  options.parallel_for(options.user, n, bilevel::run_in_default_mode, &call);
+  if (hook) return hook.run(n, fn, arg);
+  pool.run(n, fn, arg);
 }

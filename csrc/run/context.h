@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "csrc/run/hook.h"
 #include "csrc/run/pool.h"
 #include "csrc/support/refusal.h"
 #include "kernels/contract/backend.h"
@@ -33,6 +34,7 @@ struct blv_context_s {
   int32_t isa;  // 0 on a device
   int32_t threads;
   bilevel::Pool pool;
+  bilevel::Hook hook;
   bilevel::Text error;
   // Of a CUDA device: its backend, else null; what it is; executes that were enqueued; and, if it has failed, when.
   const bilevel::Backend *backend = nullptr;

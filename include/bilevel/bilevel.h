@@ -61,7 +61,8 @@ enum {
   BLV_VERSION_MISMATCH = 6, /* a struct's `size` is none that this library knows */
   BLV_CANCELLED = -1,       /* blv_context_cancel was called */
   BLV_DEVICE_FAULT = -2,    /* the device failed; the context is dead */
-  BLV_INTERNAL = -3         /* a defect of this library: please report it */
+  BLV_INTERNAL = -3,        /* a defect of this library: please report it */
+  BLV_HOOK_FAILED = -4      /* the caller's parallel_for threw, or did not run every index once */
 };
 
 /* Name of a status ("BLV_INVALID"), a static string; "unknown status" for a value that is none. */
@@ -105,7 +106,10 @@ typedef struct blv_context_options {
                    NULL on the CPU */
   void *user;   /* first argument of the hook below */
   /* Runs fn(arg, i) once for each i in [0, n) and returns when all have returned, in any order, on any threads, one at
-   * a time or at once. NULL: the context's own pool. Must not call into this context. Results do not depend on it. */
+   * a time or at once. NULL: the context's own pool. Must not call into this context. Results do not depend on it. If it
+   * throws a C++ exception, or returns having run more or fewer indices, the execute returns BLV_HOOK_FAILED with what()
+   * in its message. Before that it waits for the indices that run on other threads; those that start later do nothing,
+   * as long as the context lives. The context goes on. */
   void (*parallel_for)(void *user, int64_t n, void (*fn)(void *arg, int64_t i), void *arg);
 } blv_context_options;
 
@@ -123,7 +127,7 @@ BLV_API void blv_context_destroy(blv_context context);
  * context; not to be asked for while another thread uses the context, but by a thread that was refused. */
 BLV_API const char *blv_context_error(blv_context context);
 /* Asks the running execute, or else the next one, to stop between two inner steps and return BLV_CANCELLED. Any thread;
- * async-signal-safe. That execute consumes the request; one that comes after a
+ * async-signal-safe. That execute consumes the request, also where it stops for another reason; one that comes after a
  * running execute's last step is for the next. An execute that is refused (status > 0) has not run: it leaves the
  * request to the next one that does. On a device, what has been enqueued runs to its end: a request is for the next
  * execute. */
@@ -352,7 +356,7 @@ typedef struct blv_task_info {
  *
  * Errors: BLV_INVALID (NULL pointers, overlap, alignment, kind of memory, tasks, a stream that is no more, a context in
  * use), BLV_TOO_SMALL (workspace), BLV_UNSUPPORTED (the plan was made for another device, or for an ISA level above that
- * of the context), BLV_CANCELLED, BLV_DEVICE_FAULT (the device failed, at this call or before). */
+ * of the context), BLV_CANCELLED, BLV_HOOK_FAILED, BLV_DEVICE_FAULT (the device failed, at this call or before). */
 BLV_API blv_status blv_execute(blv_context context, blv_plan plan, int64_t tasks, void *const *data, void *workspace,
                                int64_t workspace_bytes, void *state, blv_task_info *info);
 

@@ -292,6 +292,7 @@ TEST(BadCall, StatusNamesAndVersion) {
                                                        {BLV_CANCELLED, "BLV_CANCELLED"},
                                                        {BLV_DEVICE_FAULT, "BLV_DEVICE_FAULT"},
                                                        {BLV_INTERNAL, "BLV_INTERNAL"},
+                                                       {BLV_HOOK_FAILED, "BLV_HOOK_FAILED"},
                                                        {99, "unknown status"},
                                                        {-77, "unknown status"}};
   for (const auto &[status, name] : names) {

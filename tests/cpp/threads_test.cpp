@@ -2,6 +2,7 @@
 //
 // Plans in several threads, one plan under two contexts, cancellation and progress.
 #include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "problems.h"
@@ -124,4 +125,22 @@ TEST(Threads, AContextInUseIsRefused) {
   EXPECT_EQ(first.hypergradient(p.phi).gradient, expected);
   EXPECT_TRUE(std::isfinite(second.hypergradient(p.phi).loss));
   EXPECT_TRUE(std::isfinite(third.hypergradient(p.phi).loss));
+}
+
+// A hook may be C++ and throw: an Error that says so, and the plan goes on.
+TEST(Threads, AHookThatThrowsIsNamed) {
+  const Problem p;
+  bool closed = false;
+  const auto run = [](void *closed_now, std::int64_t n, void (*fn)(void *, std::int64_t), void *arg) {
+    if (*static_cast<bool *>(closed_now)) throw std::runtime_error("the pool is closed");
+    for (std::int64_t i = 0; i < n; ++i) fn(arg, i);
+  };
+  bl::Context context({.threads = 2, .user = &closed, .parallel_for = run});
+  const auto unroll = p.unroll(5).executor(BLV_TASK_PER_CORE).tasks(4).with(context);
+  auto plan = unroll | bl::reverse(p.outer());
+  const auto expected = plan.hypergradient(p.phi).gradient;
+  closed = true;
+  expect_error(BLV_HOOK_FAILED, {"parallel_for threw", "the pool is closed"}, [&] { plan.hypergradient(p.phi); });
+  closed = false;
+  EXPECT_EQ(plan.hypergradient(p.phi).gradient, expected);
 }
