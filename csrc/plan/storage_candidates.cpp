@@ -9,7 +9,7 @@
 namespace bilevel {
 namespace {
 
-constexpr double most_workspace = 4e18;  // bytes: less than 2^62
+constexpr int64_t most_workspace = int64_t{1} << 62;  // bytes
 
 int64_t segment_of_checkpoints(int64_t steps) {
   auto root = static_cast<int64_t>(std::sqrt(static_cast<double>(steps)));
@@ -34,26 +34,45 @@ StorageCandidates storage_candidates(const Problem &problem, int32_t store) {
   }
 }
 
-double workspace_bound(const Problem &problem, int64_t lanes) {
-  const auto real = [](int64_t value) { return static_cast<double>(value); };
-  double units = 0;
+// Counted per lane in scalars, every array with room for its padding, as if the plan had every leaf it may have; only what
+// grows with the steps is counted for the leaves that are there.
+Size workspace_bound(const Problem &problem, int64_t lanes) {
+  constexpr int64_t padding = 64, few_rows = 1024, most_partial_sums = 64, scalar_bytes = 8;
+  constexpr int64_t spare = 4;  // arrays of a kind: theta, gradient, lambda, mu; values of a layer, and so on
+  const bool reverse = problem.kind == BLV_UNROLL && problem.reverse != 0;
+
+  Size units = 0;  // of a row: what the layers of the network read and write
   for (int64_t l = 0; l < problem.network.n_layers; ++l)
-    units += real(problem.network.layers[l].inputs) + real(problem.network.layers[l].outputs) + 64;
-  const double parameters = real(problem.network.parameters) + 64.0 * real(problem.network.n_layers);
-  const double rows = real(std::max({problem.inner.rows, problem.outer.rows, problem.batch_rows})) + 1024;
-  const double planes = real(problem.vectors) + 2;
-  const double step = (parameters + rows * units) * planes;
-  const double states = real(problem.kind == BLV_UNROLL && problem.reverse ? problem.steps : 0) + 4;
-  const double sums = (real(problem.tasks) + real(lanes)) * (step + real(problem.steps));
-  return 8 * 4 * (real(problem.threads) * real(lanes) * step * states + sums);
+    units += Size(problem.network.layers[l].inputs) + problem.network.layers[l].outputs + padding;
+  const Size parameters = Size(problem.network.parameters) + Size(padding) * problem.network.n_layers;
+  const Size rows = Size(std::max({problem.inner.rows, problem.outer.rows, problem.batch_rows})) + few_rows;
+  const Size planes = Size(problem.vectors) + 2;  // values and tangents
+
+  // Parameter vectors, and matrices of all rows (x, y, weight, hidden layers), with a tangent or gradient per plane.
+  const Size one_step = (parameters + rows * units) * planes;
+  const int64_t segment = std::min(problem.storage.segment_steps, problem.steps);
+  const int64_t kept = reverse && segment > 0 ? segment + problem.steps / segment + 1 : 0;
+  const Size states = one_step * (Size(kept) + 4);
+  const Size penalties =
+      parameters * (planes + 1) * 4;  // of both sides: as given, per parameter, and gradients of both
+
+  // Rates and momenta: all steps, whatever is kept of the trajectory.
+  Size by_step = 0;
+  for (const Leaf *leaf : {&problem.rate, &problem.momentum})
+    for (const Slot *slot : {&leaf->value, &leaf->gradient}) {
+      const Size one = slot->extent == BLV_PER_PARAMETER ? parameters : Size(1);
+      by_step += one * (slot->step_stride != 0 ? std::max<int64_t>(problem.steps, 1) : 1);
+    }
+
+  const Size task = states + penalties + by_step;
+  const Size shared =
+      (one_step * 2 + penalties + by_step) * (Size(problem.threads) + most_partial_sums);  // sums over tasks
+  return (Size(problem.threads) * task + shared) * lanes * scalar_bytes * spare;
 }
 
-// The bound for the storage at hand: the steps whose states are kept at once.
 bool workspace_is_countable(const Problem &problem, int64_t lanes) {
-  Problem kept = problem;
-  const int64_t segment = std::min(problem.storage.segment_steps, problem.steps);
-  if (segment > 0) kept.steps = segment + problem.steps / segment + 1;
-  return workspace_bound(kept, lanes) < most_workspace;
+  const Size bound = workspace_bound(problem, lanes);
+  return !bound.overflowed() && bound.value() < most_workspace;
 }
 
 }  // namespace bilevel

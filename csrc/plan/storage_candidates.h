@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 
+#include "csrc/support/checked.h"
 #include "kernels/contract/problem.h"
 
 namespace bilevel {
@@ -21,10 +22,10 @@ struct StorageCandidates {
 // candidate is enough.
 StorageCandidates storage_candidates(const Problem &problem, int32_t store);
 
-// A bound from above on the bytes of any workspace of the problem, by far not sharp, in floating point.
-double workspace_bound(const Problem &problem, int64_t lanes);
+// A bound from above on the bytes of any workspace of the problem with problem.storage, by far not sharp.
+Size workspace_bound(const Problem &problem, int64_t lanes);
 
-// Whether a kernel can count the bytes of a workspace in int64, with the storage at hand.
+// Whether a kernel can count the bytes of a workspace in int64, with problem.storage.
 bool workspace_is_countable(const Problem &problem, int64_t lanes);
 
 }  // namespace bilevel
