@@ -190,8 +190,7 @@ TEST(AbsurdPlan, IsRefused) {
   blv_context context = nullptr;
   ASSERT_EQ(blv_context_create(nullptr, &context), BLV_OK);
   for (const Absurd &one : absurd)
-    for (const int32_t executor :
-         {BLV_EXECUTOR_AUTO, BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES}) {
+    for (const int32_t executor : {BLV_EXECUTOR_AUTO, BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES}) {
       SCOPED_TRACE(testing::Message() << one.name << ", executor " << executor);
       SpecBuilder builder(one.kind);
       one.enlarge(builder);
