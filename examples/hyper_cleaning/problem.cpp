@@ -24,6 +24,15 @@ Rows take(const Dataset &data, const std::vector<int64_t> &order, int64_t first,
   return out;
 }
 
+// Rows as floats, which take four times as much as the bytes of images.
+void check_size(const TrainTest &data, int64_t rows, int64_t test_rows) {
+  const int64_t row = data.train.features * static_cast<int64_t>(sizeof(float)), most = most_bytes_of_data();
+  if ((rows + test_rows) <= most / row) return;
+  throw DataError(data.train_path + ": " + std::to_string(rows + test_rows) + " training and test rows of " +
+                  std::to_string(data.train.features) + " features are more data than the limit of " +
+                  std::to_string(most) + " bytes");
+}
+
 void draw_rows(Problem &p, const TrainTest &data, const Options &o, Random &random) {
   const int64_t total = data.train.rows(), wanted = o.rows + o.validation_rows;
   const bool separate_test = data.test.rows() > 0;
@@ -32,6 +41,7 @@ void draw_rows(Problem &p, const TrainTest &data, const Options &o, Random &rand
                     " and --validation-rows " + std::to_string(o.validation_rows) +
                     (separate_test ? " need more" : " and at least one test row need more"));
   }
+  check_size(data, total, separate_test ? data.test.rows() : 0);
   const std::vector<int64_t> order = random.permutation(total);
   p.train = take(data.train, order, 0, o.rows);
   p.validation = take(data.train, order, o.rows, o.validation_rows);

@@ -75,16 +75,17 @@ void operator delete(void *memory, std::size_t, std::align_val_t) noexcept { giv
 TEST(Memory, OfAPlanAndItsFirstCall) {
   const Small p;
   bl::Context context({.threads = 1});
-  EXPECT_GT(fail_every_allocation([&] {
-              auto plan = bl::unroll(bl::softmax(p.X, p.y).weights(bl::sigmoid(p.phi)), bl::heavy_ball(0.1, 0.5), 4)
-                              .with(context) |
-                          bl::reverse(bl::softmax(p.X, p.y));
-              EXPECT_TRUE(std::isfinite(plan.hypergradient(p.phi).loss));
-              EXPECT_EQ(plan.train().size(), p.theta.size());
-              EXPECT_TRUE(plan.check_gradient(p.phi) < 1e-3);
-              EXPECT_FALSE(plan.describe().empty());
-            }),
-            50);
+  EXPECT_GT(
+      fail_every_allocation([&] {
+        auto plan =
+            bl::unroll(bl::softmax(p.X, p.y).weights(bl::sigmoid(p.phi)), bl::heavy_ball(0.1, 0.5), 4).with(context) |
+            bl::reverse(bl::softmax(p.X, p.y));
+        EXPECT_TRUE(std::isfinite(plan.hypergradient(p.phi).loss));
+        EXPECT_EQ(plan.train().size(), p.theta.size());
+        EXPECT_TRUE(plan.check_gradient(p.phi) < 1e-3);
+        EXPECT_FALSE(plan.describe().empty());
+      }),
+      50);
 }
 
 TEST(Memory, OfAContext) {
@@ -147,7 +148,8 @@ TEST(Memory, AWorkspaceThatIsTooLarge) {
 
 TEST(Memory, AWorkspaceOfTheHandles) {
   const bl::Workspace none;
-  expect_error(BLV_NO_MEMORY, {"workspace: 1152921504606846976 bytes"}, [] { bl::Workspace(std::int64_t{1} << 60, 64); });
+  expect_error(BLV_NO_MEMORY, {"workspace: 1152921504606846976 bytes"},
+               [] { bl::Workspace(std::int64_t{1} << 60, 64); });
 }
 
 TEST(Memory, ResultsThatAreTooLarge) {
