@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <new>
 
 namespace examples {
 namespace {
@@ -105,7 +106,11 @@ bool LineReader::fill() {
     fail("longer than " + std::to_string(limits_.max_line) + " characters: no text file?");
   }
   const size_t old = buffer_.size(), more = 1u << 16;
-  buffer_.resize(old + more);
+  try {
+    buffer_.resize(old + more);
+  } catch (const std::bad_alloc &) {
+    fail_without_memory();
+  }
   const size_t got = bytes_.read(buffer_.data() + old, more);
   buffer_.resize(old + got);
   return got > 0;

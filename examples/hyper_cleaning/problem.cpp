@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
 #include "examples/common/random.h"
 
@@ -106,10 +108,24 @@ void scale(Problem &p, bool images, Scaling scaling) {
   }
 }
 
+void check_parameters(const std::vector<int64_t> &widths) {
+  const int64_t most = most_bytes_of_data() / static_cast<int64_t>(sizeof(float));
+  int64_t count = 0;
+  for (size_t layer = 1; layer < widths.size(); ++layer) {
+    const int64_t inputs = widths[layer - 1] + 1;
+    if (widths[layer] > (most - count) / inputs) {
+      throw std::runtime_error("--hidden: a network of more than " + std::to_string(most) +
+                               " parameters; accepted: fewer or narrower layers");
+    }
+    count += widths[layer] * inputs;
+  }
+}
+
 void draw_parameters(Problem &p, const std::vector<int64_t> &hidden, Random &random) {
   p.widths.assign(1, p.features);
   p.widths.insert(p.widths.end(), hidden.begin(), hidden.end());
   p.widths.push_back(p.classes);
+  check_parameters(p.widths);
   for (size_t layer = 1; layer < p.widths.size(); ++layer) {
     const double bound = hidden.empty() ? 0 : 1 / std::sqrt(static_cast<double>(p.widths[layer - 1]));
     const int64_t count = p.widths[layer] * (p.widths[layer - 1] + 1);

@@ -292,6 +292,13 @@ TEST_F(HyperCleaning, NumbersThatMakeNoSenseAreNamed) {
   EXPECT_EQ(run({data(), "--noise=+.25", "--hypergradients=1", "--final-steps=1"}).exit_code, 0);
 }
 
+TEST_F(HyperCleaning, ANetworkThatNoMemoryHoldsIsNamed) {
+  const auto result = run({data(), "--hidden=100000", "--hidden=100000"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err.find("hyper_cleaning: --hidden: a network of more than "), 0u) << result.err;
+  EXPECT_EQ(occurrences(result.err, "\n"), 1u) << result.err;
+}
+
 // What is printed and cannot be written is no success.
 TEST_F(HyperCleaning, AFullDiskIsAnError) {
   if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
