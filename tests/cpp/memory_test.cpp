@@ -16,7 +16,9 @@ namespace {
 
 constexpr long kNever = -1;
 std::atomic<long> calls_to_failure{kNever};
-std::atomic<std::size_t> most_bytes{SIZE_MAX};
+constexpr std::size_t kMostBytes = std::size_t{1}
+                                   << 39;  // beyond any machine; a sanitizer ends the program for a few times more
+std::atomic<std::size_t> most_bytes{kMostBytes};
 
 void *allocate_or_throw(std::size_t bytes, std::size_t align) {
   if (calls_to_failure >= 0 && calls_to_failure-- == 0) throw std::bad_alloc();
@@ -67,6 +69,25 @@ void *operator new(std::size_t bytes) { return allocate_or_throw(bytes, alignof(
 void *operator new(std::size_t bytes, std::align_val_t align) {
   return allocate_or_throw(bytes, static_cast<std::size_t>(align));
 }
+// The others call these by default, but not under a sanitizer, which has its own.
+void *operator new(std::size_t bytes, const std::nothrow_t &) noexcept {
+  try {
+    return ::operator new(bytes);
+  } catch (const std::bad_alloc &) {
+    return nullptr;
+  }
+}
+void *operator new(std::size_t bytes, std::align_val_t align, const std::nothrow_t &) noexcept {
+  try {
+    return ::operator new(bytes, align);
+  } catch (const std::bad_alloc &) {
+    return nullptr;
+  }
+}
+void *operator new[](std::size_t bytes) { return ::operator new(bytes); }
+void operator delete[](void *memory) noexcept { give_back(memory); }
+void operator delete[](void *memory, std::size_t) noexcept { give_back(memory); }
+void operator delete(void *memory, const std::nothrow_t &) noexcept { give_back(memory); }
 void operator delete(void *memory) noexcept { give_back(memory); }
 void operator delete(void *memory, std::size_t) noexcept { give_back(memory); }
 void operator delete(void *memory, std::align_val_t) noexcept { give_back(memory); }
@@ -142,7 +163,7 @@ TEST(Memory, AWorkspaceThatIsTooLarge) {
   EXPECT_EQ(plan.loss(), loss) << "the plan of the loss needs less, and goes on";
   auto frugal = unroll.store(bl::Store::checkpoints) | bl::reverse(outer);
   EXPECT_TRUE(std::isfinite(frugal.hypergradient(p.phi).loss)) << "the remedy is none";
-  most_bytes = SIZE_MAX;
+  most_bytes = kMostBytes;
   EXPECT_TRUE(std::isfinite(plan.hypergradient(p.phi).loss));
 }
 
@@ -159,5 +180,5 @@ TEST(Memory, ResultsThatAreTooLarge) {
     most_bytes = std::size_t{1} << 20;
     bl::unroll(bl::softmax(p.X, p.y), bl::sgd(0.1), 3).tasks(tasks).train();
   });
-  most_bytes = SIZE_MAX;
+  most_bytes = kMostBytes;
 }
