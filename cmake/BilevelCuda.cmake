@@ -150,7 +150,8 @@ set(cuda_map ${PROJECT_SOURCE_DIR}/csrc/cuda/libbilevel_cuda.map)
 function(_bilevel_cuda_plugin target)
   add_library(${target} MODULE ${cuda_objects})
   target_link_libraries(${target} PRIVATE ${ARGN} Threads::Threads ${CMAKE_DL_LIBS})
-  target_link_options(${target} PRIVATE -Wl,--version-script=${cuda_map} -Wl,--no-undefined -Wl,-z,now -Wl,--exclude-libs,ALL)
+  target_link_options(${target} PRIVATE -Wl,--version-script=${cuda_map} -Wl,--no-undefined -Wl,-z,now -Wl,-z,nodelete
+                                        -Wl,--exclude-libs,ALL)
   set_target_properties(
     ${target} PROPERTIES PREFIX lib OUTPUT_NAME bilevel_cuda LINKER_LANGUAGE CXX LINK_DEPENDS ${cuda_map}
                          CUDA_RUNTIME_LIBRARY None CUDA_RESOLVE_DEVICE_SYMBOLS OFF CUDA_ARCHITECTURES OFF)

@@ -32,7 +32,8 @@ void fill(const blv_objective &objective, ValidSpec *valid) {
                                static_cast<long long>(most_size)));
 }
 
-constexpr uint32_t leaves = 1u << BLV_X | 1u << BLV_Y | 1u << BLV_WEIGHT | 1u << BLV_PENALTY | 1u << BLV_ROWS | 1u << BLV_BATCH;
+constexpr uint32_t leaves =
+    1u << BLV_X | 1u << BLV_Y | 1u << BLV_WEIGHT | 1u << BLV_PENALTY | 1u << BLV_ROWS | 1u << BLV_BATCH;
 
 }  // namespace
 

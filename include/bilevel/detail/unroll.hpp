@@ -24,8 +24,8 @@ struct Reverse {
 
 /// The outer loss at the end of the inner steps; the hypergradient goes back through all of them.
 template <class T>
-Reverse<T> reverse(Objective<T> outer) {
-  return {std::move(outer)};
+Reverse<T> reverse(const Objective<T> &outer) {
+  return detail::guarded([&] { return Reverse<T>{outer}; });
 }
 
 template <class T>
@@ -45,7 +45,7 @@ class Unroll {
   /// Initial parameters, P that all tasks share or tasks x P. Default: zeros, for models without hidden layers.
   template <class A>
   [[nodiscard]] Unroll from(A &&theta0) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.theta0_ = detail::real_array_of<T>(std::forward<A>(theta0));
     return u;
   }
@@ -54,7 +54,7 @@ class Unroll {
   /// every step; or tasks x steps x batch_rows. The inner mean is then over the minibatch.
   template <class R>
   [[nodiscard]] Unroll minibatches(R &&indices, std::int64_t batch_rows) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.batches_ = detail::indices(std::forward<R>(indices));
     u.batch_rows_ = batch_rows;
     if (batch_rows < 1) detail::fail(BLV_INVALID, "minibatches: batch_rows is ", batch_rows, "; accepted: 1 or more");
@@ -64,47 +64,47 @@ class Unroll {
   /// Number of tasks, where no Tensor tells it.
   [[nodiscard]] Unroll tasks(std::int64_t tasks) const {
     if (tasks < 0) detail::fail(BLV_INVALID, "tasks is ", tasks, "; accepted: 0 or more");
-    Unroll u = *this;
+    Unroll u = copy();
     u.tasks_ = tasks;
     return u;
   }
 
   /// What the reverse sweep finds stored. Default: the fastest that fits the limit.
   [[nodiscard]] Unroll store(Store store) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.store_ = store;
     return u;
   }
   /// Bytes of workspace; the plan stores less to meet it, or throws Error (BLV_TOO_SMALL).
   [[nodiscard]] Unroll workspace_limit(std::int64_t bytes) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.limit_ = bytes;
     return u;
   }
   /// BLV_EXECUTOR_AUTO, BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES; on a CUDA device BLV_WARP_PER_TASK
   /// and its like.
   [[nodiscard]] Unroll executor(std::int32_t executor) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.executor_ = executor;
     return u;
   }
   /// Tasks that fail (diverge, or have a label or an index out of range) are left out of gradients summed over tasks
   /// and told by info() only. Default: divergence makes the sum NaN, bad data throws.
   [[nodiscard]] Unroll skip_failed() const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.flags_ |= BLV_SKIP_FAILED;
     return u;
   }
   /// Matrix products of floats on a CUDA device's tensor cores, each as three of TF32 numbers; see bilevel.h.
   [[nodiscard]] Unroll split_tf32() const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.flags_ |= BLV_SPLIT_TF32;
     return u;
   }
   /// Where to run. The context must outlive the plan and stay where it is. Default: the plan makes its own, all
   /// threads.
   [[nodiscard]] Unroll with(Context &context) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.context_ = &context;
     return u;
   }
@@ -114,6 +114,10 @@ class Unroll {
 
  private:
   friend class BilevelPlan<T>;
+
+  Unroll copy() const {
+    return detail::guarded([&] { return *this; });
+  }
 
   Objective<T> inner_;
   Optimiser<T> optimiser_;
@@ -129,10 +133,10 @@ class Unroll {
 
 /// `steps` steps of `optimiser` on the loss `inner`.
 template <class T, class U>
-Unroll<T> unroll(Objective<T> inner, const Optimiser<U> &optimiser, std::int64_t steps) {
+Unroll<T> unroll(const Objective<T> &inner, const Optimiser<U> &optimiser, std::int64_t steps) {
   Optimiser<T> o{optimiser.kind, detail::array_of<T>(optimiser.rate), {}};
   if (optimiser.momentum) o.momentum = detail::array_of<T>(*optimiser.momentum);
-  return {std::move(inner), std::move(o), steps};
+  return detail::guarded([&] { return Unroll<T>(inner, std::move(o), steps); });
 }
 
 /// A bilevel problem that is ready to run: unroll(inner, optimiser, steps) | reverse(outer).
@@ -143,8 +147,9 @@ class BilevelPlan {
   /// `outer`, only train() and theta() make sense.
   BilevelPlan(Unroll<T> unroll, std::optional<Objective<T>> outer) {
     if (outer) agree_on_outputs(unroll.inner_, *outer);
+    refuse_one_class(unroll.inner_, outer);
     has_outer_ = outer.has_value();
-    engine_ = make_engine(unroll, outer);
+    engine_ = detail::guarded([&] { return make_engine(unroll, outer); });
   }
 
   /// The outer loss at theta_T, summed over tasks, and its gradients: `auto [loss, grad] = plan.hypergradient(phi);`,
@@ -155,7 +160,7 @@ class BilevelPlan {
   /// array[i]: every loss, every task, every step. Elements that nothing reads have gradient 0.
   ///
   /// Throws Error: BLV_INVALID (nothing depends on an array; a label or an index of a task is out of range),
-  /// BLV_CANCELLED. Divergence does not throw: loss and gradient are then NaN, and info() tells task and step.
+  /// BLV_NO_MEMORY, BLV_CANCELLED. Divergence does not throw: loss and gradient are then NaN, and info() tells task and step.
   template <class... A>
   auto hypergradient(const A &...arrays) {
     Engine &e = engine_with_outer();
@@ -192,7 +197,10 @@ class BilevelPlan {
   std::vector<T> train() {
     Engine &e = engine();
     e.run({}, {}, false);
-    return {e.theta().begin(), e.theta().end()};
+    std::vector<T> theta;
+    detail::allocate(theta, static_cast<std::int64_t>(e.theta().size()), "theta_T");
+    std::ranges::copy(e.theta(), theta.begin());
+    return theta;
   }
 
   /// Largest relative error of the directional derivatives of hypergradient(array) along `directions` random directions
@@ -210,7 +218,9 @@ class BilevelPlan {
   std::span<const blv_task_info> info() const { return engine().info(); }
 
   /// JSON of the last call's plan (before the first: of loss()): executor, ISA level, what is stored, sizes.
-  std::string describe() { return engine().describe(); }
+  std::string describe() {
+    return detail::guarded([&] { return engine().describe(); });
+  }
 
   /// To cancel from another thread, or to poll the progress.
   Context &context() { return engine().context(); }
@@ -238,6 +248,12 @@ class BilevelPlan {
     outer.set_outputs(outputs);
   }
 
+  static void refuse_one_class(const Objective<T> &inner, const std::optional<Objective<T>> &outer) {
+    if (inner.classes_told() || (outer && outer->classes_told())) return;
+    inner.refuse_one_class("inner ");
+    if (outer) outer->refuse_one_class("outer ");
+  }
+
   static detail::Shape shape_of(const Unroll<T> &u, const std::optional<Objective<T>> &outer) {
     detail::Shape s;
     s.tasks = u.tasks_ ? *u.tasks_ : detail::tasks_of(u.inner_);
@@ -259,7 +275,7 @@ class BilevelPlan {
                      s.parameters, " parameters");
       }
       auto zeros = detail::leaf<T>(BLV_METHOD, BLV_THETA0, "theta0", Array<T>{nullptr, s.parameters});
-      zeros.own.assign(static_cast<std::size_t>(s.parameters), T(0));
+      detail::allocate(zeros.own, s.parameters, "theta0");
       return zeros;
     }
     const auto l = detail::leaf<T>(BLV_METHOD, BLV_THETA0, "theta0", *u.theta0_);
@@ -267,7 +283,7 @@ class BilevelPlan {
   }
 
   static detail::Leaf<T> batch_leaf(const Unroll<T> &u, const detail::Shape &s) {
-    const std::int64_t all = s.steps * u.batch_rows_;
+    const std::int64_t all = detail::times(s.steps, u.batch_rows_);
     if (u.batches_->size == u.batch_rows_) {
       return detail::index_leaf<T>(BLV_INNER, BLV_BATCH, "minibatches", *u.batches_, u.batch_rows_, s.tasks);
     }
@@ -308,12 +324,12 @@ class BilevelPlan {
 template <class T, class U>
 BilevelPlan<T> operator|(const Unroll<T> &unroll, const Reverse<U> &reverse) {
   static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
-  return {unroll, reverse.outer};
+  return detail::guarded([&] { return BilevelPlan<T>(unroll, reverse.outer); });
 }
 
 template <class T>
 std::vector<T> Unroll<T>::train() const {
-  return BilevelPlan<T>(*this, std::nullopt).train();
+  return detail::guarded([&] { return BilevelPlan<T>(*this, std::nullopt).train(); });
 }
 
 }  // namespace bilevel
