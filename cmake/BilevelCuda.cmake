@@ -4,7 +4,8 @@
 # Kernels are compiled once per cooperation level x dtype, in a namespace of their own (bilevel::cuda_warp ...), as CPU kernels are
 # per ISA level; a new kernel is one line in BILEVEL_CUDA_KERNEL_SOURCES, or a file in kernels/special/<name>/, compiled once.
 # The same objects are linked twice: with NVIDIA's static runtime as the plugin that ships, and, for the tests, with the emulator's
-# runtime (tests/ptxemu) as emulated/libbilevel_cuda.so.
+# runtime (tests/ptxemu) as emulated/libbilevel_cuda.so. Machine code and PTX in them are compressed, to a sixth; the driver decompresses
+# what it loads, and so do the emulator and scripts/kernel-report.
 
 if(BILEVEL_SANITIZE)
   message(FATAL_ERROR "BILEVEL_CUDA=ON does not go with BILEVEL_SANITIZE")
@@ -109,7 +110,7 @@ function(_bilevel_cuda_objects target architectures)
     ${target}
     PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-std=gnu++20 -Wall -Wextra -Wpedantic $<${werror}:-Werror> -fno-plt>
             "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:${code}>"
-            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr $<$<BOOL:${BILEVEL_CUDA_LINEINFO}>:-lineinfo> -no-compress -Xcompiler=-Wall,-Wextra,-fno-plt
+            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr $<$<BOOL:${BILEVEL_CUDA_LINEINFO}>:-lineinfo> --compress-mode=size -Xcompiler=-Wall,-Wextra,-fno-plt
             $<${werror}:-Werror=all-warnings> $<${werror}:-Xcompiler=-Werror>>)
   set_target_properties(
     ${target}
