@@ -89,12 +89,35 @@ set(BILEVEL_CUDA_DTYPES f32 f64)
 file(GLOB BILEVEL_CUDA_SINGLE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/special/*/*.cu)
 file(GLOB BILEVEL_CUDA_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cpp)
 
+# Leaves in a list of architectures PTX for the oldest alone, of which the machine code of all is made. Kernels do not ask for which
+# architecture they are compiled, outside of clusters, so that the PTX for a newer one is the same text with another .target: it would
+# cost one run more of the compiler's front half per object.
+function(_bilevel_cuda_one_ptx architectures out)
+  list(SORT architectures COMPARE NATURAL)
+  set(have_ptx FALSE)
+  set(result)
+  foreach(architecture IN LISTS architectures)
+    if(have_ptx AND NOT architecture MATCHES "-")
+      string(APPEND architecture "-real")
+    endif()
+    if(NOT have_ptx OR NOT architecture MATCHES "-virtual$")
+      list(APPEND result ${architecture})
+    endif()
+    if(NOT architecture MATCHES "-real$")
+      set(have_ptx TRUE)
+    endif()
+  endforeach()
+  set(${out} "${result}" PARENT_SCOPE)
+endfunction()
+
+_bilevel_cuda_one_ptx("${BILEVEL_CUDA_ARCHITECTURES}" BILEVEL_CUDA_KERNEL_ARCHITECTURES)
 # Clusters of blocks exist from compute capability 9.0 on.
 set(BILEVEL_CUDA_CLUSTER_ARCHITECTURES ${BILEVEL_CUDA_ARCHITECTURES})
 list(FILTER BILEVEL_CUDA_CLUSTER_ARCHITECTURES INCLUDE REGEX "^(9|[1-9][0-9])[0-9]")
 if(NOT BILEVEL_CUDA_CLUSTER_ARCHITECTURES)
   set(BILEVEL_CUDA_CLUSTER_ARCHITECTURES 90-virtual)
 endif()
+_bilevel_cuda_one_ptx("${BILEVEL_CUDA_CLUSTER_ARCHITECTURES}" BILEVEL_CUDA_CLUSTER_ARCHITECTURES)
 
 # What holds for all objects of the plugin; `architectures` are those of its CUDA sources.
 function(_bilevel_cuda_objects target architectures)
@@ -125,7 +148,7 @@ set(number 0)
 foreach(level IN LISTS BILEVEL_CUDA_LEVELS)
   foreach(dtype IN LISTS BILEVEL_CUDA_DTYPES)
     set(target bilevel_cuda_${level}_${dtype})
-    set(architectures ${BILEVEL_CUDA_ARCHITECTURES})
+    set(architectures ${BILEVEL_CUDA_KERNEL_ARCHITECTURES})
     if(level STREQUAL "cluster")
       set(architectures ${BILEVEL_CUDA_CLUSTER_ARCHITECTURES})
     endif()
@@ -140,7 +163,7 @@ foreach(level IN LISTS BILEVEL_CUDA_LEVELS)
 endforeach()
 # What the plugin shares with the library's host side.
 list(APPEND BILEVEL_CUDA_HOST_SOURCES ${PROJECT_SOURCE_DIR}/csrc/plan/storage_candidates.cpp ${PROJECT_SOURCE_DIR}/kernels/machine/cuda/regime.cpp)
-_bilevel_cuda_objects(bilevel_cuda_host "${BILEVEL_CUDA_ARCHITECTURES}" ${BILEVEL_CUDA_HOST_SOURCES} ${BILEVEL_CUDA_SINGLE_SOURCES})
+_bilevel_cuda_objects(bilevel_cuda_host "${BILEVEL_CUDA_KERNEL_ARCHITECTURES}" ${BILEVEL_CUDA_HOST_SOURCES} ${BILEVEL_CUDA_SINGLE_SOURCES})
 list(APPEND BILEVEL_CUDA_TARGETS bilevel_cuda_host)
 
 set(cuda_objects)
