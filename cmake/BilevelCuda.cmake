@@ -12,7 +12,7 @@ if(BILEVEL_SANITIZE)
 endif()
 
 set(BILEVEL_CUDA_ARCHITECTURES "80;90;100-real" CACHE STRING
-    "Architectures of the CUDA kernels, as of CMAKE_CUDA_ARCHITECTURES; 90-virtual compiles fastest and is enough for the emulator")
+    "Architectures of the CUDA kernels, as of CMAKE_CUDA_ARCHITECTURES, with PTX for the oldest that runs a kernel; 90-virtual compiles fastest and is enough for the emulator")
 
 # The flags for a list of architectures. Machine code is made from the newest PTX of the list that is not newer, which saves the
 # compiler's front half once per architecture that has no PTX of its own.
