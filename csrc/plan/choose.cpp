@@ -50,7 +50,7 @@ void try_storage(int64_t limit, int64_t lanes, blv_plan_s *plan, std::vector<Cho
   *least = *least == 0 ? measure.workspace_bytes : std::min(*least, measure.workspace_bytes);
   if (limit > 0 && measure.workspace_bytes > limit) return;
   const auto bytes = static_cast<double>(measure.workspace_bytes);
-  double time = predict_time(problem, bytes / static_cast<double>(std::max<int64_t>(problem.threads, 1)));
+  double time = predict_time(problem, bytes);
   // What is too large comes after all else, the smaller first.
   if (bytes > most_of_memory * machine_memory()) time += 1e18 * bytes / machine_memory();
   choices->push_back({problem.storage, measure, time});

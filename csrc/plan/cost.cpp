@@ -115,9 +115,11 @@ double bytes_of(const Problem &problem, const blv_slot &slot, const Span &span) 
 }
 
 // What a prediction is made of, measured on one AVX-512 core (AMD EPYC, Zen 5): products of small networks within a task, streams
-// through the caches, and the first use of memory, at 1.2 ns a byte, shared by four executes with the same workspace.
+// through the caches, and the first use of memory, at 1.2 ns a byte, shared by four executes with the same workspace. A few MiB are never new
+// for long: the caches and the heap keep them.
 constexpr double seconds_per_flop_f32 = 1 / 60e9, seconds_per_unit_f32 = 1e-9, seconds_per_stream_byte = 1 / 8e9,
-                 seconds_per_new_byte = 1.2e-9 / 4;
+                 seconds_per_new_byte = 1.2e-9 / 4,
+                 bytes_that_stay = 4 << 20;
 
 }  // namespace
 
@@ -134,8 +136,12 @@ double predict_time(const Problem &problem, double workspace_bytes) {
   double units = 0;
   walk(problem.program, [&](const Op &op, double turns) { units += turns * units_of(problem, op); });
   const double arithmetic = flops_of_task(problem) * seconds_per_flop_f32 + units * seconds_per_unit_f32;
-  return arithmetic * (scalar / 4) + stream_bytes(problem, scalar) * seconds_per_stream_byte +
-         workspace_bytes * seconds_per_new_byte;
+  const double task = arithmetic * (scalar / 4) + stream_bytes(problem, scalar) * seconds_per_stream_byte;
+  // Threads share the tasks, and each is the first to use its own part of the memory; or they share rows, and one thread has it all.
+  const double threads = real(std::max<int64_t>(problem.threads, 1)), tasks = real(std::max<int64_t>(problem.tasks, 1)),
+               owners = problem.executor == BLV_ROWS_OVER_CORES ? 1 : std::min(threads, tasks);
+  const double new_bytes = std::max(workspace_bytes / owners - bytes_that_stay, 0.);
+  return tasks * task / std::min(threads, tasks) + new_bytes * seconds_per_new_byte;
 }
 
 }  // namespace bilevel

@@ -17,7 +17,7 @@ int64_t count_flops(const Problem &problem);
 // Each array with rows once per pass over the rows (that is per gradient, forward or reverse), every other array once.
 int64_t count_bytes(const Problem &problem, const std::vector<blv_slot> &slots, const std::vector<Span> &spans);
 
-// Seconds of one task on one thread, first use of its memory included; good for comparing programs of one problem.
+// Seconds of an execute, first use of its memory included; good for comparing programs of one problem.
 double predict_time(const Problem &problem, double workspace_bytes);
 
 }  // namespace bilevel

@@ -161,6 +161,42 @@ TEST(Storage, AbsurdlyManySteps) {
   EXPECT_EQ(stored.segment, int64_t{1} << 20);
 }
 
+// The plan of sinusoids by a network 1-40-40-1, described.
+std::string describe_sine(int64_t steps, int64_t tasks, int64_t limit) {
+  SpecBuilder builder(BLV_UNROLL);
+  builder.add_outer();
+  builder.widths = {1, 40, 40, 1};
+  builder.inner.rows = builder.outer.rows = 10;
+  builder.spec.tasks = tasks, builder.spec.workspace_limit = limit;
+  builder.method.steps = steps;
+  for (blv_slot &slot : builder.slots)
+    if (slot.task_stride != 0) slot.task_stride = 2000;
+  blv_context_options options{};
+  options.size = sizeof options, options.device = BLV_DEVICE_CPU, options.threads = 2;
+  blv_context context = nullptr;
+  blv_plan plan = nullptr;
+  EXPECT_EQ(blv_context_create(&options, &context), BLV_OK);
+  EXPECT_EQ(blv_plan_create(context, builder.get(), &plan), BLV_OK) << blv_context_error(context);
+  const std::string description = plan != nullptr ? plan->description : "";
+  blv_plan_destroy(plan);
+  blv_context_destroy(context);
+  return description;
+}
+
+// Pages that are new cost more than steps that are run twice.
+TEST(Storage, ALongTrajectoryIsNotKeptWhole) {
+  EXPECT_NE(describe_sine(5, 256, 0).find("\"store\": \"tape\""), std::string::npos);
+  EXPECT_NE(describe_sine(200000, 1, 0).find("\"store\": \"checkpoints\""), std::string::npos);
+  EXPECT_NE(describe_sine(2000000, 1, 0).find("\"store\": \"checkpoints\""), std::string::npos);
+}
+
+// Tasks in lanes are fastest and take most.
+TEST(Storage, AnExecutorThatDoesNotFitGivesWay) {
+  EXPECT_NE(describe_sine(20000, 10000, 0).find("\"executor\": \"tasks_in_lanes\""), std::string::npos);
+  EXPECT_NE(describe_sine(20000, 10000, 16 << 20).find("\"executor\": \"task_per_core\""), std::string::npos);
+  EXPECT_NE(describe_sine(20000, 10000, 6 << 20).find("\"executor\": \"rows_over_cores\""), std::string::npos);
+}
+
 // ---- Costs ----------------------------------------------------------------------------------------------------------
 
 int64_t flops(SpecBuilder *builder, bool tape = true, int64_t segment = 1 << 20) {
