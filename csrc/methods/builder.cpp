@@ -105,9 +105,12 @@ void ProgramBuilder::linear(Operand z, Term first, Term second, Counter checked)
     refuse(BLV_INTERNAL, format("a program subtracts in a form that is not there"));
 }
 
-void ProgramBuilder::also_copy(Operand w, Operand v) {
-  Op &op = program_.ops.back();
-  op.w = w, op.v = v;
+void ProgramBuilder::copy_along(Operand w, Operand v) {
+  const auto planes = [&](const Operand &a) { return program_.arrays[static_cast<size_t>(a.array)].planes; };
+  const bool rides = !program_.ops.empty() && program_.ops.back().code == OP_LINEAR && !program_.ops.back().w &&
+                     program_.ops.back().planes == 1 && planes(w) == 1;
+  if (!rides) return copy(w, v);
+  program_.ops.back().w = w, program_.ops.back().v = v;
 }
 
 void ProgramBuilder::map(MapFunction function, Vector z, Vector x, Vector y) {

@@ -105,8 +105,8 @@ class ProgramBuilder {
   // z = a x + b y. `checked`: a result that is not finite fails its task, after step `checked` + 1.
   void linear(Operand z, Term first, Term second = {}, Counter checked = {});
   void copy(Operand z, Operand x) { linear(z, {one(), x}); }
-  // The last `linear` also copies v to w, after its result.
-  void also_copy(Operand w, Operand v);
+  // w = v, by the operation before where that is a `linear` that copies nothing yet: one loop over the parameters less.
+  void copy_along(Operand w, Operand v);
   void map(MapFunction function, Vector z, Vector x, Vector y = {});
   void dot(Number result, Operand x, Operand y);
   void norm(Number result, Operand x);

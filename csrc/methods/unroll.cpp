@@ -98,8 +98,8 @@ class Reverse {
       const Operand from = far ? Operand(inner.theta) : states.at(j), to = far ? Operand(inner.theta) : states.at(j, 1);
       b.gradient(from, inner.g, {.tape = tape, .batch = inner.t});
       inner.optimiser.step(b, inner.step_at(from, to));
-      if (far) b.also_copy(states.at(j, 1), inner.theta);
-      for (size_t i = 0; i < kept.size(); ++i) b.copy(kept[i].at(j, 1), kept_from[i]);
+      if (far) b.copy_along(states.at(j, 1), inner.theta);
+      for (size_t i = 0; i < kept.size(); ++i) b.copy_along(kept[i].at(j, 1), kept_from[i]);
     });
     if (!far) b.copy(inner.theta, states.at(j));
   }
@@ -110,7 +110,7 @@ class Reverse {
       find_step(begin);
       const InnerAdjoint adjoint{inner.t, j, lambda, mu, kept};
       inner.optimiser.adjoint(b, adjoint, p);
-      if (far) b.copy(inner.theta, states.at(j));
+      if (far) b.copy_along(inner.theta, states.at(j));
       b.tangent(far ? Operand(inner.theta) : states.at(j), mu, lambda,
                 {.leaves = true, .add = true, .tape = tape, .batch = inner.t});
       if (inner.optimiser.adjoint_after) inner.optimiser.adjoint_after(b, adjoint);
