@@ -92,6 +92,7 @@ void enqueue(blv_context context, const blv_plan_s &plan, const ExecuteArguments
   call.slots = static_cast<int64_t>(plan.slots.size());
   call.data = arguments.data;
   call.workspace = static_cast<char *>(arguments.workspace);
+  call.state = static_cast<char *>(arguments.state);
   call.info = arguments.info;
   call.stream = context->options.stream;
   BackendMessage message;

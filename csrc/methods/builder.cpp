@@ -31,6 +31,12 @@ Vector ProgramBuilder::zeros(const char *name, int64_t planes) {
 
 Stream ProgramBuilder::stream(const char *name, int64_t count) { return {array(name, count, 1, true)}; }
 
+Vector ProgramBuilder::state(const char *name) {
+  const Vector v = vector(name);
+  program_.arrays.back().state = 1;
+  return v;
+}
+
 Number ProgramBuilder::number(const char *name, int64_t planes) {
   const auto id = static_cast<int16_t>(program_.number_names.size());
   program_.number_names.insert(program_.number_names.end(), static_cast<size_t>(planes), name);

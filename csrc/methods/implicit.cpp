@@ -10,19 +10,24 @@ namespace {
 
 class ConjugateGradients {
  public:
-  // Solves (H + damping I) x = rhs at theta, from x = 0; the tape holds the passes at theta.
+  // Solves (H + damping I) x = rhs at theta, from x = 0 or from the state; the tape holds the passes at theta.
   ConjugateGradients(ProgramBuilder &builder, const Problem &problem, Vector theta, Vector rhs, Counter tape)
       : b(builder), p(problem), theta(theta), rhs(rhs), tape(tape) {}
 
   void solve() {
-    // r = d = rhs, x = 0
-    b.copy(r, rhs);
-    b.copy(d, rhs);
+    // r = d = rhs - (H + damping I) x, x = 0
+    b.dot(first, rhs, rhs);
+    if (p.warm_start) {
+      multiply(x, q);
+      b.linear(r, {one(), rhs}, {one(-1), q});
+    } else {
+      b.copy(r, rhs);
+    }
+    b.copy(d, r);
     b.dot(rr, r, r);
     // active = |r|^2 > tolerance^2 |rhs|^2
     const Number tolerance2 = b.constant("tolerance2", p.solver_tolerance * p.solver_tolerance);
-    b.compute(first, NUMBER_COPY, rr);
-    b.compute(least, NUMBER_MULTIPLY, tolerance2, rr);
+    b.compute(least, NUMBER_MULTIPLY, tolerance2, first);
     b.compute(active, NUMBER_GREATER, rr, least);
     b.repeat_while(active, turn, p.solver_iterations, [&] { iterate(); });
     b.fail(bad, BLV_TASK_CURVATURE);
@@ -80,7 +85,7 @@ class ConjugateGradients {
   const Problem &p;
   const Vector theta, rhs;
   const Counter tape, turn = b.counter("turn");
-  const Vector x = b.zeros("x"), r = b.vector("r"), d = b.vector("d"), q = b.vector("q");
+  const Vector x = p.warm_start ? b.state("x") : b.zeros("x"), r = b.vector("r"), d = b.vector("d"), q = b.vector("q");
   const Number zero = b.number("zero"), rr = b.number("rr"), first = b.number("rhs2"), least = b.number("least"),
                active = b.number("active"), curvature = b.number("curvature"), positive = b.number("positive"),
                lost = b.number("lost"), bad = b.number("bad"), alpha = b.number("alpha"), beta = b.number("beta"),

@@ -105,9 +105,9 @@ void share_rooms(MethodProgram *program) {
   for (size_t i = 0; i < arrays.size(); ++i) {
     ProgramArray &a = arrays[i];
     a.room = static_cast<int16_t>(i);
-    for (size_t room = 0; room < i && !a.stream; ++room) {
+    for (size_t room = 0; room < i && !a.stream && !a.state; ++room) {
       const ProgramArray &first = arrays[room];
-      if (first.room != static_cast<int16_t>(room) || first.stream || first.planes != a.planes) continue;
+      if (first.room != static_cast<int16_t>(room) || first.stream || first.state || first.planes != a.planes) continue;
       bool free = true;
       for (size_t other = room; other < i; ++other)
         free = free && !(arrays[other].room == static_cast<int16_t>(room) && conflicts.between(i, other));

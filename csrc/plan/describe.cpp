@@ -62,6 +62,7 @@ void describe_store(const Problem &problem, JsonObject *json) {
 
 void describe_sizes(const blv_plan_s &plan, JsonObject *json) {
   json->member("workspace_bytes", plan.measure.workspace_bytes);
+  json->member("state_bytes", plan.measure.state_bytes);
   json->member("task_bytes", plan.measure.task_bytes);
   json->member("scratch_bytes", plan.measure.scratch_bytes);
   json->member("flops", plan.flops);

@@ -64,6 +64,14 @@ Range workspace_range(const blv_plan_s &plan, const ExecuteArguments &arguments)
   return make_range({"workspace"}, arguments.workspace, needed, alignment_of_workspace(plan), true);
 }
 
+// The state has the workspace's alignment. A plan without one accepts NULL only: whatever else was meant would be ignored.
+Range state_range(const blv_plan_s &plan, const ExecuteArguments &arguments) {
+  const int64_t bytes = plan.measure.state_bytes;
+  if (bytes == 0 && arguments.state != nullptr)
+    refuse(BLV_INVALID, format("state is %p; accepted for a plan without state: NULL", arguments.state));
+  return make_range({"state"}, arguments.state, bytes, alignment_of_workspace(plan), true);
+}
+
 Range info_range(const ExecuteArguments &arguments) {
   if (arguments.info == nullptr) return {};
   constexpr auto entry = static_cast<int64_t>(sizeof(blv_task_info));
@@ -79,9 +87,9 @@ Range info_range(const ExecuteArguments &arguments) {
                 static_cast<unsigned long long>(other.begin), static_cast<unsigned long long>(other.end)));
 }
 
-// The ranges of all slots, then of the workspace and the info.
+// The ranges of all slots, then of the workspace, the state and the info.
 struct Ranges {
-  Range ranges[most_slots + 2];
+  Range ranges[most_slots + 3];
   int64_t count = 0;
 
   void append(const Range &range) { ranges[count++] = range; }
@@ -107,6 +115,7 @@ void check_memory(const blv_context_s &context, const blv_plan_s &plan, const Ex
   const auto slots = static_cast<int64_t>(plan.slots.size());
   for (int64_t slot = 0; slot < slots; ++slot) all.append(slot_range(plan, arguments, slot));
   all.append(workspace_range(plan, arguments));
+  all.append(state_range(plan, arguments));
   all.append(info_range(arguments));
   if (context.backend != nullptr) check_places(context, all);
   for (int64_t i = 0; i < all.count; ++i)
@@ -134,8 +143,6 @@ void check_execute(const blv_context_s &context, const blv_plan_s &plan, const E
                                    plain_name_of(isa_names, plan.isa), plain_name_of(isa_names, context.isa)));
   check_range("tasks", arguments.tasks, 0, plan.problem.tasks);
   check_pointer("data", arguments.data);
-  if (arguments.state != nullptr)
-    refuse(BLV_INVALID, format("state is %p; accepted in this version: NULL", arguments.state));
   check_memory(context, plan, arguments);
 }
 

@@ -23,6 +23,7 @@ Call make_call(blv_context context, const blv_plan_s &plan, const ExecuteArgumen
   call.tasks = arguments.tasks;
   call.data = arguments.data;
   call.workspace = static_cast<char *>(arguments.workspace);
+  call.state = static_cast<char *>(arguments.state);
   call.info = arguments.info;
   call.parallel_for = run_parallel;
   call.parallel_self = context;

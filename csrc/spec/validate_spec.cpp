@@ -103,6 +103,9 @@ void read_implicit(const blv_method *method, ValidSpec *valid) {
   valid->problem.solver_iterations = implicit.iterations;
   valid->problem.solver_tolerance = implicit.tolerance;
   valid->problem.damping = implicit.damping;
+  check_range("spec.method.warm_start", implicit.warm_start, 0, 1);
+  check_range("spec.method.reserved", implicit.reserved, 0, 0);
+  valid->problem.warm_start = implicit.warm_start;
 }
 
 void read_method(const blv_method *method, ValidSpec *valid) {

@@ -230,7 +230,7 @@ typedef struct blv_forward {
   int64_t tangents; /* K, 1 to 8 */
 } blv_forward;
 
-enum { BLV_CG = 1 }; /* solver: conjugate gradients (Hestenes & Stiefel 1952), from v = 0 */
+enum { BLV_CG = 1 }; /* solver: conjugate gradients (Hestenes & Stiefel 1952) */
 /* Implicit differentiation (Pedregosa, Hyperparameter Optimization with Approximate Gradient, ICML 2016):
  *     (H + damping I) v = dL_out/dtheta,     dL_out/dleaf - (d2 L_in / dleaf dtheta) v,     H = d2 L_in/dtheta2
  * at theta_T, over all rows, for the leaves X, Y, WEIGHT and PENALTY. Exact where grad L_in(theta_T) = 0. A task stops at
@@ -244,6 +244,8 @@ typedef struct blv_implicit {
   int64_t iterations; /* most iterations of the solver, 0 to 2^31 - 1 */
   double tolerance;   /* stop at |r| <= tolerance |dL_out/dtheta|, >= 0 */
   double damping;     /* >= 0 */
+  int32_t warm_start; /* 0: from v = 0. 1: from the v that the last execute with the same state ended with */
+  int32_t reserved;   /* 0 */
 } blv_implicit;
 
 /* ---- Slots: one per array that a call reads or writes ------------------------------------------------------------ */
@@ -355,7 +357,7 @@ typedef struct blv_sizes {
   int64_t size;            /* sizeof(blv_sizes), set by the caller */
   int64_t workspace_bytes; /* what blv_execute needs, exactly */
   int64_t workspace_align; /* alignment of the workspace, a power of two, <= 4096 */
-  int64_t state_bytes;     /* 0 in this version */
+  int64_t state_bytes;     /* what blv_execute needs as `state`; 0: none. Aligned like the workspace */
   int64_t flops;           /* arithmetic of the matrix products of an execute with all tasks */
   int64_t bytes;           /* least traffic: every input read and every output written once per pass over the rows */
 } blv_sizes;
@@ -399,7 +401,9 @@ typedef struct blv_task_info {
 
 /* Runs `tasks` tasks (0 to spec.tasks). data (itself a host array) has data[i] for slot i; on the CPU all are host
  * pointers. workspace: at least blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is
- * irrelevant before and after. state: NULL in this version. info: NULL or `tasks` entries, written. Allocates nothing.
+ * irrelevant before and after. state: NULL if blv_sizes.state_bytes is 0; else so many bytes, which the caller fills with zeros
+ * before the first execute and leaves alone from then on, one for each sequence of executes of one plan whose tasks go on
+ * (a task that fails begins anew). info: NULL or `tasks` entries, written. Allocates nothing.
  * On the CPU done on return. With 0 tasks, gradients that are summed over tasks become 0. Cancellation is polled between
  * inner steps and between groups of tasks; on a device, once before anything is enqueued.
  *

@@ -54,6 +54,7 @@ struct DeviceCall {
   int64_t tasks = 0, slots = 0;
   void *const *data = nullptr;    // host array of `slots` device pointers
   char *workspace = nullptr;      // device
+  char *state = nullptr;          // device, or null
   blv_task_info *info = nullptr;  // device, or null
   void *stream = nullptr;
 };

@@ -68,6 +68,7 @@ struct Problem : TaskProblem {
   int64_t planes = 0;  // right-hand sides of an HVP, tangents of forward mode
   int64_t solver_iterations = 0;
   double solver_tolerance = 0, damping = 0;
+  int32_t warm_start = 0, unused_start = 0;
   int32_t reverse = 0;                                   // some slot wants a gradient
   uint32_t leaves_of[side_capacity][use_capacity] = {};  // the slots of the plan: bit 1 << leaf, by side and use
   Slot method_slots[leaf_capacity][use_capacity];        // of side BLV_METHOD, by leaf and use
@@ -79,6 +80,7 @@ struct Problem : TaskProblem {
 
 struct Measure {
   int64_t workspace_bytes = 0;
+  int64_t state_bytes = 0;
   int64_t task_bytes = 0;     // memory of one task (tasks in lanes: of one group of tasks)
   int64_t scratch_bytes = 0;  // memory of one thread
   int64_t lanes = 0;          // scalars in a SIMD register
@@ -91,6 +93,7 @@ struct Call {
   int64_t tasks = 0;
   void *const *data = nullptr;
   char *workspace = nullptr;
+  char *state = nullptr;
   blv_task_info *info = nullptr;
   // Runs fn(arg, i) for i in [0, n), possibly at once; returns when all have returned.
   void (*parallel_for)(void *self, int64_t n, void (*fn)(void *arg, int64_t i), void *arg) = nullptr;

@@ -102,7 +102,7 @@ struct ProgramArray {
   uint8_t stream = 0;   // goes by once a step or less often
   uint8_t zeroed = 0;   // holds zeros at the beginning
   uint8_t product = 0;  // written by matrix products, which leave padding alone
-  uint8_t unused = 0;
+  uint8_t state = 0;    // lies in the caller's state and keeps its content from execute to execute
 };
 
 // A parameter vector that is read from the caller's array before the first operation, plane k from its step k.

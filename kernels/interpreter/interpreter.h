@@ -29,6 +29,7 @@ struct Interpreter {
   const TaskProblem *problem = nullptr;
   const NetworkView *net = nullptr;
   Index packs = 0, tape_step = 0;
+  Index state_packs = 0;  // of the caller's state, for one group
   PassOfRows pass;
   SideData<T, L> inner, outer;
   Minibatch<T, L> minibatch;
@@ -55,6 +56,9 @@ struct Interpreter {
     for (int stream = 0; stream < 2; stream++)
       for (int i = 0; i < program.n_arrays; i++)
         if (program.arrays[i].stream == stream) layout_array(arena, program, i);
+    state_packs = 0;
+    for (int i = 0; i < program.n_arrays; i++)
+      if (program.arrays[i].state) state_packs += packs;
     numbers = arena.template take<P>(program.n_numbers);
     const Index tangents = program.tangent_planes;
     for (int i = 0; i < p.n_step_leaves; i++)
@@ -65,6 +69,15 @@ struct Interpreter {
     minibatch.layout(arena, p, network, inner);
     tape_step = tape_size(network, round_rows<T, L>(program.tape_rows));
     if (program.tape_entries) tape = arena.template stream<Element>(program.tape_entries * tape_step);
+  }
+
+  // The part of the caller's state that belongs to the group of tasks that comes next.
+  BLV_FUNCTION void bind_state(const Program &program, P *state) {
+    if (state_packs == 0) return;
+    control([&] {
+      for (int i = 0; i < program.n_arrays; i++)
+        if (program.arrays[i].state) places[i].base = state, state += packs;
+    });
   }
 
   // The results, in their order.
@@ -161,6 +174,8 @@ struct Interpreter {
     count_progress(call, program.passes - passes);  // loops that ended early
     number.keep(numbers, program.n_numbers);
     finish(move, check, status);
+    for (int i = 0; i < program.n_arrays; i++)
+      if (program.arrays[i].state) clear_failed<T, L>(places[i].base, packs, move.count, status);
     return true;
   }
 
@@ -176,7 +191,9 @@ struct Interpreter {
     const ProgramArray &a = program.arrays[i];
     Place place;
     place.planes = a.planes, place.stride = a.count > 1 ? packs * a.planes : 0;
-    if (a.room == i) {
+    if (a.state) {
+      // bound when a group begins
+    } else if (a.room == i) {
       const long long size = (long long)(a.count) * a.planes * packs;
       place.base = a.stream ? arena.template stream<P>(size) : arena.template take<P>(size);
     } else if (assigns(arena)) {

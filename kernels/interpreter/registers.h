@@ -48,6 +48,11 @@ template <class T>
 BLV_INLINE T root(T x) {
   return square_root(x);
 }
+// A task that failed begins with zeros again.
+template <class T, Lanes L>
+BLV_INLINE void clear_failed(T *x, Index n, Index, const TaskStatus *status) {
+  if (status->status != BLV_TASK_OK) each(n, [&](Index i) { x[i] = T(0); });
+}
 template <class T, Lanes L>
 BLV_INLINE void fail_where(T x, int reason, Index, TaskStatus *status) {
   if (x != T(0)) status->fail(reason, 0, -1, -1);
@@ -84,6 +89,19 @@ BLV_INLINE bool any_active(Pack<T> x) {
 template <class T>
 BLV_INLINE Pack<T> root(Pack<T> x) {
   return square_root<T>(x);
+}
+// A task that failed begins with zeros again.
+template <class T, Lanes L>
+void clear_failed(Pack<T> *x, Index n, Index count, const TaskStatus *status) {
+  for (Index lane = 0; lane < count; lane++) {
+    if (status[lane].status == BLV_TASK_OK) continue;
+    for (Index i = 0; i < n; i++) {
+      if (L == Lanes::TASKS)
+        x[i][lane] = T(0);
+      else
+        x[i] = Pack<T>{};
+    }
+  }
 }
 template <class T, Lanes L>
 BLV_INLINE void fail_where(Pack<T> x, int32_t reason, Index count, TaskStatus *status) {

@@ -57,6 +57,7 @@ struct GroupRun {
     tasks_at = scratch_at + p.threads * scratch_stride;
     Run run;
     tasks_stride = lay_out_task(0, run, false);
+    measure->state_bytes = group_count(p.tasks) * run.state_packs * long(sizeof(Pack<T>));
     arena.used = tasks_at + (parallel ? 1 : p.threads) * tasks_stride;
     partials = arena.take<T>(p.shared_scalars * batch_count(p.tasks));
     measure->scratch_bytes = scratch_stride, measure->task_bytes = tasks_stride;
@@ -127,6 +128,7 @@ struct GroupRun {
       const long first = group * width, left = call->tasks - first;
       const Transfer<T, L> move{call->data, first, left < width ? left : width};
       TaskStatus status[width];
+      run.bind_state(problem->program, reinterpret_cast<Pack<T> *>(call->state) + group * run.state_packs);
       if (!run.run(move, *call, problem->program, status)) return false;
       GroupWriter<T, L> writer{move, status, (problem->flags & BLV_SKIP_FAILED) != 0, partial};
       run.visit(writer);

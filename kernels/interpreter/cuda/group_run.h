@@ -25,7 +25,7 @@ struct GroupArguments {
   ProgramOutput outputs[most_device_outputs];
   Layer layers[most_device_layers];
   void *data[most_device_slots];
-  char *workspace;
+  char *workspace, *state;
   blv_task_info *info;
   long long tasks, batches;
   long long slab_bytes, near_slab_bytes;  // of a batch; of a thread block of the grid, at the slab's end
@@ -124,6 +124,7 @@ struct GroupKernel {
     const Transfer<T, L> move{a.data, task};
     TaskStatus status;
     Call call;
+    shared.run.bind_state(program_of(a), reinterpret_cast<T *>(a.state) + task * shared.run.state_packs);
     shared.run.run(move, call, program_of(a), &status);
     TaskWriter<T, L> writer{move, status.status != BLV_TASK_OK, (shared.problem.flags & BLV_SKIP_FAILED) != 0, first,
                             partial};

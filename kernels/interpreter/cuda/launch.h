@@ -52,6 +52,7 @@ struct DeviceKernelOf {
 
   struct Sizes {
     long long chip = 0, largest = 0, slab = 0, near_slab = 0;
+    long long state = 0;  // bytes of a task
     long block_rows = 0, chunk_rows = 0;
     bool fits = true;  // what must be on chip is
   };
@@ -83,6 +84,7 @@ struct DeviceKernelOf {
     s.largest = arena.largest > near.largest ? arena.largest : near.largest;
     s.block_rows = long(run.pass.block), s.chunk_rows = long(run.pass.chunk);
     s.fits = run.pass.fits;
+    s.state = (long long)(run.state_packs) * (long long)(sizeof(T));
     return s;
   }
 
@@ -153,6 +155,7 @@ struct DeviceKernelOf {
     plan->measure = {};
     plan->measure.workspace_bytes = plan->batches * (plan->slab_bytes + problem.shared_scalars * int64_t(sizeof(T)));
     plan->measure.task_bytes = s.chip + plan->slab_bytes;
+    plan->measure.state_bytes = problem.tasks * s.state;
     plan->measure.lanes = 32, plan->measure.chunk_rows = s.chunk_rows, plan->measure.block_rows = s.block_rows;
     std::snprintf(plan->reason, sizeof plan->reason, "%s", regime.reason);
     return true;
@@ -226,7 +229,7 @@ struct DeviceKernelOf {
     for (int i = 0; i < program.n_inputs; i++) a.inputs[i] = program.inputs[i];
     for (int i = 0; i < program.n_outputs; i++) a.outputs[i] = program.outputs[i];
     for (int64_t i = 0; i < call.slots; i++) a.data[i] = call.data[i];
-    a.workspace = call.workspace, a.info = call.info, a.tasks = call.tasks;
+    a.workspace = call.workspace, a.state = call.state, a.info = call.info, a.tasks = call.tasks;
     a.batches = call.tasks < plan.batches ? call.tasks : plan.batches;
     a.slab_bytes = plan.slab_bytes, a.near_slab_bytes = plan.near_slab_bytes, a.shared_scalars = problem.shared_scalars;
     a.room = plan.room_bytes, a.ranks = BLV_CUDA_LEVEL_NUMBER == 2 ? plan.cluster : 1;
