@@ -152,8 +152,11 @@ void ProgramBuilder::compute(Number result, NumberFunction function, Number firs
 }
 
 void ProgramBuilder::check(Operand x, Number n) {
+  const int16_t planes = x ? program_.arrays[static_cast<size_t>(x.array)].planes : n.planes;
   Op &op = emit(OP_CHECK);
-  op.x = x, op.number = n.id, op.planes = x ? program_.arrays[static_cast<size_t>(x.array)].planes : int16_t{1};
+  op.x = x, op.planes = planes;
+  if (n && n.planes != planes) return check({}, n);
+  op.number = n.id;
 }
 
 void ProgramBuilder::report_checks() { emit(OP_CHECK).flags |= FLAG_REPORT; }
