@@ -17,7 +17,7 @@ template <class T, Mode M, Lanes L>
 struct Map : Scalars<T, M> {
   using typename Scalars<T, M>::P;
   using typename Scalars<T, M>::S;
-  using Scalars<T, M>::value, Scalars<T, M>::zero;
+  using Scalars<T, M>::value;
   using Element = typename Choose<L == Lanes::TASKS, P, T>::type;
   using Mat = Matrix<Element>;
   static constexpr long row_step = L == Lanes::ROWS ? lanes<T> : 1, column_step = L == Lanes::COLUMNS ? lanes<T> : 1;
@@ -78,11 +78,11 @@ struct Map : Scalars<T, M> {
     else
       return load(m, j);
   }
-  BLV_INLINE P column_index(long j) const {
-    if constexpr (L == Lanes::COLUMNS)
-      return broadcast<T>(T(j)) + iota<T>();
-    else
-      return broadcast<T>(T(j));
+  // Lanes whose column is the class that `label` holds as an integer.
+  BLV_INLINE Mask<T> is_class(P label, long j) const {
+    Integers<T> column = broadcast_integer<T>(Integer<T>(j));
+    if constexpr (L == Lanes::COLUMNS) column += iota_integers<T>(LaneIndices<T>{});
+    return bits_of(label) == column;
   }
 
   // ---- writing; a plane that is not wanted is null
@@ -111,8 +111,8 @@ struct Map : Scalars<T, M> {
 
   // ---- along one row
   template <class F>
-  BLV_INLINE S row_sum(F f) const {
-    S total = zero();
+  BLV_INLINE auto row_sum(F f) const {  // of values or of scalars
+    decltype(f(0L)) total = {};
     for (long j = 0; j < columns; j += column_step) total = total + inside(j, f(j));
     if constexpr (L == Lanes::COLUMNS)
       return across(total);
@@ -177,24 +177,15 @@ struct Map : Scalars<T, M> {
       if (m.d) store<Add>(m.tangent(k) + at, i, x.d, left);
     }
   }
-  BLV_INLINE S inside(long j, S x) const {
+  BLV_INLINE P inside(long j, P x) const {
     if constexpr (L == Lanes::COLUMNS) {
-      if (columns - j < lanes<T>) {
-        const auto mask = first_lanes<T>(columns - j);
-        if constexpr (M == Mode::VALUE)
-          return select(mask, x, P{});
-        else
-          return {select(mask, x.v, P{}), select(mask, x.d, P{})};
-      }
+      if (columns - j < lanes<T>) return select(first_lanes<T>(columns - j), x, P{});
     }
     return x;
   }
-  static BLV_INLINE S across(S x) {
-    if constexpr (M == Mode::VALUE)
-      return broadcast<T>(sum(x));
-    else
-      return {broadcast<T>(sum(x.v)), broadcast<T>(sum(x.d))};
-  }
+  BLV_INLINE Jet<T> inside(long j, Jet<T> x) const { return {inside(j, x.v), inside(j, x.d)}; }
+  static BLV_INLINE P across(P x) { return broadcast<T>(sum(x)); }
+  static BLV_INLINE Jet<T> across(Jet<T> x) { return {across(x.v), across(x.d)}; }
 };
 
 }  // namespace BLV_ISA_NAMESPACE

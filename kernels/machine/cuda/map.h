@@ -13,7 +13,7 @@ template <class T, Mode M, Lanes L>
 struct Map : Scalars<T, M> {
   using typename Scalars<T, M>::P;
   using typename Scalars<T, M>::S;
-  using Scalars<T, M>::value, Scalars<T, M>::zero;
+  using Scalars<T, M>::value;
   using Element = T;
   using Mat = Matrix<T>;
   static constexpr Index row_step = 1, column_step = 1;
@@ -55,7 +55,8 @@ struct Map : Scalars<T, M> {
   BLV_INLINE S get(const Mat &m, Index i, Index j) const { return load(m, i * m.ld + j); }
   BLV_INLINE S row_entry(const Mat &m, Index i) const { return load(m, i); }
   BLV_INLINE S column_entry(const Mat &m, Index j) const { return load(m, j); }
-  BLV_INLINE P column_index(Index j) const { return T(j); }
+  // Whether column j is the class that `label` holds as an integer.
+  BLV_INLINE bool is_class(P label, Index j) const { return bits_of(label) == j; }
 
   // ---- writing; a plane that is not wanted is null
   BLV_INLINE void put(const Mat &m, Index i, Index j, S x) const {
@@ -73,8 +74,8 @@ struct Map : Scalars<T, M> {
 
   // ---- along one row, by one thread
   template <class F>
-  BLV_INLINE S row_sum(F f) const {
-    S total = zero();
+  BLV_INLINE auto row_sum(F f) const {  // of values or of scalars
+    decltype(f(Index(0))) total = {};
     for (Index j = 0; j < columns; j++) total = total + f(j);
     return total;
   }

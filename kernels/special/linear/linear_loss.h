@@ -22,7 +22,7 @@ template <class T, Mode M, int Columns, int LanesOfRow>
 struct RegisterMap : Scalars<T, M> {
   using typename Scalars<T, M>::P;
   using typename Scalars<T, M>::S;
-  using Scalars<T, M>::value, Scalars<T, M>::zero;
+  using Scalars<T, M>::value;
   using Mat = RegisterRow<S>;
   static constexpr int column_step = LanesOfRow, columns = Columns * LanesOfRow;
 
@@ -32,7 +32,7 @@ struct RegisterMap : Scalars<T, M> {
   BLV_INLINE S get(const Mat &m, Index, Index j) const { return m.at[j / LanesOfRow]; }
   BLV_INLINE S row_entry(const Mat &m, Index) const { return m.at[0]; }
   BLV_INLINE S column_entry(const Mat &m, Index j) const { return m.at[j / LanesOfRow]; }
-  BLV_INLINE T column_index(Index j) const { return T(int(j) + lane); }
+  BLV_INLINE bool is_class(T label, Index j) const { return bits_of(label) == int(j) + lane; }
 
   BLV_INLINE void put(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
   BLV_INLINE void add(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
@@ -42,11 +42,11 @@ struct RegisterMap : Scalars<T, M> {
   }
 
   template <class F>
-  BLV_INLINE S row_sum(F f) const {
-    S total = zero();
+  BLV_INLINE auto row_sum(F f) const {
+    decltype(f(0)) total = {};
     BLV_UNROLLED for (int j = 0; j < columns; j += column_step) {
-      const S x = f(j);
-      total = total + (exists(j) ? x : zero());
+      const auto x = f(j);
+      if (exists(j)) total = total + x;
     }
     BLV_UNROLLED for (int distance = LanesOfRow / 2; distance > 0; distance /= 2) total =
         total + shuffled(total, distance);

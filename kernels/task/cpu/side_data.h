@@ -162,6 +162,7 @@ struct SideData {
         }
   }
 
+  // As integers, in the place of the numbers: floats end to tell classes apart at 2^24.
   void load_labels(const Move &move, long classes, TaskStatus *status) {
     const Slot &slot = spec->y.value;
     T *labels = reinterpret_cast<T *>(y.v);
@@ -172,7 +173,7 @@ struct SideData {
         if (label < 0 || label >= classes)
           status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
         else
-          labels[i * width + lane] = T(label);
+          labels[i * width + lane] = __builtin_bit_cast(T, Integer<T>(label));
       }
   }
 

@@ -122,12 +122,13 @@ struct SideData {
     });
   }
 
+  // As integers, in the place of the numbers: floats end to tell classes apart at 2^24.
   BLV_INLINE void load_labels(const Move &move, Index classes, TaskStatus *status) {
     const Slot &slot = spec->y.value;
     report_first(status, [&](Index i) {
       const long long label = move.integer(slot, 0, (long long)(i)*slot.row_stride);
       const bool bad = label < 0 || label >= classes;
-      y.v[i] = bad ? T(0) : T(label);
+      y.v[i] = bad ? T(0) : from_bits<T>(label);
       return bad;
     });
   }
