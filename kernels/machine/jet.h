@@ -24,6 +24,10 @@ struct Jet {
   friend BLV_INLINE Jet operator*(P a, Jet b) { return {a * b.v, a * b.d}; }
 };
 
+template <class T>
+BLV_INLINE Jet<T> finite_or_zero(Jet<T> a) {
+  return {finite_or_zero(a.v), finite_or_zero(a.d)};
+}
 // The derivative is not expm1 + 1, which has lost exp(a) where that is small.
 template <class T>
 BLV_INLINE Jet<T> expm1(Jet<T> a) {

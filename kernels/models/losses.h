@@ -8,6 +8,7 @@
 
 #include "kernels/machine/jet.h"
 #include "kernels/machine/matrix.h"
+#include "kernels/machine/sum.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -17,12 +18,12 @@ struct LossArguments {
   int loss = 0;
   bool index_targets = false;
   Index n = 0, outputs = 0;
-  Mat z, bias;       // [n][outputs], [outputs] or null
-  Mat y, weight;     // [n][outputs], or [n] class indices as integers; [n] or null (all one). No tangents
-  P inverse_n = {};  // 1 / n of the task
-  Mat e;             // result
-  Mat y_gradient, weight_gradient;  // added to; null if not wanted
-  P *total = nullptr;               // += sum of r loss; null if not wanted
+  Mat z, bias;                         // [n][outputs], [outputs] or null
+  Mat y, weight;                       // [n][outputs], or [n] class indices; [n] or null (all one). No tangents
+  P inverse_n = {};                    // 1 / n of the task
+  Mat e;                               // result
+  Mat y_gradient, weight_gradient;     // added to; null if not wanted
+  CompensatedSum<P> *total = nullptr;  // += sum of r loss; null if not wanted
 };
 
 // What is common to one row of any loss.
@@ -40,7 +41,7 @@ struct LossRow {
   }
   BLV_INLINE P target(Index j) const {
     if (!a.index_targets) return X::value(x.get(a.y, i, j));
-    return select(x.is_class(X::value(x.row_entry(a.y, i)), j), P{} + 1, P{});
+    return select(X::value(x.row_entry(a.y, i)) == x.column_index(j), P{} + 1, P{});
   }
   BLV_INLINE S factor() const { return a.weight ? x.row_entry(a.weight, i) * a.inverse_n : X::constant(a.inverse_n); }
   BLV_INLINE bool wants_loss() const { return a.total || a.weight_gradient; }

@@ -54,8 +54,7 @@ struct StepLeaf {
     if (stride()) {
       each(parameters, [&](Index i) { to[i] += through(link, at(t)[i], sign * a[i] * b[i]); });
     } else {
-      P total = {};
-      share(parameters, [&](Index i) { total += a[i] * b[i]; });
+      P total = sum_of_share<P>(parameters, [&](Index i) BLV_LAMBDA { return a[i] * b[i]; });
       total = total_over_parameters<T, L>(total);
       once([&] { *to += through(link, *at(t), sign * total); });
     }

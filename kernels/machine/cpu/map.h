@@ -8,6 +8,7 @@
 // Matrices of COLUMNS and ROWS have rows padded to whole packs; the padding is written as zeros, whatever was computed
 // there.
 #pragma once
+#include "kernels/machine/cpu/sum.h"
 #include "kernels/machine/scalars.h"
 
 namespace bilevel {
@@ -78,11 +79,11 @@ struct Map : Scalars<T, M> {
     else
       return load(m, j);
   }
-  // Lanes whose column is the class that `label` holds as an integer.
-  BLV_INLINE Mask<T> is_class(P label, long j) const {
-    Integers<T> column = broadcast_integer<T>(Integer<T>(j));
-    if constexpr (L == Lanes::COLUMNS) column += iota_integers<T>(LaneIndices<T>{});
-    return bits_of(label) == column;
+  BLV_INLINE P column_index(long j) const {
+    if constexpr (L == Lanes::COLUMNS)
+      return broadcast<T>(T(j)) + iota<T>();
+    else
+      return broadcast<T>(T(j));
   }
 
   // ---- writing; a plane that is not wanted is null
@@ -101,23 +102,28 @@ struct Map : Scalars<T, M> {
     }
   }
   // *total += the value of row i, held by every lane of x (COLUMNS: counted once).
-  BLV_INLINE void add_to_total(P *total, long i, S x) const {
+  BLV_INLINE void add_to_total(CompensatedSum<P> *total, long i, S x) const {
     if (k != 0) return;
     if constexpr (L == Lanes::TASKS)
-      *total += present(i, value(x));
+      total->add(present(i, value(x)));
     else
-      *total += select(first_lanes<T>(L == Lanes::COLUMNS ? 1 : rows - i), value(x), P{});
+      total->add(select(first_lanes<T>(L == Lanes::COLUMNS ? 1 : rows - i), value(x), P{}));
   }
 
   // ---- along one row
   template <class F>
   BLV_INLINE auto row_sum(F f) const {  // of values or of scalars
-    decltype(f(0L)) total = {};
-    for (long j = 0; j < columns; j += column_step) total = total + inside(j, f(j));
-    if constexpr (L == Lanes::COLUMNS)
-      return across(total);
-    else
-      return total;
+    using Sum = decltype(f(0L));
+    constexpr long piece = 64 * column_step;
+    CompensatedSum<Sum> total;
+    for (long j = 0;;) {
+      Sum part = {};
+      for (const long end = columns - j < piece ? columns : j + piece; j < end; j += column_step)
+        part = part + inside(j, f(j));
+      if (columns <= piece) return across(part);
+      total.add(part);
+      if (j >= columns) return across(total.value);
+    }
   }
   template <class F>
   BLV_INLINE P row_max(F f) const {
@@ -184,7 +190,7 @@ struct Map : Scalars<T, M> {
     return x;
   }
   BLV_INLINE Jet<T> inside(long j, Jet<T> x) const { return {inside(j, x.v), inside(j, x.d)}; }
-  static BLV_INLINE P across(P x) { return broadcast<T>(sum(x)); }
+  static BLV_INLINE P across(P x) { return L == Lanes::COLUMNS ? broadcast<T>(sum(x)) : x; }
   static BLV_INLINE Jet<T> across(Jet<T> x) { return {across(x.v), across(x.d)}; }
 };
 

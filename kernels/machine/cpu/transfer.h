@@ -119,9 +119,11 @@ struct Transfer {
   }
 };
 
+// `slopes`: those that were kept; null: they follow from the leaf.
 template <class T>
-__attribute__((noinline)) void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient, long packs) {
-  for (long i = 0; i < packs; i++) gradient[i] *= link_slope<T>(link, leaf[i]);
+__attribute__((noinline)) void multiply_by_link_slope(int link, const Pack<T> *leaf, const Pack<T> *slopes,
+                                                      Pack<T> *gradient, long packs) {
+  for (long i = 0; i < packs; i++) gradient[i] *= slopes ? slopes[i] : link_slope<T>(link, leaf[i]);
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -60,17 +60,12 @@ template <class T>
 BLV_INLINE T sum(T x) {
   return x;
 }
-BLV_INLINE int bits_of(float x) { return __float_as_int(x); }
-BLV_INLINE long long bits_of(double x) { return __double_as_longlong(x); }
-template <class T>
-BLV_INLINE T from_bits(long long bits) {
-  if constexpr (sizeof(T) == 4)
-    return __int_as_float(int(bits));
-  else
-    return __longlong_as_double(bits);
-}
 BLV_INLINE int is_not_finite_bits(float x) { return (__float_as_uint(x) & 0x7f800000u) == 0x7f800000u; }
 BLV_INLINE int is_not_finite_bits(double x) { return (unsigned(__double2hiint(x)) & 0x7ff00000u) == 0x7ff00000u; }
+template <class T>
+BLV_INLINE T finite_or_zero(T x) {
+  return is_not_finite_bits(x) ? T(0) : x;
+}
 
 // ---- Teams ----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 // a tile are split over the threads of a pass's team, and so are rows. What one thread computes for an element or a row
 // it alone writes; a barrier ends every loop.
 #pragma once
+#include "kernels/machine/cuda/sum.h"
 #include "kernels/machine/scalars.h"
 
 namespace bilevel {
@@ -55,8 +56,7 @@ struct Map : Scalars<T, M> {
   BLV_INLINE S get(const Mat &m, Index i, Index j) const { return load(m, i * m.ld + j); }
   BLV_INLINE S row_entry(const Mat &m, Index i) const { return load(m, i); }
   BLV_INLINE S column_entry(const Mat &m, Index j) const { return load(m, j); }
-  // Whether column j is the class that `label` holds as an integer.
-  BLV_INLINE bool is_class(P label, Index j) const { return bits_of(label) == j; }
+  BLV_INLINE P column_index(Index j) const { return T(j); }
 
   // ---- writing; a plane that is not wanted is null
   BLV_INLINE void put(const Mat &m, Index i, Index j, S x) const {
@@ -68,16 +68,22 @@ struct Map : Scalars<T, M> {
   BLV_INLINE void add(const Mat &m, Index i, Index j, S x) const { add_at(m, i * m.ld + j, x); }
   BLV_INLINE void add_row_entry(const Mat &m, Index i, S x) const { add_at(m, i, x); }
   // *total is the thread's own: the caller adds up.
-  BLV_INLINE void add_to_total(P *total, Index, S x) const {
-    if (k == 0) *total += value(x);
+  BLV_INLINE void add_to_total(CompensatedSum<P> *total, Index, S x) const {
+    if (k == 0) total->add(value(x));
   }
 
   // ---- along one row, by one thread
   template <class F>
   BLV_INLINE auto row_sum(F f) const {  // of values or of scalars
-    decltype(f(Index(0))) total = {};
-    for (Index j = 0; j < columns; j++) total = total + f(j);
-    return total;
+    using Sum = decltype(f(Index(0)));
+    CompensatedSum<Sum> total;
+    for (Index j = 0;;) {
+      Sum part = {};
+      for (const Index end = columns - j < 64 ? columns : j + 64; j < end; j++) part = part + f(j);
+      if (columns <= 64) return part;
+      total.add(part);
+      if (j >= columns) return total.value;
+    }
   }
   template <class F>
   BLV_INLINE P row_max(F f) const {

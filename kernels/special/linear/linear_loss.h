@@ -32,13 +32,13 @@ struct RegisterMap : Scalars<T, M> {
   BLV_INLINE S get(const Mat &m, Index, Index j) const { return m.at[j / LanesOfRow]; }
   BLV_INLINE S row_entry(const Mat &m, Index) const { return m.at[0]; }
   BLV_INLINE S column_entry(const Mat &m, Index j) const { return m.at[j / LanesOfRow]; }
-  BLV_INLINE bool is_class(T label, Index j) const { return bits_of(label) == int(j) + lane; }
+  BLV_INLINE T column_index(Index j) const { return T(int(j) + lane); }
 
   BLV_INLINE void put(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
   BLV_INLINE void add(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
   BLV_INLINE void add_row_entry(const Mat &m, Index, S x) const { m.at[0] = x; }
-  BLV_INLINE void add_to_total(T *total, Index, S x) const {
-    if (first) *total += value(x);
+  BLV_INLINE void add_to_total(CompensatedSum<T> *total, Index, S x) const {
+    if (first) total->add(value(x));
   }
 
   template <class F>
@@ -104,7 +104,7 @@ struct RowLoss {
   S z[columns], y[columns], w, e[columns], y_gradient[columns], weight_gradient;
 
   template <bool More>
-  BLV_INLINE void run(X &x, const LossTerms<T> &terms, T *total) {
+  BLV_INLINE void run(X &x, const LossTerms<T> &terms, CompensatedSum<T> *total) {
     LossArguments<Row, T> l;
     l.index_targets = terms.index_targets();
     l.inverse_n = terms.inverse_n;

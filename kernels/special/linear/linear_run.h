@@ -76,7 +76,7 @@ struct LinearPass {
   template <Mode M>
   BLV_FUNCTION BLV_NOINLINE void run(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *total,
                                      T *tape, bool leaf_gradients, bool add = false) {
-    T sum = 0;
+    CompensatedSum<T> sum;
     const Cut &cut = cuts[int(M)][BLV_CUDA_LEVEL_NUMBER == 3 ? 0 : int(__isShared(view.x.v) != 0)];
 #if BLV_CUDA_LEVEL_NUMBER == 3
     T *own = theta_gradient && blockIdx.x < chunks ? partials + blockIdx.x * (long long)(planes)*net->size : nullptr;
@@ -97,7 +97,7 @@ struct LinearPass {
     linear_rows<Shape, M>(*arguments, cut, Index(0), view.n, sum, scratch);
     Team::sync();
 #endif
-    if (total) *total = team_sum(sum);
+    if (total) *total = team_sum(sum.value);
   }
 
  private:

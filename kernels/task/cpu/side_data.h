@@ -48,6 +48,7 @@ struct SideData {
   P *penalty_gradient = nullptr;      // K planes of one per parameter
   Element *penalty_result = nullptr;  // K planes in the natural shape, penalty_stride apart
   long penalty_stride = 0;
+  Element *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
 
   bool ragged() const { return bool(spec->row_counts); }
 
@@ -66,6 +67,8 @@ struct SideData {
     x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, rows, 1, planes);
+    x_slope = slopes(arena, side.x, rows * x_ld), y_slope = slopes(arena, side.y, rows * y_ld);
+    weight_slope = slopes(arena, side.weight, rows);
     layout_penalty(arena, planes, parameter_packs);
   }
 
@@ -83,6 +86,10 @@ struct SideData {
     return {arena.take<Element>(size * planes), nullptr, size, ld};
   }
 
+  static Element *slopes(Arena &arena, const Leaf &leaf, long size) {
+    return leaf.gradient && link_keeps_slope(leaf.value.link) ? arena.take<Element>(size) : nullptr;
+  }
+
   void layout_penalty(Arena &arena, long planes, long parameter_packs) {
     const Slot &slot = spec->penalty.value;
     if (!slot) return;
@@ -93,6 +100,7 @@ struct SideData {
     penalty_gradient = arena.take<P>(parameter_packs * planes);
     penalty_stride = L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count);
     penalty_result = arena.take<Element>(penalty_stride * planes);
+    penalty_slope = slopes(arena, spec->penalty, penalty_stride);
   }
 
   void load_row_counts(const Move &move, TaskStatus *status) {
@@ -112,7 +120,7 @@ struct SideData {
   }
 
   // Rows of a dense floating-point leaf with `columns` columns.
-  void load_rows(const Move &move, const Slot &slot, long columns, Mat &to) const {
+  void load_rows(const Move &move, const Slot &slot, long columns, Mat &to, Element *slope) const {
     if (L == Lanes::TASKS && ragged()) {
       for (long i = 0; i < n * to.ld; i++) to.v[i] = Element{};
       for (long lane = 0; lane < move.count; lane++)
@@ -128,7 +136,7 @@ struct SideData {
     }
     for (long i = n * to.ld; i < rows * to.ld; i++) to.v[i] = Element{};
     if (slot.link) {
-      apply_link<T>(slot.link, reinterpret_cast<P *>(to.v), packs_of(rows * to.ld));
+      apply_link<T>(slot.link, reinterpret_cast<P *>(to.v), packs_of(rows * to.ld), reinterpret_cast<P *>(slope));
       if (L == Lanes::COLUMNS && to.ld > columns) clear_padding(columns, to);
     }
   }
@@ -140,7 +148,7 @@ struct SideData {
 
   void load_x(const Move &move) {
     const Slot &slot = spec->x.value;
-    if (x_resident) return load_rows(move, slot, net->layers[0].inputs, x);
+    if (x_resident) return load_rows(move, slot, net->layers[0].inputs, x, x_slope);
     if constexpr (L == Lanes::COLUMNS) {  // nothing is written through this pointer
       x.v = const_cast<T *>(move.source(slot, 0, 0));
       x.ld = slot.row_stride;
@@ -151,7 +159,7 @@ struct SideData {
     const Slot &slot = spec->y.value;
     const long columns = net->layers[net->n_layers - 1].outputs;
     if (spec->index_targets) return load_labels(move, columns, status);
-    load_rows(move, slot, columns, y);
+    load_rows(move, slot, columns, y, y_slope);
     if (spec->loss != BLV_LOGISTIC) return;
     const T *labels = reinterpret_cast<const T *>(y.v);
     for (long lane = 0; lane < move.count; lane++)
@@ -162,7 +170,6 @@ struct SideData {
         }
   }
 
-  // As integers, in the place of the numbers: floats end to tell classes apart at 2^24.
   void load_labels(const Move &move, long classes, TaskStatus *status) {
     const Slot &slot = spec->y.value;
     T *labels = reinterpret_cast<T *>(y.v);
@@ -173,7 +180,7 @@ struct SideData {
         if (label < 0 || label >= classes)
           status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
         else
-          labels[i * width + lane] = __builtin_bit_cast(T, Integer<T>(label));
+          labels[i * width + lane] = T(label);
       }
   }
 
@@ -185,7 +192,8 @@ struct SideData {
     for (long lane = 0; lane < move.count; lane++)
       for (long i = 0; i < row_count[lane]; i++)
         weights[i * width + lane] = move.source(slot, lane, 0)[i * slot.row_stride];
-    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows));
+    if (slot.link)
+      apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows), reinterpret_cast<P *>(weight_slope));
   }
 
   void load_penalty(const Move &move) {
@@ -198,7 +206,9 @@ struct SideData {
     }
     if constexpr (L == Lanes::COLUMNS)
       for (long i = penalty_count; i < round_to_lanes<T>(penalty_count); i++) penalty_leaf[i] = T(0);
-    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(penalty_leaf), penalty_leaf_packs());
+    if (slot.link)
+      apply_link<T>(slot.link, reinterpret_cast<P *>(penalty_leaf), penalty_leaf_packs(),
+                    reinterpret_cast<P *>(penalty_slope));
     expand_penalty(slot.extent);
   }
 

@@ -14,13 +14,14 @@ BLV_INLINE T not_a_number() {
   return T(__builtin_nanf(""));
 }
 
-// Host and device: how many scalars are shared.
+// Host and device: how many scalars a partial sum has. A shared matrix has two for an element: the sums, and what they have lost
+// (sum.h).
 struct SharedCounter {
   long long scalars = 0;
   template <class E>
   BLV_HOST_DEVICE void matrix(const Slot &slot, long long, long long, Index rows, Index columns, long long, const E *,
                               Index) {
-    if (slot.task_stride == 0) scalars += (long long)(rows)*columns;
+    if (slot.task_stride == 0) scalars += 2ll * rows * columns;
   }
 };
 
@@ -37,11 +38,14 @@ struct TaskWriter {
     if (slot.task_stride == 0) {
       T *to = partial;
       share_matrix(rows, columns, [&](Index i, Index j) {
-        T &sum = to[(long long)(i)*columns + j];
+        T &sum = to[(long long)(i)*columns + j], &lost = to[(long long)(rows + i) * columns + j];
         const T x = !failed ? from[i * ld + j] : skip_failed ? T(0) : not_a_number<T>();
-        sum = first ? x : sum + x;
+        if (first)
+          sum = x, lost = T(0);
+        else
+          add_compensated(sum, lost, x);
       });
-      partial += (long long)(rows)*columns;
+      partial += 2ll * rows * columns;
       return;
     }
     T *to = move.target(slot, step) + offset;
@@ -63,7 +67,7 @@ struct SharedWriter {
                          long long row_stride, const E *, Index) {
     if (slot.task_stride != 0) return;
     const long long n = (long long)(rows)*columns, q = wanted - at;
-    at += n;
+    at += 2 * n;
     if (q < 0 || q >= n) return;
     static_cast<T *>(data[slot.index])[step * slot.step_stride + offset + q / columns * row_stride + q % columns] = sum;
   }

@@ -96,8 +96,7 @@ struct Pass {
   template <Mode M>
   BLV_FUNCTION BLV_NOINLINE void run(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *total,
                                      T *tape, bool leaf_gradients, bool add = false) {
-    T sum = 0;
-    T *own = total ? &sum : nullptr;
+    CompensatedSum<T> sum, *own = total ? &sum : nullptr;
     if (view.n == 0) {
       if (!add && theta_gradient) clear(M == Mode::VALUE ? theta_gradient.v : theta_gradient.d, size_of<M>());
     } else {
@@ -107,7 +106,7 @@ struct Pass {
       run_rows<M>(view, 0, view.n, theta, theta_gradient, own, tape, leaf_gradients, add);
 #endif
     }
-    if (total) *total = team_sum(sum);
+    if (total) *total = team_sum(sum.value);
   }
 
  private:
@@ -153,8 +152,8 @@ struct Pass {
 
 #if BLV_CUDA_LEVEL_NUMBER == 3
   template <Mode M>
-  BLV_INLINE void run_chunks(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient, T *own, T *tape,
-                             bool leaf_gradients, bool add) {
+  BLV_INLINE void run_chunks(const RowView<T> &view, const Mat &theta, const Mat &theta_gradient,
+                             CompensatedSum<T> *own, T *tape, bool leaf_gradients, bool add) {
     const Index count = (view.n + chunk - 1) / chunk;
     const long long size = size_of<M>();
     for (Index c = blockIdx.x; c < count; c += gridDim.x) {
@@ -167,16 +166,16 @@ struct Pass {
     if (!theta_gradient) return;
     T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
     each(size, [&](Index i) {
-      T sum = add ? to[i] : T(0);
-      for (Index c = 0; c < count; c++) sum += partials[c * (long long)(planes)*net->size + i];
-      to[i] = sum;
+      CompensatedSum<T> sum;
+      for (Index c = 0; c < count; c++) sum.add(partials[c * (long long)(planes)*net->size + i]);
+      to[i] = add ? to[i] + sum.value : sum.value;
     });
   }
 #endif
 
   template <Mode M>
   BLV_INLINE void run_rows(const RowView<T> &view, Index begin, Index end, const Mat &theta, const Mat &theta_gradient,
-                           T *own, T *tape, bool leaf_gradients, bool add) {
+                           CompensatedSum<T> *own, T *tape, bool leaf_gradients, bool add) {
     NetworkBlock<T, T> b;
     b.theta = theta, b.theta_gradient = theta_gradient, b.state = state;
     b.loss.loss = view.loss, b.loss.index_targets = view.index_targets;

@@ -29,6 +29,7 @@ struct SideData {
   T *penalty_gradient = nullptr;  // K planes of one per parameter
   T *penalty_result = nullptr;    // K planes in the natural shape, penalty_stride apart
   Index penalty_stride = 0;
+  T *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
 
   BLV_HOST_DEVICE void layout(Arena &arena, const Side &side, int side_name, const NetworkView &network,
                               long long capacity, Index planes, Index) {
@@ -45,6 +46,8 @@ struct SideData {
     x_gradient = accumulator(arena, side.x, capacity * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, capacity * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, capacity, 1, planes);
+    x_slope = slopes(arena, side.x, capacity * x_ld), y_slope = slopes(arena, side.y, capacity * y_ld);
+    weight_slope = slopes(arena, side.weight, capacity);
     layout_penalty(arena, inputs, planes);
   }
 
@@ -55,7 +58,11 @@ struct SideData {
     if (weight) {
       const Slot &slot = spec->weight.value;
       const T *from = move.source(slot, 0);
-      each(n, [&](Index i) { weight.v[i] = link_value<T>(slot.link, from[(long long)(i)*slot.row_stride]); });
+      each(n, [&](Index i) {
+        const T w = from[(long long)(i)*slot.row_stride];
+        weight.v[i] = link_value<T>(slot.link, w);
+        if (weight_slope) weight_slope[i] = kept_link_slope<T>(w);
+      });
     }
     load_penalty(move);
   }
@@ -64,6 +71,10 @@ struct SideData {
   static BLV_HOST_DEVICE Mat accumulator(Arena &arena, const Leaf &leaf, long long size, Index ld, Index planes) {
     if (!leaf.gradient) return {};
     return {arena.template take<T>(size * planes), nullptr, Index(size), ld};
+  }
+
+  static BLV_HOST_DEVICE T *slopes(Arena &arena, const Leaf &leaf, long long size) {
+    return leaf.gradient && link_keeps_slope(leaf.value.link) ? arena.template take<T>(size) : nullptr;
   }
 
   BLV_HOST_DEVICE void layout_penalty(Arena &arena, Index inputs, Index planes) {
@@ -76,6 +87,7 @@ struct SideData {
     penalty_gradient = arena.template take<T>((long long)(net->size) * planes);
     penalty_stride = penalty_count;
     penalty_result = arena.template take<T>((long long)(penalty_stride)*planes);
+    penalty_slope = slopes(arena, spec->penalty, penalty_stride);
   }
 
   BLV_INLINE void load_row_count(const Move &move, TaskStatus *status) {
@@ -88,17 +100,20 @@ struct SideData {
   }
 
   // Rows of a floating-point leaf with `columns` columns; those that the task lacks hold nothing.
-  BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to) const {
+  BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to,
+                                           T *slope) const {
     const T *from = move.source(slot, 0);
     share_matrix(n, to.ld, [&](Index i, Index j) {
-      to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, from[(long long)(i)*slot.row_stride + j]) : T(0);
+      const T x = j < columns ? from[(long long)(i)*slot.row_stride + j] : T(0);
+      to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, x) : T(0);
+      if (slope) slope[i * to.ld + j] = kept_link_slope<T>(x);
     });
     Team::sync();
   }
 
   BLV_INLINE void load_x(const Move &move) {
     const Slot &slot = spec->x.value;
-    if (x_resident) return load_rows(move, slot, net->layers[0].inputs, x);
+    if (x_resident) return load_rows(move, slot, net->layers[0].inputs, x, x_slope);
     control([&] { x = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });  // nothing is written through it
   }
 
@@ -110,7 +125,7 @@ struct SideData {
       control([&] { y = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });
       return;
     }
-    load_rows(move, slot, columns, y);
+    load_rows(move, slot, columns, y, y_slope);
     if (spec->loss != BLV_LOGISTIC) return;
     report_first(status, [&](Index i) {
       bool bad = false;
@@ -122,13 +137,12 @@ struct SideData {
     });
   }
 
-  // As integers, in the place of the numbers: floats end to tell classes apart at 2^24.
   BLV_INLINE void load_labels(const Move &move, Index classes, TaskStatus *status) {
     const Slot &slot = spec->y.value;
     report_first(status, [&](Index i) {
       const long long label = move.integer(slot, 0, (long long)(i)*slot.row_stride);
       const bool bad = label < 0 || label >= classes;
-      y.v[i] = bad ? T(0) : from_bits<T>(label);
+      y.v[i] = bad ? T(0) : T(label);
       return bad;
     });
   }
@@ -151,7 +165,7 @@ struct SideData {
       load_parameters<T, L>(move, *net, slot, 0, penalty_leaf);
     else
       move.load(slot, 0, penalty_count, penalty_leaf);
-    if (slot.link) apply_link<T>(slot.link, penalty_leaf, penalty_count);
+    if (slot.link) apply_link<T>(slot.link, penalty_leaf, penalty_count, penalty_slope);
     expand_penalty(slot.extent);
   }
 
