@@ -74,14 +74,17 @@ BLV_INLINE void squared_row(X &x, const LossArguments<Mat, P> &a, Index i) {
 //     o <= 0:  softplus(-|o|) + y |o|,          s - y
 //     o > 0:   softplus(-|o|) + (1 - y) |o|,    (1 - y) - s;    second derivative s (1 - s).
 template <class P>
-BLV_INLINE P logistic_residual(P o, P y) {
-  const P s = sigmoid_minus_abs(o);
+BLV_INLINE P logistic_residual_of(P s, P o, P y) {
   return select(o > P{}, (Lane<P>(1) - y) - s, s - y);
+}
+template <class P>
+BLV_INLINE P logistic_residual(P o, P y) {
+  return logistic_residual_of(sigmoid_minus_abs(o), o, y);
 }
 template <class T, class P>
 BLV_INLINE Jet<T> logistic_residual(Jet<T> o, P y) {
   const P s = sigmoid_minus_abs(o.v);
-  return {logistic_residual(o.v, y), s * (T(1) - s) * o.d};
+  return {logistic_residual_of(s, o.v, y), s * (T(1) - s) * o.d};
 }
 template <class P>
 BLV_INLINE P logistic_loss(P o, P y) {
@@ -126,14 +129,15 @@ BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i)
       return select(o.v == largest, o.d, P{} - T(__builtin_inf()));
     });
   const S shift = X::scalar(largest, tangent);
-  const P others = x.row_sum([&](Index j) {
+  // Two sums at once, as value and tangent: of the other exponentials, and of those that are 1.
+  const Jet<T> sums = x.row_sum([&](Index j) {
     const S u = row.output(j) - shift;
     const P power = exp(X::value(u));
     x.put(a.e, i, j, X::scalar(power, X::tangent(u)));
-    return select(power >= one, P{}, power);
+    const auto is_one = power >= one;
+    return Jet<T>{select(is_one, P{}, power), select(is_one, one, P{})};
   });
-  const P ties = x.row_sum([&](Index j) { return select(X::value(x.get(a.e, i, j)) >= one, one, P{}); });
-  const P q = others + (ties - one), share = one / (one + q);
+  const P ties = sums.d, q = sums.v + (ties - one), share = one / (one + q);
   P mean = {}, mass = one, other_mass = {};
   if constexpr (tangents)
     mean = x.row_sum([&](Index j) {
@@ -141,8 +145,11 @@ BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i)
       return power.v * power.d;
     }) * share;
   if (!a.index_targets) {
-    mass = x.row_sum([&](Index j) { return row.target(j); });
-    other_mass = x.row_sum([&](Index j) { return select(X::value(x.get(a.e, i, j)) >= one, P{}, row.target(j)); });
+    const Jet<T> masses = x.row_sum([&](Index j) {
+      const P y = row.target(j);
+      return Jet<T>{y, select(X::value(x.get(a.e, i, j)) >= one, P{}, y)};
+    });
+    mass = masses.v, other_mass = masses.d;
   }
   const S r = row.factor();
   const P scale = mass * share, sole = select(ties > one, one + one, one);  // no exponential is as large as 2

@@ -23,9 +23,10 @@ BLV_INLINE P sum_of_share(long n, F f) {
   }
   P total = {};
   if (8 * leaf < n) {
-    P x[8] = {};
-    for (long i = 8 * leaf; i < n; i++) x[i % 8] = f(i);
-    total = total + (((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7])));
+    long end = n;  // from the last term on, as if zeros filled the leaf
+    if (n & 1) total = total + f(end -= 1);
+    if (n & 2) end -= 2, total = (f(end) + f(end + 1)) + total;
+    if (n & 4) end -= 4, total = ((f(end) + f(end + 1)) + (f(end + 2) + f(end + 3))) + total;
   }
   for (int l = 0; leaf >> l; l++)
     if (leaf >> l & 1) total = level[l] + total;
@@ -58,22 +59,24 @@ BLV_INLINE Pack<T> square_root(Pack<T> x) {
 
 typedef float HalfPack __attribute__((vector_size(BLV_PACK_BYTES / 2), aligned(4), may_alias));
 
-// A pack of floats as doubles.
+// As many doubles as a pack has floats.
 struct DoublePack {
   Pack<double> low, high;
-  friend BLV_INLINE DoublePack operator+(DoublePack a, DoublePack b) { return {a.low + b.low, a.high + b.high}; }
+  BLV_INLINE void add_squares(const Pack<float> *x) {
+    const HalfPack *halves = reinterpret_cast<const HalfPack *>(x);
+    const Pack<double> a = __builtin_convertvector(halves[0], Pack<double>),
+                       b = __builtin_convertvector(halves[1], Pack<double>);
+    low += a * a, high += b * b;
+  }
 };
-BLV_INLINE DoublePack squares_in_double(const Pack<float> *x) {
-  const HalfPack *halves = reinterpret_cast<const HalfPack *>(x);
-  const Pack<double> low = __builtin_convertvector(halves[0], Pack<double>),
-                     high = __builtin_convertvector(halves[1], Pack<double>);
-  return {low * low, high * high};
-}
 
 // The square root of the sum of squares, per lane or (`Across`) over all lanes, finite and not zero where the norm is. Floats: in double.
 template <bool Across>
 __attribute__((noinline)) Pack<float> norm_of(const Pack<float> *x, long n) {
-  DoublePack total = sum_of_share<DoublePack>(n, [&](long i) BLV_LAMBDA { return squares_in_double(x + i); });
+  DoublePack total = {}, odd = {};
+  for (long i = 0; i + 1 < n; i += 2) total.add_squares(x + i), odd.add_squares(x + i + 1);
+  if (n % 2) total.add_squares(x + n - 1);
+  total.low += odd.low, total.high += odd.high;
   if (Across) total.low = total.high = broadcast<double>(sum(total.low + total.high));
   Pack<float> norm;
   HalfPack *halves = reinterpret_cast<HalfPack *>(&norm);
