@@ -194,7 +194,7 @@ ValidSpec validate(const blv_spec *given, int32_t context_threads) {
   for (size_t i = 0; i < valid.slots.size(); ++i) resolved[i] = check_slot(valid.slots, i, problem, &valid.spans[i]);
   place_slots(valid.slots, resolved, &problem);
   for (const Span &span : valid.spans)
-    if (span.written && span.task_stride == 0) problem.shared_scalars += span_used(span, 1);
+    if (span.written && span.task_stride == 0) problem.shared_scalars += saturating_multiply(2, span_used(span, 1));
   return valid;
 }
 

@@ -332,9 +332,7 @@ struct Interpreter {
     const P *x = at(op.x, counter) + (places[op.x.array].planes > 1 ? k * packs : 0),
             *y = at(op.y, counter) + (places[op.y.array].planes > 1 ? k * packs : 0);
     if (op.flags & FLAG_ROOT) return norm_over_parameters<T, L>(x, packs);
-    P total = {};
-    share(packs, [&](Index i) { total += x[i] * y[i]; });
-    return total_over_parameters<T, L>(total);
+    return total_over_parameters<T, L>(sum_of_share<P>(packs, [&](Index i) BLV_LAMBDA { return x[i] * y[i]; }));
   }
 
   BLV_FUNCTION void finish(const Move &move, FiniteCheck<T> &check, TaskStatus *status) {

@@ -25,36 +25,14 @@ struct Jet {
 };
 
 template <class T>
-BLV_INLINE Jet<T> exp(Jet<T> a) {
-  Pack<T> e = exp(a.v);
-  return {e, e * a.d};
+BLV_INLINE Jet<T> finite_or_zero(Jet<T> a) {
+  return {finite_or_zero(a.v), finite_or_zero(a.d)};
 }
+// The derivative is not expm1 + 1, which has lost exp(a) where that is small.
 template <class T>
 BLV_INLINE Jet<T> expm1(Jet<T> a) {
-  Pack<T> e = expm1(a.v);
-  return {e, (e + T(1)) * a.d};
+  return {expm1(a.v), exp(a.v) * a.d};
 }
-template <class T>
-BLV_INLINE Jet<T> log(Jet<T> a) {
-  return {log(a.v), a.d / a.v};
-}
-template <class P>
-BLV_INLINE P reciprocal(P a) {
-  return Lane<P>(1) / a;
-}
-template <class T>
-BLV_INLINE Jet<T> reciprocal(Jet<T> a) {
-  Pack<T> r = T(1) / a.v;
-  return {r, -(r * r) * a.d};
-}
-template <class T>
-BLV_INLINE Jet<T> sigmoid(Jet<T> a) {
-  Pack<T> s = sigmoid(a.v);
-  return {s, s * (T(1) - s) * a.d};
-}
-template <class T>
-BLV_INLINE Jet<T> softplus(Jet<T> a) {
-  return {softplus(a.v), sigmoid(a.v) * a.d};
-}
+
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

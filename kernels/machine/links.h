@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Links: leaf = link(array), elementwise on packs; and dleaf / darray as a function of the leaf.
+// Links: leaf = link(array), elementwise on packs; and dleaf / darray as a function of the leaf, but for sigmoid: near 1 the leaf has lost
+// it. There it is kept when the link is applied.
 #pragma once
 #include <bilevel/bilevel.h>
 
@@ -33,15 +34,27 @@ BLV_INLINE Pack<T> link_slope(int link, Pack<T> leaf) {
   }
   return broadcast<T>(1);
 }
+// Whether the slope is to be kept, and the slope at x then: sigmoid(x) sigmoid(-x).
+BLV_HOST_DEVICE constexpr bool link_keeps_slope(int link) { return link == BLV_SIGMOID_LINK; }
 template <class T>
-BLV_FUNCTION BLV_NOINLINE void apply_link(int link, Pack<T> *x, Index packs) {
-  each(packs, [&](Index i) { x[i] = link_value<T>(link, x[i]); });
+BLV_INLINE Pack<T> kept_link_slope(Pack<T> x) {
+  const Pack<T> s = sigmoid_minus_abs(x);
+  return s * (broadcast<T>(1) - s);
+}
+// `slopes`: room for as many, or null where they are not wanted.
+template <class T>
+BLV_FUNCTION BLV_NOINLINE void apply_link(int link, Pack<T> *x, Index packs, Pack<T> *slopes = nullptr) {
+  each(packs, [&](Index i) {
+    if (slopes) slopes[i] = kept_link_slope<T>(x[i]);
+    x[i] = link_value<T>(link, x[i]);
+  });
 }
 
-// gradient *= dleaf / darray
+// gradient *= dleaf / darray. `slopes`: those that were kept; null: they follow from the leaf.
 template <class T>
-BLV_FUNCTION BLV_NOINLINE void multiply_by_link_slope(int link, const Pack<T> *leaf, Pack<T> *gradient, Index packs) {
-  each(packs, [&](Index i) { gradient[i] *= link_slope<T>(link, leaf[i]); });
+BLV_FUNCTION BLV_NOINLINE void multiply_by_link_slope(int link, const Pack<T> *leaf, const Pack<T> *slopes,
+                                                      Pack<T> *gradient, Index packs) {
+  each(packs, [&](Index i) { gradient[i] *= slopes ? slopes[i] : link_slope<T>(link, leaf[i]); });
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -24,6 +24,15 @@ struct Scalars {
       return {x, P{}};
   }
   static BLV_INLINE S zero() { return constant(P{}); }
+  static BLV_INLINE P tangent(P) { return P{}; }
+  static BLV_INLINE P tangent(Jet<T> x) { return x.d; }
+  // The scalar of a value and its tangent, which mode VALUE drops.
+  static BLV_INLINE S scalar(P v, P d) {
+    if constexpr (M == Mode::VALUE)
+      return v;
+    else
+      return {v, d};
+  }
 };
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -8,6 +8,7 @@
 
 #include "kernels/machine/jet.h"
 #include "kernels/machine/matrix.h"
+#include "kernels/machine/sum.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -17,12 +18,12 @@ struct LossArguments {
   int loss = 0;
   bool index_targets = false;
   Index n = 0, outputs = 0;
-  Mat z, bias;                      // [n][outputs], [outputs] or null
-  Mat y, weight;                    // [n][outputs] or [n] class indices; [n] or null (all one)
-  P inverse_n = {};                 // 1 / n of the task
-  Mat e;                            // result
-  Mat y_gradient, weight_gradient;  // added to; null if not wanted
-  P *total = nullptr;               // += sum of r loss; null if not wanted
+  Mat z, bias;                         // [n][outputs], [outputs] or null
+  Mat y, weight;                       // [n][outputs], or [n] class indices; [n] or null (all one). No tangents
+  P inverse_n = {};                    // 1 / n of the task
+  Mat e;                               // result
+  Mat y_gradient, weight_gradient;     // added to; null if not wanted
+  CompensatedSum<P> *total = nullptr;  // += sum of r loss; null if not wanted
 };
 
 // What is common to one row of any loss.
@@ -38,10 +39,9 @@ struct LossRow {
     const S z = x.get(a.z, i, j);
     return a.bias ? z + x.column_entry(a.bias, j) : z;
   }
-  BLV_INLINE S target(Index j) const {
-    if (!a.index_targets) return x.get(a.y, i, j);
-    const P index = X::value(x.row_entry(a.y, i));
-    return X::constant(select(index == x.column_index(j), P{} + 1, P{}));
+  BLV_INLINE P target(Index j) const {
+    if (!a.index_targets) return X::value(x.get(a.y, i, j));
+    return select(X::value(x.row_entry(a.y, i)) == x.column_index(j), P{} + 1, P{});
   }
   BLV_INLINE S factor() const { return a.weight ? x.row_entry(a.weight, i) * a.inverse_n : X::constant(a.inverse_n); }
   BLV_INLINE bool wants_loss() const { return a.total || a.weight_gradient; }
@@ -69,6 +69,32 @@ BLV_INLINE void squared_row(X &x, const LossArguments<Mat, P> &a, Index i) {
   }
 }
 
+// The logistic loss of one output and its derivative with respect to it, without cancellation on either side: with
+// s = sigmoid(-|o|),
+//     o <= 0:  softplus(-|o|) + y |o|,          s - y
+//     o > 0:   softplus(-|o|) + (1 - y) |o|,    (1 - y) - s;    second derivative s (1 - s).
+template <class P>
+BLV_INLINE P logistic_residual_of(P s, P o, P y) {
+  return select(o > P{}, (Lane<P>(1) - y) - s, s - y);
+}
+template <class P>
+BLV_INLINE P logistic_residual(P o, P y) {
+  return logistic_residual_of(sigmoid_minus_abs(o), o, y);
+}
+template <class T, class P>
+BLV_INLINE Jet<T> logistic_residual(Jet<T> o, P y) {
+  const P s = sigmoid_minus_abs(o.v);
+  return {logistic_residual_of(s, o.v, y), s * (T(1) - s) * o.d};
+}
+template <class P>
+BLV_INLINE P logistic_loss(P o, P y) {
+  return softplus_minus_abs(o) + select(o > P{}, (Lane<P>(1) - y) * o, -(y * o));
+}
+template <class T, class P>
+BLV_INLINE Jet<T> logistic_loss(Jet<T> o, P y) {
+  return {logistic_loss(o.v, y), logistic_residual(o.v, y) * o.d};
+}
+
 template <class X, class Mat, class P = typename X::P>
 BLV_INLINE void logistic_row(X &x, const LossArguments<Mat, P> &a, Index i) {
   using S = typename X::S;
@@ -76,44 +102,75 @@ BLV_INLINE void logistic_row(X &x, const LossArguments<Mat, P> &a, Index i) {
   const S r = row.factor();
   for (Index j = 0; j < x.columns; j += X::column_step) {
     const S o = row.output(j);
-    x.put(a.e, i, j, (sigmoid(o) - row.target(j)) * r);
+    x.put(a.e, i, j, logistic_residual(o, row.target(j)) * r);
     if (a.y_gradient) x.add(a.y_gradient, i, j, -(o * r));
   }
-  if (row.wants_loss()) {
-    row.finish(x.row_sum([&](Index j) {
-      const S o = row.output(j);
-      return softplus(o) - row.target(j) * o;
-    }));
-  }
+  if (row.wants_loss()) row.finish(x.row_sum([&](Index j) { return logistic_loss(row.output(j), row.target(j)); }));
 }
 
-// Cross-entropy through the log-sum-exp, shifted by the row's largest output (a constant: it cancels in every
-// derivative).
+// Cross-entropy, sum_j y_j (log sum_k exp(u_k) - u_j), where u = o - (the largest output, with its tangent): the difference keeps
+// its digits at any size of o. A class of target 0 takes no part, whatever its u.
+//
+// The exponential of the largest output is exactly 1, so the row's sum is 1 + q with q the sum of the others: log1p(q), and for
+// that class (sum of the other targets - y q) / (1 + q) instead of sum of y / (1 + q) - y, keep what a confident row leaves.
+// Tangents of the softmax p are p (du - sum p du), a difference and then a product: as two products they would not cancel once one
+// is contracted into an FMA.
 template <class X, class Mat, class P = typename X::P>
 BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i) {
   using S = typename X::S;
+  using T = typename X::Scalar;
+  constexpr bool tangents = X::mode != Mode::VALUE;
   const LossRow<X, Mat> row{x, a, i};
-  const P shift = x.row_max([&](Index j) { return X::value(row.output(j)); });
-  const S exponentials = x.row_sum([&](Index j) {
-    const S power = exp(row.output(j) - shift);
-    x.put(a.e, i, j, power);
-    return power;
+  const P one = P{} + T(1), largest = x.row_max([&](Index j) { return X::value(row.output(j)); });
+  P tangent = {};
+  if constexpr (tangents)
+    tangent = x.row_max([&](Index j) {
+      const S o = row.output(j);
+      return select(o.v == largest, o.d, P{} - T(__builtin_inf()));
+    });
+  const S shift = X::scalar(largest, tangent);
+  // Two sums at once, as value and tangent: of the other exponentials, and of those that are 1.
+  const Jet<T> sums = x.row_sum([&](Index j) {
+    const S u = row.output(j) - shift;
+    const P power = exp(X::value(u));
+    x.put(a.e, i, j, X::scalar(power, X::tangent(u)));
+    const auto is_one = power >= one;
+    return Jet<T>{select(is_one, P{}, power), select(is_one, one, P{})};
   });
-  const S share = reciprocal(exponentials);
+  const P ties = sums.d, q = sums.v + (ties - one), share = one / (one + q);
+  P mean = {}, mass = one, other_mass = {};
+  if constexpr (tangents)
+    mean = x.row_sum([&](Index j) {
+      const S power = x.get(a.e, i, j);
+      return power.v * power.d;
+    }) * share;
+  if (!a.index_targets) {
+    const Jet<T> masses = x.row_sum([&](Index j) {
+      const P y = row.target(j);
+      return Jet<T>{y, select(X::value(x.get(a.e, i, j)) >= one, P{}, y)};
+    });
+    mass = masses.v, other_mass = masses.d;
+  }
   const S r = row.factor();
-  const S mass = a.index_targets ? X::constant(P{} + 1) : x.row_sum([&](Index j) { return row.target(j); });
-  const S scale = mass * share;
+  const P scale = mass * share, sole = select(ties > one, one + one, one);  // no exponential is as large as 2
   for (Index j = 0; j < x.columns; j += X::column_step) {
-    x.put(a.e, i, j, (x.get(a.e, i, j) * scale - row.target(j)) * r);
+    const S power = x.get(a.e, i, j);
+    const P p = X::value(power), y = row.target(j), rest = a.index_targets ? one - y : other_mass;
+    const P e = select(p >= sole, (rest - y * q) * share, p * scale - y);
+    x.put(a.e, i, j, X::scalar(e, p * scale * (X::tangent(power) - mean)) * r);
   }
   if (!row.wants_loss() && !a.y_gradient) return;
-  const S log_sum = log(exponentials) + shift;
+  const S log_sum = X::scalar(log1p(q), mean);
+  const auto loss_of = [&](Index j) { return log_sum - (row.output(j) - shift); };
   if (a.y_gradient) {
-    for (Index j = 0; j < x.columns; j += X::column_step) x.add(a.y_gradient, i, j, (log_sum - row.output(j)) * r);
+    for (Index j = 0; j < x.columns; j += X::column_step) x.add(a.y_gradient, i, j, loss_of(j) * r);
   }
-  if (row.wants_loss()) {
-    row.finish(x.row_sum([&](Index j) { return row.target(j) * (log_sum - row.output(j)); }));
-  }
+  if (row.wants_loss())
+    row.finish(x.row_sum([&](Index j) {
+      const S loss = loss_of(j);
+      const P y = row.target(j);
+      return X::scalar(select(y == P{}, P{}, y * X::value(loss)), y * X::tangent(loss));
+    }));
 }
 
 // X is the executor's Map over the outputs, or over the rows where there is one output and lanes lie within a task.

@@ -45,7 +45,7 @@ struct StepLeaf {
     for (Index k = 0; k < planes; k++) {
       P *to = tangent + k * steps * packs;
       load_steps(move, seeds, k * spec->tangent.step_stride, spec->value.step_stride, to);
-      if (link) multiply_by_link_slope<T>(link, leaf, to, steps * packs);
+      if (link) multiply_by_link_slope<T>(link, leaf, nullptr, to, steps * packs);
     }
     each(gradient_steps * packs, [&](Index i) { gradient[i] = P{}; });
   }
@@ -62,8 +62,7 @@ struct StepLeaf {
     if (stride()) {
       each(parameters, [&](Index i) { to[i] += through(link, at(t)[i], sign * a[i] * b[i]); });
     } else {
-      P total = {};
-      share(parameters, [&](Index i) { total += a[i] * b[i]; });
+      P total = sum_of_share<P>(parameters, [&](Index i) BLV_LAMBDA { return a[i] * b[i]; });
       total = total_over_parameters<T, L>(total);
       once([&] { *to += through(link, *at(t), sign * total); });
     }

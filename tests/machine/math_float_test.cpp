@@ -89,6 +89,18 @@ std::string case_name(const testing::TestParamInfo<Case> &info) {
 INSTANTIATE_TEST_SUITE_P(, MathFloat, testing::Combine(testing::Range(0, int{N_FUNCTIONS}), testing::Range(0, 3)),
                          case_name);
 
+// The limit of tanh is reached, not only neared: a saturated unit has the slope 1 - h^2 = 0. From 9.02 on tanh is nearer to 1 than
+// to any other float.
+TEST(MathFloatLimits, TanhEndsAtOne) {
+  alignas(64) float x[16] = {9.125f, 9.25f, 10, 20, 1e2f, 1e4f, 1e30f, __builtin_inff()}, y[16];
+  for (int i = 0; i < 8; ++i) x[8 + i] = -x[i];
+  for (const Level &level : levels()) {
+    if (!level.supported) continue;
+    level.math->apply_float(TANH, x, y, 16);
+    for (int i = 0; i < 16; ++i) EXPECT_EQ(y[i], i < 8 ? 1 : -1) << level.name << " at " << x[i];
+  }
+}
+
 // The comparison itself: what it must call wrong, and by how much.
 TEST(MathFloatComparison, SeesErrors) {
   const double infinity = __builtin_inf(), nan = __builtin_nan("");

@@ -8,6 +8,7 @@
 // Matrices of COLUMNS and ROWS have rows padded to whole packs; the padding is written as zeros, whatever was computed
 // there.
 #pragma once
+#include "kernels/machine/cpu/sum.h"
 #include "kernels/machine/scalars.h"
 
 namespace bilevel {
@@ -17,7 +18,7 @@ template <class T, Mode M, Lanes L>
 struct Map : Scalars<T, M> {
   using typename Scalars<T, M>::P;
   using typename Scalars<T, M>::S;
-  using Scalars<T, M>::value, Scalars<T, M>::zero;
+  using Scalars<T, M>::value;
   using Element = typename Choose<L == Lanes::TASKS, P, T>::type;
   using Mat = Matrix<Element>;
   static constexpr long row_step = L == Lanes::ROWS ? lanes<T> : 1, column_step = L == Lanes::COLUMNS ? lanes<T> : 1;
@@ -101,23 +102,28 @@ struct Map : Scalars<T, M> {
     }
   }
   // *total += the value of row i, held by every lane of x (COLUMNS: counted once).
-  BLV_INLINE void add_to_total(P *total, long i, S x) const {
+  BLV_INLINE void add_to_total(CompensatedSum<P> *total, long i, S x) const {
     if (k != 0) return;
     if constexpr (L == Lanes::TASKS)
-      *total += present(i, value(x));
+      total->add(present(i, value(x)));
     else
-      *total += select(first_lanes<T>(L == Lanes::COLUMNS ? 1 : rows - i), value(x), P{});
+      total->add(select(first_lanes<T>(L == Lanes::COLUMNS ? 1 : rows - i), value(x), P{}));
   }
 
   // ---- along one row
   template <class F>
-  BLV_INLINE S row_sum(F f) const {
-    S total = zero();
-    for (long j = 0; j < columns; j += column_step) total = total + inside(j, f(j));
-    if constexpr (L == Lanes::COLUMNS)
-      return across(total);
-    else
-      return total;
+  BLV_INLINE auto row_sum(F f) const {  // of values or of scalars
+    using Sum = decltype(f(0L));
+    constexpr long piece = 64 * column_step;
+    CompensatedSum<Sum> total;
+    for (long j = 0;;) {
+      Sum part = {};
+      for (const long end = columns - j < piece ? columns : j + piece; j < end; j += column_step)
+        part = part + inside(j, f(j));
+      if (columns <= piece) return across(part);
+      total.add(part);
+      if (j >= columns) return across(total.value);
+    }
   }
   template <class F>
   BLV_INLINE P row_max(F f) const {
@@ -177,24 +183,15 @@ struct Map : Scalars<T, M> {
       if (m.d) store<Add>(m.tangent(k) + at, i, x.d, left);
     }
   }
-  BLV_INLINE S inside(long j, S x) const {
+  BLV_INLINE P inside(long j, P x) const {
     if constexpr (L == Lanes::COLUMNS) {
-      if (columns - j < lanes<T>) {
-        const auto mask = first_lanes<T>(columns - j);
-        if constexpr (M == Mode::VALUE)
-          return select(mask, x, P{});
-        else
-          return {select(mask, x.v, P{}), select(mask, x.d, P{})};
-      }
+      if (columns - j < lanes<T>) return select(first_lanes<T>(columns - j), x, P{});
     }
     return x;
   }
-  static BLV_INLINE S across(S x) {
-    if constexpr (M == Mode::VALUE)
-      return broadcast<T>(sum(x));
-    else
-      return {broadcast<T>(sum(x.v)), broadcast<T>(sum(x.d))};
-  }
+  BLV_INLINE Jet<T> inside(long j, Jet<T> x) const { return {inside(j, x.v), inside(j, x.d)}; }
+  static BLV_INLINE P across(P x) { return L == Lanes::COLUMNS ? broadcast<T>(sum(x)) : x; }
+  static BLV_INLINE Jet<T> across(Jet<T> x) { return {across(x.v), across(x.d)}; }
 };
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -246,17 +246,29 @@ BLV_INLINE P sigmoid(P x) {
   return y - y * lost;
 }
 
-// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)). The polynomial needs FMA: without it its roundings add up to more
-// than 2 ulp.
+// sigmoid(-|x|), the smaller of sigmoid(x) and 1 - sigmoid(x).
 template <class P>
-BLV_INLINE P softplus(P x) {
+BLV_INLINE P sigmoid_minus_abs(P x) {
+  const P e = exp_minus_abs(x), u = 1 + e, lost = e - (u - 1), y = e / u;
+  return y - y * lost;
+}
+
+// softplus(-|x|) = log1p(exp(-|x|)). The polynomial needs FMA: without it its roundings add up to more than 2 ulp.
+template <class P>
+BLV_INLINE P softplus_minus_abs(P x) {
   const P e = exp_minus_abs(x);
   if constexpr (sizeof(Lane<P>) == 4 && BLV_PACK_BYTES > 16) {
-    return max(P{}, x) + (e - e * e * polynomial(e, logarithm_of_one_plus_float));
+    return e - e * e * polynomial(e, logarithm_of_one_plus_float);
   } else {
     const P u = 1 + e;
-    return max(P{}, x) + log_parts(u, P{}, (e - (u - 1)) / u);
+    return log_parts(u, P{}, (e - (u - 1)) / u);
   }
+}
+
+// log(1 + exp(x)).
+template <class P>
+BLV_INLINE P softplus(P x) {
+  return max(P{}, x) + softplus_minus_abs(x);
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -249,6 +249,11 @@ BLV_INLINE Integers<Lane<P>> is_not_finite_bits(P x) {
   return bits_of(x - x);
 }
 
+template <class P>
+BLV_INLINE P finite_or_zero(P x) {
+  return select(x - x == P{}, x, P{});
+}
+
 // Some lane is non-zero. Takes any integers, not only masks.
 template <class M>
 BLV_INLINE bool any(M m) {

@@ -95,9 +95,7 @@ __attribute__((noinline)) void broadcast_tile(const BroadcastArguments<T> &p, lo
   const T *a[MR];
   BLV_UNROLLED for (int m = 0; m < MR; m++) {
     a[m] = p.line[m].operand;
-    BLV_UNROLLED for (int n = 0; n < NR; n++) {
-      sum[m][n] = p.accumulate ? load_unaligned(p.line[m].result + column + n * lanes<T>) : P{};
-    }
+    BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] = P{};
   }
   const auto run = [&](auto load_last) __attribute__((always_inline)) {
     const T *b = p.b + column;
@@ -117,8 +115,10 @@ __attribute__((noinline)) void broadcast_tile(const BroadcastArguments<T> &p, lo
     run([](const T *x) __attribute__((always_inline)) { return load_unaligned(x); });
   else
     run([last](const T *x) __attribute__((always_inline)) { return load_partial(x, last); });
+  // What the result holds comes in last, and is rounded once.
   BLV_UNROLLED for (int m = 0; m < MR; m++) BLV_UNROLLED for (int n = 0; n < NR; n++) {
-    store_unaligned(p.line[m].result + column + n * lanes<T>, sum[m][n]);
+    T *to = p.line[m].result + column + n * lanes<T>;
+    store_unaligned(to, p.accumulate ? load_unaligned(to) + sum[m][n] : sum[m][n]);
   }
 }
 

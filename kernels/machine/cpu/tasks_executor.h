@@ -52,6 +52,7 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   // G[out][in] (+)= E[n][out]^T H[n][in].
   void product_tn(long out, long in, long n, Tiling tiling, const Mat &E, const Mat &H, const Mat &G, bool accumulate) {
     product({n, 1, E.ld, H.ld, 1, G.ld, 1}, out, in, tiling, E, H, G, false, accumulate, Epilogue());
+    if (this->row_counts && !accumulate) clear_signs_of_zero(out, in, G);
   }
   // Results of products may be read and written one by one.
   BLV_INLINE void finish_products() const {}
@@ -61,11 +62,18 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   }
 
  private:
+  // Products that underflow may add up to -0, which the rows that a task lacks, +0, would make +0.
+  void clear_signs_of_zero(long rows, long columns, const Mat &m) const {
+    this->for_planes(m, m, [&](auto *, auto *x) {
+      for (long i = 0; i < rows; i++)
+        for (long j = 0; j < columns; j++) x[i * m.ld + j] += P{};
+    });
+  }
+
   static void sum_plane(long n, long out, const P *e, long ld, P *g, bool accumulate) {
     for (long j = 0; j < out; j++) {
-      P total = accumulate ? g[j] : P{};
-      for (long i = 0; e && i < n; i++) total += e[i * ld + j];
-      g[j] = total;
+      const P total = sum_of_share<P>(e ? n : 0, [&](long i) BLV_LAMBDA { return e[i * ld + j]; });
+      g[j] = accumulate ? g[j] + total : total;
     }
   }
 

@@ -29,11 +29,6 @@ __attribute__((noinline)) void tasks_tile(int segments, const Segment<T> *segmen
   const long c_m = s.c_m, c_n = s.c_n;
   P sum[MR][NR];
   BLV_UNROLLED for (int m = 0; m < MR; m++) BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] = P{};
-  if (accumulate) {
-    P *row = c;
-    BLV_UNROLLED for (int m = 0; m < MR; m++, row += c_m) BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] =
-        row[n * c_n];
-  }
   const long a_m = s.a_m, b_n = s.b_n;
   for (int q = 0; q < segments; q++) {
     const P *a = segment[q].a, *b = segment[q].b;
@@ -47,6 +42,12 @@ __attribute__((noinline)) void tasks_tile(int segments, const Segment<T> *segmen
         BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] += x * right[n];
       }
     }
+  }
+  // What C holds comes in last: it may be a sum over many blocks of rows or steps, and is rounded once.
+  if (accumulate) {
+    P *row = c;
+    BLV_UNROLLED for (int m = 0; m < MR; m++, row += c_m) BLV_UNROLLED for (int n = 0; n < NR; n++) sum[m][n] =
+        row[n * c_n] + sum[m][n];
   }
   BLV_UNROLLED for (int m = 0; m < MR; m++, c += c_m) BLV_UNROLLED for (int n = 0; n < NR; n++) c[n * c_n] = sum[m][n];
 }

@@ -64,17 +64,17 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   static BLV_INLINE void sum_plane(Index n, Index out, const T *e, Index ld, T *g, bool accumulate) {
     if (n < 64) {
       share<PassTeam>(out, [&](Index j) {
-        T total = accumulate ? g[j] : T(0);
+        T total = 0;
         for (Index i = 0; e && i < n; i++) total += e[i * ld + j];
-        g[j] = total;
+        g[j] = accumulate ? g[j] + total : total;
       });
       return;
     }
     const Index lane = PassTeam::thread() % 32;
     for (Index j = PassTeam::thread() / 32; j < out; j += PassTeam::threads() / 32) {
-      T total = 0;
-      for (Index i = lane; e && i < n; i += 32) total += e[i * ld + j];
-      total = warp_reduce(total, Plus());
+      CompensatedSum<T> own;
+      for (Index i = lane; e && i < n; i += 32) own.add(e[i * ld + j]);
+      const T total = warp_reduce(own.value, Plus());
       if (lane == 0) g[j] = accumulate ? g[j] + total : total;
     }
   }

@@ -62,6 +62,10 @@ BLV_INLINE T sum(T x) {
 }
 BLV_INLINE int is_not_finite_bits(float x) { return (__float_as_uint(x) & 0x7f800000u) == 0x7f800000u; }
 BLV_INLINE int is_not_finite_bits(double x) { return (unsigned(__double2hiint(x)) & 0x7ff00000u) == 0x7ff00000u; }
+template <class T>
+BLV_INLINE T finite_or_zero(T x) {
+  return is_not_finite_bits(x) ? T(0) : x;
+}
 
 // ---- Teams ----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 // a tile are split over the threads of a pass's team, and so are rows. What one thread computes for an element or a row
 // it alone writes; a barrier ends every loop.
 #pragma once
+#include "kernels/machine/cuda/sum.h"
 #include "kernels/machine/scalars.h"
 
 namespace bilevel {
@@ -13,7 +14,7 @@ template <class T, Mode M, Lanes L>
 struct Map : Scalars<T, M> {
   using typename Scalars<T, M>::P;
   using typename Scalars<T, M>::S;
-  using Scalars<T, M>::value, Scalars<T, M>::zero;
+  using Scalars<T, M>::value;
   using Element = T;
   using Mat = Matrix<T>;
   static constexpr Index row_step = 1, column_step = 1;
@@ -67,16 +68,22 @@ struct Map : Scalars<T, M> {
   BLV_INLINE void add(const Mat &m, Index i, Index j, S x) const { add_at(m, i * m.ld + j, x); }
   BLV_INLINE void add_row_entry(const Mat &m, Index i, S x) const { add_at(m, i, x); }
   // *total is the thread's own: the caller adds up.
-  BLV_INLINE void add_to_total(P *total, Index, S x) const {
-    if (k == 0) *total += value(x);
+  BLV_INLINE void add_to_total(CompensatedSum<P> *total, Index, S x) const {
+    if (k == 0) total->add(value(x));
   }
 
   // ---- along one row, by one thread
   template <class F>
-  BLV_INLINE S row_sum(F f) const {
-    S total = zero();
-    for (Index j = 0; j < columns; j++) total = total + f(j);
-    return total;
+  BLV_INLINE auto row_sum(F f) const {  // of values or of scalars
+    using Sum = decltype(f(Index(0)));
+    CompensatedSum<Sum> total;
+    for (Index j = 0;;) {
+      Sum part = {};
+      for (const Index end = columns - j < 64 ? columns : j + 64; j < end; j++) part = part + f(j);
+      if (columns <= 64) return part;
+      total.add(part);
+      if (j >= columns) return total.value;
+    }
   }
   template <class F>
   BLV_INLINE P row_max(F f) const {

@@ -46,9 +46,22 @@ BLV_INLINE double sigmoid(double x) {
   const double e = exp(-absolute(x));
   return (x < 0. ? e : 1.) / (1. + e);
 }
+// sigmoid(-|x|), the smaller of sigmoid(x) and 1 - sigmoid(x).
+BLV_INLINE float sigmoid_minus_abs(float x) {
+  const float e = exp(-absolute(x));
+  return __fdividef(e, 1.f + e);
+}
+BLV_INLINE double sigmoid_minus_abs(double x) {
+  const double e = exp(-absolute(x));
+  return e / (1. + e);
+}
+template <class T>
+BLV_INLINE T softplus_minus_abs(T x) {
+  return log1p(exp(-absolute(x)));
+}
 template <class T>
 BLV_INLINE T softplus(T x) {
-  const T rest = log1p(exp(-absolute(x)));
+  const T rest = softplus_minus_abs(x);
   return x > T(0) ? x + rest : rest;
 }
 

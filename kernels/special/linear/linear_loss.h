@@ -22,7 +22,7 @@ template <class T, Mode M, int Columns, int LanesOfRow>
 struct RegisterMap : Scalars<T, M> {
   using typename Scalars<T, M>::P;
   using typename Scalars<T, M>::S;
-  using Scalars<T, M>::value, Scalars<T, M>::zero;
+  using Scalars<T, M>::value;
   using Mat = RegisterRow<S>;
   static constexpr int column_step = LanesOfRow, columns = Columns * LanesOfRow;
 
@@ -37,16 +37,16 @@ struct RegisterMap : Scalars<T, M> {
   BLV_INLINE void put(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
   BLV_INLINE void add(const Mat &m, Index, Index j, S x) const { m.at[j / LanesOfRow] = x; }
   BLV_INLINE void add_row_entry(const Mat &m, Index, S x) const { m.at[0] = x; }
-  BLV_INLINE void add_to_total(T *total, Index, S x) const {
-    if (first) *total += value(x);
+  BLV_INLINE void add_to_total(CompensatedSum<T> *total, Index, S x) const {
+    if (first) total->add(value(x));
   }
 
   template <class F>
-  BLV_INLINE S row_sum(F f) const {
-    S total = zero();
+  BLV_INLINE auto row_sum(F f) const {
+    decltype(f(0)) total = {};
     BLV_UNROLLED for (int j = 0; j < columns; j += column_step) {
-      const S x = f(j);
-      total = total + (exists(j) ? x : zero());
+      const auto x = f(j);
+      if (exists(j)) total = total + x;
     }
     BLV_UNROLLED for (int distance = LanesOfRow / 2; distance > 0; distance /= 2) total =
         total + shuffled(total, distance);
@@ -104,7 +104,7 @@ struct RowLoss {
   S z[columns], y[columns], w, e[columns], y_gradient[columns], weight_gradient;
 
   template <bool More>
-  BLV_INLINE void run(X &x, const LossTerms<T> &terms, T *total) {
+  BLV_INLINE void run(X &x, const LossTerms<T> &terms, CompensatedSum<T> *total) {
     LossArguments<Row, T> l;
     l.index_targets = terms.index_targets();
     l.inverse_n = terms.inverse_n;

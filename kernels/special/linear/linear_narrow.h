@@ -67,7 +67,7 @@ struct LinearNarrow {
     BLV_UNROLLED for (int n = 0; n < NO; n++) BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) g[n][c] = T(0);
   }
 
-  BLV_INLINE void run(Index begin, Index end, T &total) {
+  BLV_INLINE void run(Index begin, Index end, CompensatedSum<T> &total) {
     const Own own(a);
     if (!a.x_on_chip)
       run_staged(own, begin, end, total);
@@ -148,14 +148,14 @@ struct LinearNarrow {
   }
 
   template <bool Whole>
-  BLV_INLINE void run_on_chip(const Own &own, Index begin, Index end, T &total) {
+  BLV_INLINE void run_on_chip(const Own &own, Index begin, Index end, CompensatedSum<T> &total) {
     const int threads = PassTeam::threads(), step = threads * int(a.x_ld) * size;
     unsigned x = shared_address(a.x + (begin + PassTeam::thread()) * a.x_ld);
 #pragma unroll 1
     for (Index i = begin + PassTeam::thread(); i < end; i += threads, x += step) run_row<Whole>(own, x, i, total);
   }
 
-  BLV_INLINE void run_staged(const Own &own, Index begin, Index end, T &total) {
+  BLV_INLINE void run_staged(const Own &own, Index begin, Index end, CompensatedSum<T> &total) {
     const int threads = PassTeam::threads(), thread = PassTeam::thread(), bytes = threads * Tile::stride;
     const RowStage<T> rows(a, Tile::stride);
     const auto count_at = [&](Index row) { return end - row < threads ? int(end - row) : threads; };
@@ -174,7 +174,7 @@ struct LinearNarrow {
   }
 
   template <bool Whole>
-  BLV_INLINE void run_row(const Own &own, unsigned row, Index i, T &total) {
+  BLV_INLINE void run_row(const Own &own, unsigned row, Index i, CompensatedSum<T> &total) {
     T x[Tile::columns], z[NI];
     load_row<Whole>(row, x);
     multiply(x, z);
@@ -217,7 +217,7 @@ struct LinearNarrow {
     }
   }
 
-  BLV_INLINE void row_loss(const Own &own, Index i, const T (&z)[NI], S (&e)[Outputs], T &total) const {
+  BLV_INLINE void row_loss(const Own &own, Index i, const T (&z)[NI], S (&e)[Outputs], CompensatedSum<T> &total) const {
     X map;
     map.outputs = Outputs;
     RowLoss<X> loss;

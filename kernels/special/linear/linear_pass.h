@@ -19,8 +19,8 @@ struct NarrowShape {
     return narrow_cut<T, M, Quads, Outputs>(inputs, outputs, planes, threads, x_on_chip, room);
   }
   template <Mode M, class T>
-  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total,
-                             T *scratch) {
+  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end,
+                             CompensatedSum<T> &total, T *scratch) {
     (void)cut;
     LinearNarrow<T, M, Quads, Outputs>(a, scratch).run(begin, end, total);
   }
@@ -40,8 +40,8 @@ struct WideShape {
     return x_on_chip ? Cut() : wide_cut<T, M, Outputs, Tangents>(inputs, outputs, planes, threads, room);
   }
   template <Mode M, class T>
-  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end, T &total,
-                             T *scratch) {
+  static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end,
+                             CompensatedSum<T> &total, T *scratch) {
     LinearWide<T, M, Outputs, Tangents>(a, cut, scratch).run(begin, end, total);
   }
 };
@@ -59,8 +59,8 @@ BLV_HOST_DEVICE inline typename Shape::Cut linear_cut(int inputs, int outputs, i
 // of the loss to its `total` (the caller sums over threads). Sums are in an order that the cut and the number of rows
 // decide.
 template <class Shape, Mode M, class T>
-BLV_INLINE void linear_rows(LinearArguments<T> &a, const typename Shape::Cut &cut, Index begin, Index end, T &total,
-                            T *scratch) {
+BLV_INLINE void linear_rows(LinearArguments<T> &a, const typename Shape::Cut &cut, Index begin, Index end,
+                            CompensatedSum<T> &total, T *scratch) {
   if (a.bits == 0) {
     PassTeam::sync();
     if (PassTeam::thread() == 0) a.template seal<M>();

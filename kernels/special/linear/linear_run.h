@@ -99,7 +99,7 @@ struct LinearPass {
   BLV_FUNCTION BLV_NOINLINE void run(const Request &r) {
     const RowView<T> &view = r.view;
     const Mat &theta_gradient = r.theta_gradient;
-    T sum = 0;
+    CompensatedSum<T> sum;
     const Cut &cut = cuts[int(M)][BLV_CUDA_LEVEL_NUMBER == 3 ? 0 : int(__isShared(view.x.v) != 0)];
 #if BLV_CUDA_LEVEL_NUMBER == 3
     T *own = theta_gradient && blockIdx.x < chunks ? partials + blockIdx.x * (long long)(planes)*net->size : nullptr;
@@ -120,7 +120,7 @@ struct LinearPass {
     linear_rows<Shape, M>(*arguments, cut, Index(0), view.n, sum, scratch);
     Team::sync();
 #endif
-    if (r.total) *r.total = team_sum(sum);
+    if (r.total) *r.total = team_sum(sum.value);
   }
 
  private:

@@ -42,14 +42,14 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
     BLV_UNROLLED for (int n = 0; n < NO; n++) BLV_UNROLLED for (int c = 0; c < Tile::columns; c++) g[n][c] = T(0);
   }
 
-  BLV_INLINE void run(Index begin, Index end, T &total) {
+  BLV_INLINE void run(Index begin, Index end, CompensatedSum<T> &total) {
     run_batches(begin, end, total);
     if (a.bits & A::THETA_GRADIENT) finish();
     PassTeam::sync();
   }
 
  private:
-  BLV_INLINE void run_batches(Index begin, Index end, T &total) {
+  BLV_INLINE void run_batches(Index begin, Index end, CompensatedSum<T> &total) {
     const int batch = even_batch(end - begin);
     unsigned x = stage, next = stage + cut.stage;
     if (begin < end) {
@@ -152,7 +152,7 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
     return value ? e_position(0, output) : cut.e_value + output * size;
   }
 
-  BLV_INLINE void losses(Index first, int count, T &total) const {
+  BLV_INLINE void losses(Index first, int count, CompensatedSum<T> &total) const {
     const LossTerms<T> terms(a);
     if (terms.more())
       loss_rows<true>(terms, first, count, total);
@@ -161,7 +161,7 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   }
   // Of this thread's rows; a warp comes by whole, as long as one of its rows needs an e.
   template <bool More>
-  BLV_INLINE void loss_rows(const LossTerms<T> &terms, Index first, int count, T &total) const {
+  BLV_INLINE void loss_rows(const LossTerms<T> &terms, Index first, int count, CompensatedSum<T> &total) const {
     using X = RegisterMap<T, M, 1, Tile::loss_lanes>;
     const int sweep = int(unsigned(PassTeam::threads()) / Tile::loss_lanes), mine = int(threadIdx.x / Tile::loss_lanes),
               ahead = lane / Tile::loss_lanes, needed = round_up(count, R);

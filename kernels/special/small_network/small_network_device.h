@@ -23,7 +23,8 @@ BLV_DEVICE int anew(int x) {
   return x;
 }
 
-BLV_DEVICE float sum_over_warp(float x) {
+template <class T>
+BLV_DEVICE T sum_over_warp(T x) {
   for (int distance = 16; distance > 0; distance /= 2) x += __shfl_xor_sync(all_lanes, x, distance);
   return x;
 }
@@ -38,8 +39,11 @@ BLV_DEVICE void share(int lane, F f) {
 
 // The lane's part of a sum of squares, and zero times the entries that it saw: zero, or NaN if one is not finite.
 struct Check {
-  float squares = 0, zero = 0;
-  BLV_DEVICE void see(float x) { squares = fmaf(x, x, squares), zero = fmaf(x, 0.f, zero); }
+  double squares = 0;  // of floats, in double: neither end of their range is left
+  float zero = 0;
+  BLV_DEVICE void see(float x) {
+    squares = fma(static_cast<double>(x), static_cast<double>(x), squares), zero = fmaf(x, 0.f, zero);
+  }
   BLV_DEVICE void see(float4 x) { see(x.x), see(x.y), see(x.z), see(x.w); }
   BLV_DEVICE bool is_finite() const { return __all_sync(all_lanes, zero == 0) != 0; }
 };

@@ -20,9 +20,10 @@ namespace small_network {
 
 // What is the same for all lanes and lives as long as a task. It is not held in registers: the passes need them all.
 struct TaskMemory {
-  float x[2][16], y[2][16];   // inner, outer; zeros beyond the rows
-  int64_t first, end, task;   // tasks of the batch, and the one at hand
-  float rate, loss, squares;  // squares: |dL_out/dtheta_T|^2
+  float x[2][16], y[2][16];  // inner, outer; zeros beyond the rows
+  int64_t first, end, task;  // tasks of the batch, and the one at hand
+  double squares;            // |dL_out/dtheta_T|^2
+  float rate, loss;
   int32_t theta_finite;       // theta_T is
   int32_t started, poisoned;  // something is in the batch's sum; a failed task is to be
 };
@@ -74,7 +75,7 @@ struct Batch {
       passes.store_theta(a.theta_result.data + m.task * a.theta_result.task_stride, false);
     __syncwarp();
     const float loss = 0.5f * sum_over_warp(passes.outer());
-    float squares = 0;
+    double squares = 0;
     if (a.info != nullptr) squares = sum_over_warp(passes.check_gradient().squares);
     if (is_first_lane()) m.loss = loss, m.squares = squares, m.theta_finite = theta_finite;
     for (int t = a.steps - 1; t >= 0; t--) {
@@ -132,7 +133,7 @@ struct Batch {
     info.status = finite ? BLV_TASK_OK : BLV_TASK_NOT_FINITE;
     info.side = 0, info.step = step, info.row = -1, info.iterations = a.steps;
     info.loss = finite ? static_cast<double>(m.loss) : nan;
-    info.gradient_norm = finite ? static_cast<double>(sqrtf(m.squares)) : nan;
+    info.gradient_norm = finite ? static_cast<double>(static_cast<float>(sqrt(m.squares))) : nan;
   }
 
   // The step after which theta was first not finite, given that theta_T is not.

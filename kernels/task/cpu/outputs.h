@@ -42,11 +42,11 @@ struct GroupWriter {
     if constexpr (L == Lanes::TASKS) {
       add_packs(n, from);
     } else if (!failed(0)) {
-      for (long i = 0; i < n; i++) partial[i] += from[i];
+      add_compensated(partial, partial + n, from, n);
     } else if (!skip_failed) {
       for (long i = 0; i < n; i++) partial[i] = not_a_number<T>();
     }
-    partial += n;
+    partial += 2 * n;
   }
   void add_packs(long n, const P *from) {
     T keep[lanes<T>], poison[lanes<T>];
@@ -55,12 +55,18 @@ struct GroupWriter {
       poison[lane] = lane < move.count && failed(lane) && !skip_failed ? not_a_number<T>() : T(0);
     }
     const P kept = load_unaligned(keep), poisoned = load_unaligned(poison);
-    constexpr int group = sums_at_once<T>;
-    for (long i = 0; i < n; i += group) {
-      P x[group];
-      BLV_UNROLLED for (int q = 0; q < group; q++) x[q] = i + q < n ? select(kept != P{}, from[i + q], poisoned) : P{};
-      const P totals = transposed_sums<T>(x);
-      for (int q = 0; q < group && i + q < n; q++) partial[i + q] += totals[q];
+    constexpr int group = sums_at_once<T>, most = 64;
+    T sums[most];
+    for (long begin = 0; begin < n; begin += most) {
+      const long count = n - begin < most ? n - begin : most;
+      for (long i = 0; i < count; i += group) {
+        P x[group];
+        BLV_UNROLLED for (int q = 0; q < group; q++) x[q] =
+            i + q < count ? select(kept != P{}, from[begin + i + q], poisoned) : P{};
+        const P totals = transposed_sums<T>(x);
+        for (int q = 0; q < group; q++) sums[i + q] = totals[q];
+      }
+      add_compensated(partial + begin, partial + n + begin, sums, count);
     }
   }
 };
@@ -71,16 +77,15 @@ struct SharedWriter {
   const T *partials;
   long batches, scalars, at = 0;
 
+  T sum_over_batches(long i) const {
+    return sum_of_share<T>(batches, [&](long b) BLV_LAMBDA { return partials[b * scalars + at + i]; });
+  }
   template <class Element>
   void run(const Slot &slot, long step, long offset, long stride, long n, const Element *) {
     if (slot.task_stride != 0) return;
     T *to = static_cast<T *>(data[slot.index]) + step * slot.step_stride + offset;
-    for (long i = 0; i < n; i++) {
-      T total = 0;
-      for (long b = 0; b < batches; b++) total += partials[b * scalars + at + i];
-      to[i * stride] = total;
-    }
-    at += n;
+    for (long i = 0; i < n; i++) to[i * stride] = sum_over_batches(i);
+    at += 2 * n;
   }
 };
 

@@ -26,7 +26,7 @@ struct RowView {
   Matrix<Element> x, y, weight;
   P inverse_n = {};
   bool ragged = false;
-  P row_counts = {};                                        // of each task
+  long row_counts[lanes<Lane<P>>] = {};                     // of each task
   Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
 
   BLV_INLINE void without_tangents() { x.d = y.d = weight.d = nullptr; }
@@ -43,7 +43,7 @@ RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side, bool 
   view.inverse_n = side.inverse_n;
   view.ragged = side.ragged();
   if (L == Lanes::TASKS)
-    for (long lane = 0; lane < Side_::width; lane++) view.row_counts[lane] = T(side.row_count[lane]);
+    for (long lane = 0; lane < Side_::width; lane++) view.row_counts[lane] = side.row_count[lane];
   view.x_gradient = side.x_gradient, view.y_gradient = side.y_gradient, view.weight_gradient = side.weight_gradient;
   return view;
 }
@@ -61,9 +61,10 @@ struct Pass {
   RowPartition partition;
   BlockScratch<T, L> *scratch = nullptr;  // one per thread of the team
   Team team;
-  Element *partials = nullptr;  // chunks x planes x size (team) or 1 x planes x size
-  P *totals = nullptr;          // one per chunk
-  long planes = 1;              // most of a request
+  Element *partials = nullptr;          // chunks x planes x size (team) or 1 x planes x size
+  Element *lost = nullptr;              // planes x size: what the sum over chunks has lost (sum.h)
+  CompensatedSum<P> *totals = nullptr;  // one per chunk
+  long planes = 1;                      // most of a request
 
   // What one run computes. Null planes of theta_gradient and a null total are not wanted; *total and theta_gradient are overwritten,
   // theta_gradient is added to if `add`; leaf gradients are added to the view's accumulators.
@@ -84,7 +85,8 @@ struct Pass {
     net = &network, planes = tangent_planes > 0 ? tangent_planes : 1;
     const long chunks = partition.chunks(most_rows);
     partials = chunks > 1 ? arena.take<Element>((parallel ? chunks : 1) * planes * network.size) : nullptr;
-    totals = arena.take<P>(chunks);
+    lost = chunks > 1 ? arena.take<Element>(planes * network.size) : nullptr;
+    totals = arena.take<CompensatedSum<P>>(chunks);
   }
 
   // Before the passes of a group of tasks.
@@ -95,7 +97,7 @@ struct Pass {
     const long chunks = partition.chunks(request.view.n);
     P *total = request.total;
     Arguments a{request, this, chunks};
-    for (long c = 0; c < chunks; c++) totals[c] = P{};
+    for (long c = 0; c < chunks; c++) totals[c] = {};
     if (chunks == 1) {
       run_chunk<M>(a, 0, a.view.n, a.theta_gradient, total ? &totals[0] : nullptr, scratch[0], a.add);
     } else if (team.run) {
@@ -103,6 +105,7 @@ struct Pass {
       sum_partials<M>(a);
     } else {
       if (!a.add) clear<M>(a, a.theta_gradient);
+      if (a.theta_gradient) clear_lost(0, planes_of<M>(a) * net->size);
       for (long c = 0; c < chunks; c++) {
         run_chunk<M>(a, c * partition.chunk, chunk_end(a, c), partial<M>(a, 0), total ? &totals[c] : nullptr,
                      scratch[0], false);
@@ -110,8 +113,8 @@ struct Pass {
       }
     }
     if (!total) return;
-    *total = P{};
-    for (long c = 0; c < chunks; c++) *total += L == Lanes::TASKS ? totals[c] : broadcast<T>(sum(totals[c]));
+    *total = sum_of_share<P>(chunks, [&](long c) BLV_LAMBDA { return totals[c].value; });
+    if (L != Lanes::TASKS) *total = broadcast<T>(sum(*total));
   }
 
  private:
@@ -151,7 +154,11 @@ struct Pass {
     const P *from = reinterpret_cast<const P *>(partials + c * planes * net->size);
     P *to = reinterpret_cast<P *>(M == Mode::VALUE ? a.theta_gradient.v : a.theta_gradient.d);
     const long per_pack = L == Lanes::TASKS ? 1 : lanes<T>;
-    for (long i = begin / per_pack; i < end / per_pack; i++) to[i] += from[i];
+    P *lost_packs = reinterpret_cast<P *>(lost);
+    for (long i = begin / per_pack; i < end / per_pack; i++) add_compensated(to[i], lost_packs[i], from[i]);
+  }
+  void clear_lost(long begin, long end) const {
+    for (long i = begin; i < end; i++) lost[i] = Element{};
   }
 
   // theta_gradient = the sum of all partials in the order of the chunks; long vectors are split over the team.
@@ -177,12 +184,13 @@ struct Pass {
     for (long from = begin; from < end; from += step) {
       const long until = from + step < end ? from + step : end;
       for (long i = from; !a.add && i < until; i++) to[i] = Element{};
+      clear_lost(from, until);
       for (long c = 0; c < a.chunks; c++) add_partial<M>(a, c, from, until);
     }
   }
 
   template <Mode M>
-  void run_chunk(const Arguments &a, long begin, long end, const Mat &theta_gradient, P *total,
+  void run_chunk(const Arguments &a, long begin, long end, const Mat &theta_gradient, CompensatedSum<P> *total,
                  BlockScratch<T, L> &block, bool add) {
     NetworkBlock<Element, P> b;
     b.theta = a.theta;
@@ -201,7 +209,11 @@ struct Pass {
       bind_tape(a, row, block);
       if constexpr (L == Lanes::TASKS) {
         Executor<M> executor(M == Mode::VALUE ? 0 : a.planes);
-        const Integers<T> left = __builtin_convertvector(a.view.row_counts, Integers<T>) - Integer<T>(row);
+        Integers<T> left = {};  // rows of each task from `row` on, or as many as the block has
+        for (long lane = 0; a.view.ragged && lane < lanes<T>; lane++) {
+          const long count = a.view.row_counts[lane] - row;
+          left[lane] = Integer<T>(count < b.loss.n ? count < 0 ? 0 : count : b.loss.n);
+        }
         if (a.view.ragged) executor.row_counts = &left;
         model_gradient(executor, *net, b);
       } else {

@@ -8,7 +8,7 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// Rows of a block and of a chunk; a chunk is a whole number of blocks.
+// Rows of a block and of a chunk, whose sums are added with compensation; a chunk is a whole number of blocks.
 struct RowPartition {
   long block = 0, chunk = 0;
   long chunks(long n) const { return n ? (n + chunk - 1) / chunk : 1; }
@@ -27,7 +27,7 @@ RowPartition partition_rows(const Network &network, long rows, long planes) {
   while (partition.block < 64 && partition.block * 2 * bytes <= room) partition.block *= 2;
   partition.chunk = 256;
   if (L == Lanes::TASKS) {
-    partition.chunk = rows > 0 ? (rows + partition.block - 1) / partition.block * partition.block : partition.block;
+    while (partition.chunks(rows) > 4096) partition.chunk *= 2;
   } else {
     // At most 128 chunks, whose partial sums take at most 64 MiB.
     const double sums = double(network.parameters) * double(planes > 0 ? planes : 1) * sizeof(T);

@@ -42,9 +42,11 @@ struct SideData {
   long penalty_count = 0;
   P *penalty = nullptr;               // one per parameter
   P *penalty_tangent = nullptr;       // planes of one per parameter
+  Element *penalty_seed = nullptr;    // natural shape: a tangent on its way
   P *penalty_gradient = nullptr;      // K planes of one per parameter
   Element *penalty_result = nullptr;  // K planes in the natural shape, penalty_stride apart
   long penalty_stride = 0;
+  Element *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
 
   bool ragged() const { return bool(spec->row_counts); }
 
@@ -67,6 +69,8 @@ struct SideData {
     x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, rows, 1, planes);
+    x_slope = slopes(arena, side.x, rows * x_ld), y_slope = slopes(arena, side.y, rows * y_ld);
+    weight_slope = slopes(arena, side.weight, rows);
     layout_penalty(arena, planes, parameter_packs);
   }
 
@@ -76,9 +80,9 @@ struct SideData {
     load_y(move, status);
     load_weight(move);
     load_penalty(move);
-    load_tangents(move, spec->x, net->features, x);
-    load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y);
-    load_tangents(move, spec->weight, 1, weight);
+    load_tangents(move, spec->x, net->features, x, x_slope);
+    load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y, y_slope);
+    load_tangents(move, spec->weight, 1, weight, weight_slope);
   }
 
  private:
@@ -92,16 +96,24 @@ struct SideData {
     if (leaf.tangent) m->d = arena.take<Element>(size * tangent_planes), m->plane = size;
   }
 
+  static Element *slopes(Arena &arena, const Leaf &leaf, long size) {
+    return (leaf.gradient || leaf.tangent) && link_keeps_slope(leaf.value.link) ? arena.take<Element>(size) : nullptr;
+  }
+
   void layout_penalty(Arena &arena, long planes, long parameter_packs) {
     const Slot &slot = spec->penalty.value;
     if (!slot) return;
     penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? net->layers[0].inputs : net->size;
-    penalty_leaf = arena.take<Element>(L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count));
+    penalty_stride = L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count);
+    penalty_leaf = arena.take<Element>(penalty_stride);
     penalty = arena.take<P>(parameter_packs);
-    if (spec->penalty.tangent) penalty_tangent = arena.take<P>(parameter_packs * tangent_planes);
+    penalty_slope = slopes(arena, spec->penalty, penalty_stride);
+    if (spec->penalty.tangent) {
+      penalty_seed = arena.take<Element>(penalty_stride);
+      penalty_tangent = arena.take<P>(parameter_packs * tangent_planes);
+    }
     if (!accumulates(spec->penalty)) return;
     penalty_gradient = arena.take<P>(parameter_packs * planes);
-    penalty_stride = L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count);
     penalty_result = arena.take<Element>(penalty_stride * planes);
   }
 
@@ -122,20 +134,20 @@ struct SideData {
   }
 
   // Rows of a dense floating-point leaf with `columns` columns, through its link.
-  void load_rows(const Move &move, const Slot &slot, long columns, const Mat &to) const {
+  void load_rows(const Move &move, const Slot &slot, long columns, const Mat &to, Element *slope) const {
     load_array(move, slot, 0, columns, to);
     if (!slot.link) return;
-    apply_link<T>(slot.link, reinterpret_cast<P *>(to.v), packs_of(rows * to.ld));
+    apply_link<T>(slot.link, reinterpret_cast<P *>(to.v), packs_of(rows * to.ld), reinterpret_cast<P *>(slope));
     if (L == Lanes::COLUMNS && to.ld > columns) clear_padding(columns, to);
   }
 
-  void load_tangents(const Move &move, const Leaf &leaf, long columns, const Mat &m) const {
+  void load_tangents(const Move &move, const Leaf &leaf, long columns, const Mat &m, const Element *slope) const {
     for (long k = 0; leaf.tangent && k < tangent_planes; k++) {
       const Mat to{m.tangent(k), nullptr, 0, m.ld};
       load_array(move, leaf.tangent, k, columns, to);
       if (leaf.value.link)
-        multiply_by_link_slope<T>(leaf.value.link, reinterpret_cast<const P *>(m.v), reinterpret_cast<P *>(to.v),
-                                  packs_of(rows * m.ld));
+        multiply_by_link_slope<T>(leaf.value.link, reinterpret_cast<const P *>(m.v), reinterpret_cast<const P *>(slope),
+                                  reinterpret_cast<P *>(to.v), packs_of(rows * m.ld));
     }
   }
 
@@ -164,7 +176,7 @@ struct SideData {
 
   void load_x(const Move &move) {
     const Slot &slot = spec->x.value;
-    if (x_resident) return load_rows(move, slot, net->features, x);
+    if (x_resident) return load_rows(move, slot, net->features, x, x_slope);
     if constexpr (L == Lanes::COLUMNS) {  // nothing is written through this pointer
       x.v = const_cast<T *>(move.source(slot, 0, 0));
       x.ld = slot.row_stride;
@@ -175,7 +187,7 @@ struct SideData {
     const Slot &slot = spec->y.value;
     const long columns = net->layers[net->n_layers - 1].outputs;
     if (spec->index_targets) return load_labels(move, columns, status);
-    load_rows(move, slot, columns, y);
+    load_rows(move, slot, columns, y, y_slope);
     if (spec->loss != BLV_LOGISTIC) return;
     const T *labels = reinterpret_cast<const T *>(y.v);
     for (long lane = 0; lane < move.count; lane++)
@@ -208,33 +220,34 @@ struct SideData {
     for (long lane = 0; lane < move.count; lane++)
       for (long i = 0; i < row_count[lane]; i++)
         weights[i * width + lane] = move.source(slot, lane, 0)[i * slot.row_stride];
-    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows));
+    if (slot.link)
+      apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows), reinterpret_cast<P *>(weight_slope));
   }
 
   void load_penalty(const Move &move) {
     const Slot &slot = spec->penalty.value, &seeds = spec->penalty.tangent;
     if (!slot) return;
-    // The tangents pass through the natural shape's array before the value stays there.
+    const P *leaf = reinterpret_cast<const P *>(penalty_leaf), *slope = reinterpret_cast<const P *>(penalty_slope);
+    load_penalty_leaf(move, slot, 0, penalty_leaf);
+    if (slot.link)
+      apply_link<T>(slot.link, reinterpret_cast<P *>(penalty_leaf), penalty_leaf_packs(),
+                    reinterpret_cast<P *>(penalty_slope));
+    expand_penalty(slot.extent, penalty_leaf, penalty);
     for (long k = 0; seeds && k < tangent_planes; k++) {
-      load_penalty_leaf(move, seeds, k);
-      expand_penalty(slot.extent, penalty_tangent + k * parameter_packs<T, L>(*net));
+      load_penalty_leaf(move, seeds, k, penalty_seed);
+      if (slot.link)
+        multiply_by_link_slope<T>(slot.link, leaf, slope, reinterpret_cast<P *>(penalty_seed), penalty_leaf_packs());
+      expand_penalty(slot.extent, penalty_seed, penalty_tangent + k * parameter_packs<T, L>(*net));
     }
-    load_penalty_leaf(move, slot, 0);
-    if (slot.link) apply_link<T>(slot.link, reinterpret_cast<P *>(penalty_leaf), penalty_leaf_packs());
-    expand_penalty(slot.extent, penalty);
-    for (long k = 0; seeds && slot.link && k < tangent_planes; k++)
-      multiply_by_link_slope<T>(slot.link, penalty, penalty_tangent + k * parameter_packs<T, L>(*net),
-                                parameter_packs<T, L>(*net));
   }
 
-  void load_penalty_leaf(const Move &move, const Slot &slot, long step) {
-    if (slot.extent == BLV_PER_PARAMETER) {
-      load_parameters<T, L>(move, *net, slot, step, penalty_leaf);
-    } else {
-      move.load(slot, step, 0, 1, penalty_count, penalty_leaf);
-    }
+  void load_penalty_leaf(const Move &move, const Slot &slot, long step, Element *to) const {
+    if (slot.extent == BLV_PER_PARAMETER)
+      load_parameters<T, L>(move, *net, slot, step, to);
+    else
+      move.load(slot, step, 0, 1, penalty_count, to);
     if constexpr (L == Lanes::COLUMNS)
-      for (long i = penalty_count; i < round_to_lanes<T>(penalty_count); i++) penalty_leaf[i] = T(0);
+      for (long i = penalty_count; i < round_to_lanes<T>(penalty_count); i++) to[i] = T(0);
   }
 
   long penalty_leaf_packs() const {
@@ -242,15 +255,15 @@ struct SideData {
   }
 
   // From the natural shape to one penalty per internal parameter.
-  void expand_penalty(int extent, P *penalties) {
+  void expand_penalty(int extent, const Element *from, P *penalties) const {
     Element *to = reinterpret_cast<Element *>(penalties);
-    for (long i = 0; i < net->size; i++) to[i] = extent == BLV_PER_PARAMETER ? penalty_leaf[i] : Element{};
+    for (long i = 0; i < net->size; i++) to[i] = extent == BLV_PER_PARAMETER ? from[i] : Element{};
     if (extent == BLV_PER_PARAMETER) return;
     for (long l = 0; l < (extent == BLV_SCALAR ? net->n_layers : 1); l++) {
       const LayerView &layer = net->layers[l];
       for (long o = 0; o < layer.outputs; o++)
         for (long i = 0; i < layer.inputs; i++)
-          to[layer.weight + o * layer.ld + i] = penalty_leaf[extent == BLV_SCALAR ? 0 : i];
+          to[layer.weight + o * layer.ld + i] = from[extent == BLV_SCALAR ? 0 : i];
     }
   }
 };

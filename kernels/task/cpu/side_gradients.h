@@ -34,19 +34,10 @@ BLV_INLINE Pack<T> total_over_parameters(Pack<T> x) {
   return L == Lanes::TASKS ? x : broadcast<T>(sum(x));
 }
 
-template <class T>
-BLV_INLINE Pack<T> square_root(Pack<T> x) {
-  for (int l = 0; l < lanes<T>; l++)
-    x[l] = sizeof(T) == 4 ? T(__builtin_sqrtf(float(x[l]))) : T(__builtin_sqrt(double(x[l])));
-  return x;
-}
-
 // |x| over parameters, per task.
 template <class T, Lanes L>
 Pack<T> norm_over_parameters(const Pack<T> *x, long packs) {
-  Pack<T> total = {};
-  for (long i = 0; i < packs; i++) total += x[i] * x[i];
-  return square_root<T>(total_over_parameters<T, L>(total));
+  return norm_of<L != Lanes::TASKS>(x, packs);
 }
 
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
@@ -62,7 +53,6 @@ __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Mat
     penalty_gradient = M == Mode::VALUE ? Matrix<Pack<T>>{side.penalty_gradient, nullptr, packs, packs}
                                         : Matrix<Pack<T>>{nullptr, side.penalty_gradient, packs, packs};
   const Pack<T> factor = scale ? *scale : broadcast<T>(1), half = factor * T(0.5);
-  Pack<T> loss = {};
   X x(planes);
   x.for_tile(
       0, 1, 0, packs, packs, [&](long i, long j) __attribute__((always_inline)) {
@@ -70,9 +60,12 @@ __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Mat
         if (gradient) x.add(gradient, i, j, p * factor * t);
         const auto half_square = t * t * half;
         if (penalty_gradient) x.add(penalty_gradient, i, j, half_square);
-        if (total) x.add_to_total(&loss, i, p * half_square);
       });
-  if (total) *total += total_over_parameters<T, L>(loss);
+  if (!total) return;
+  *total += total_over_parameters<T, L>(sum_of_share<Pack<T>>(packs, [&](long j) BLV_LAMBDA {
+    const Pack<T> t = theta.v[j];
+    return side.penalty[j] * (t * t * half);
+  }));
 }
 
 template <class T, Lanes L>
@@ -84,7 +77,7 @@ struct SideGradients {
   long planes, parameter_packs;
 
   void clear() const {
-    each_accumulator([&](P *x, long packs, int, const P *) {
+    each_accumulator([&](P *x, long packs, int, const P *, const P *) {
       for (long i = 0; i < packs; i++) x[i] = P{};
     });
     if (side.penalty_gradient)
@@ -94,9 +87,9 @@ struct SideGradients {
   // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
   void finish(FiniteCheck<T> &check) const {
     if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
-    each_accumulator([&](P *x, long packs, int link, const P *leaf) {
+    each_accumulator([&](P *x, long packs, int link, const P *leaf, const P *slopes) {
       const long plane = packs / planes;
-      for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, x + k * plane, plane);
+      for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, slopes, x + k * plane, plane);
       check.see(x, packs);
     });
     if (side.penalty_gradient) finish_penalty(check);
@@ -106,7 +99,7 @@ struct SideGradients {
   P dot_tangents(long k) const {
     P total = {};
     const auto add = [&](const P *gradient, const P *tangent, long packs) {
-      for (long i = 0; gradient && tangent && i < packs; i++) total += gradient[i] * tangent[i];
+      if (gradient) total += sum_of_share<P>(packs, [&](long i) BLV_LAMBDA { return gradient[i] * tangent[i]; });
     };
     if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
     const auto add_leaf = [&](const Mat &values, const Mat &gradient) {
@@ -153,14 +146,15 @@ struct SideGradients {
 
   template <class F>
   void each_accumulator(F f) const {
-    one_accumulator(side.spec->x, side.x, side.x_gradient, f);
-    one_accumulator(side.spec->y, side.y, side.y_gradient, f);
-    one_accumulator(side.spec->weight, side.weight, side.weight_gradient, f);
+    one_accumulator(side.spec->x, side.x, side.x_slope, side.x_gradient, f);
+    one_accumulator(side.spec->y, side.y, side.y_slope, side.y_gradient, f);
+    one_accumulator(side.spec->weight, side.weight, side.weight_slope, side.weight_gradient, f);
   }
   template <class F>
-  void one_accumulator(const Leaf &leaf, const Mat &values, const Mat &m, F f) const {
+  void one_accumulator(const Leaf &leaf, const Mat &values, const void *slopes, const Mat &m, F f) const {
     if (m)
-      f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v));
+      f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v),
+        static_cast<const P *>(slopes));
   }
 
   void finish_penalty(FiniteCheck<T> &check) const {
@@ -171,24 +165,35 @@ struct SideGradients {
       const long packs = packs_of(side.penalty_stride);
       if (side.spec->penalty.value.link)
         multiply_by_link_slope<T>(side.spec->penalty.value.link, reinterpret_cast<const P *>(side.penalty_leaf),
-                                  reinterpret_cast<P *>(to), packs);
+                                  reinterpret_cast<const P *>(side.penalty_slope), reinterpret_cast<P *>(to), packs);
       check.see(reinterpret_cast<const P *>(to), packs);
     }
   }
 
-  // From one per parameter to the natural shape, the transpose of SideData::expand_penalty.
+  // From one per parameter to the natural shape, the transpose of SideData::expand_penalty. Padding is zero.
   template <class Element>
   void reduce_penalty(const Element *from, Element *to) const {
     const NetworkView &net = *side.net;
-    const int extent = side.spec->penalty.value.extent;
-    for (long i = 0; i < side.penalty_stride; i++) to[i] = extent == BLV_PER_PARAMETER ? from[i] : Element{};
-    if (extent == BLV_PER_PARAMETER) return;
-    for (long l = 0; l < (extent == BLV_SCALAR ? net.n_layers : 1); l++) {
-      const LayerView &layer = net.layers[l];
-      for (long o = 0; o < layer.outputs; o++)
-        for (long i = 0; i < layer.inputs; i++)
-          to[extent == BLV_SCALAR ? 0 : i] += from[layer.weight + o * layer.ld + i];
+    const P *packs = reinterpret_cast<const P *>(from);
+    P *result = reinterpret_cast<P *>(to);
+    switch (side.spec->penalty.value.extent) {
+      case BLV_PER_PARAMETER:
+        for (long i = 0; i < side.penalty_stride; i++) to[i] = from[i];
+        return;
+      case BLV_PER_FEATURE: {
+        const LayerView &layer = net.layers[0];
+        const long row = packs_of(layer.ld), first = packs_of(layer.weight);
+        for (long i = 0; i < row; i++)
+          result[i] = sum_of_share<P>(layer.outputs, [&](long o) BLV_LAMBDA { return packs[first + o * row + i]; });
+        return;
+      }
     }
+    const P total = sum_of_share<P>(net.n_layers, [&](long l) {
+      const LayerView &layer = net.layers[l];
+      const P *weights = packs + packs_of(layer.weight);
+      return sum_of_share<P>(packs_of(layer.outputs * layer.ld), [&](long i) BLV_LAMBDA { return weights[i]; });
+    });
+    *result = select(first_lanes<T>(L == Lanes::TASKS ? lanes<T> : 1), total_over_parameters<T, L>(total), P{});
   }
 };
 

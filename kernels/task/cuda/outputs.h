@@ -27,11 +27,14 @@ struct TaskWriter {
     if (slot.task_stride == 0) {
       T *to = partial;
       share_matrix(rows, columns, [&](Index i, Index j) {
-        T &sum = to[(long long)(i)*columns + j];
+        T &sum = to[(long long)(i)*columns + j], &lost = to[(long long)(rows + i) * columns + j];
         const T x = !failed ? from[i * ld + j] : skip_failed ? T(0) : not_a_number<T>();
-        sum = first ? x : sum + x;
+        if (first)
+          sum = x, lost = T(0);
+        else
+          add_compensated(sum, lost, x);
       });
-      partial += (long long)(rows)*columns;
+      partial += 2ll * rows * columns;
       return;
     }
     T *to = move.target(slot, step) + offset;
@@ -53,7 +56,7 @@ struct SharedWriter {
                          long long row_stride, const E *, Index) {
     if (slot.task_stride != 0) return;
     const long long n = (long long)(rows)*columns, q = wanted - at;
-    at += n;
+    at += 2 * n;
     if (q < 0 || q >= n) return;
     static_cast<T *>(data[slot.index])[step * slot.step_stride + offset + q / columns * row_stride + q % columns] = sum;
   }

@@ -118,17 +118,17 @@ struct Pass {
 
   template <Mode M>
   BLV_FUNCTION BLV_NOINLINE void run(const Request &r) {
-    T sum = 0;
+    CompensatedSum<T> sum, *own = r.total ? &sum : nullptr;
     if (r.view.n == 0) {
       if (!r.add && r.theta_gradient) clear(M == Mode::VALUE ? r.theta_gradient.v : r.theta_gradient.d, size_of<M>(r));
     } else {
 #if BLV_CUDA_LEVEL_NUMBER == 3
-      run_chunks<M>(r, r.total ? &sum : nullptr);
+      run_chunks<M>(r, own);
 #else
-      run_rows<M>(r, 0, r.view.n, r.theta_gradient, r.total ? &sum : nullptr, r.add);
+      run_rows<M>(r, 0, r.view.n, r.theta_gradient, own, r.add);
 #endif
     }
-    if (r.total) *r.total = team_sum(sum);
+    if (r.total) *r.total = team_sum(sum.value);
   }
 
  private:
@@ -174,7 +174,7 @@ struct Pass {
 
 #if BLV_CUDA_LEVEL_NUMBER == 3
   template <Mode M>
-  BLV_INLINE void run_chunks(const Request &r, T *own) {
+  BLV_INLINE void run_chunks(const Request &r, CompensatedSum<T> *own) {
     const Index count = (r.view.n + chunk - 1) / chunk;
     const long long size = size_of<M>(r);
     for (Index c = blockIdx.x; c < count; c += gridDim.x) {
@@ -187,15 +187,16 @@ struct Pass {
     if (!r.theta_gradient) return;
     T *to = M == Mode::VALUE ? r.theta_gradient.v : r.theta_gradient.d;
     each(size, [&](Index i) {
-      T sum = r.add ? to[i] : T(0);
-      for (Index c = 0; c < count; c++) sum += partials[c * (long long)(planes)*net->size + i];
-      to[i] = sum;
+      CompensatedSum<T> sum;
+      for (Index c = 0; c < count; c++) sum.add(partials[c * (long long)(planes)*net->size + i]);
+      to[i] = r.add ? to[i] + sum.value : sum.value;
     });
   }
 #endif
 
   template <Mode M>
-  BLV_INLINE void run_rows(const Request &r, Index begin, Index end, const Mat &theta_gradient, T *own, bool add) {
+  BLV_INLINE void run_rows(const Request &r, Index begin, Index end, const Mat &theta_gradient, CompensatedSum<T> *own,
+                           bool add) {
     const RowView<T> &view = r.view;
     NetworkBlock<T, T> b;
     b.theta = r.theta, b.theta_gradient = theta_gradient, b.state = state;

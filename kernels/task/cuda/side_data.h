@@ -28,9 +28,11 @@ struct SideData {
   Index penalty_count = 0;
   T *penalty = nullptr;           // one per parameter
   T *penalty_tangent = nullptr;   // planes of one per parameter
+  T *penalty_seed = nullptr;      // natural shape: a tangent on its way
   T *penalty_gradient = nullptr;  // K planes of one per parameter
   T *penalty_result = nullptr;    // K planes in the natural shape, penalty_stride apart
   Index penalty_stride = 0;
+  T *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
 
   BLV_HOST_DEVICE void layout(Arena &arena, const Side &side, int side_name, const NetworkView &network,
                               long long capacity, Index planes, Index tangents, Index) {
@@ -51,6 +53,8 @@ struct SideData {
     x_gradient = accumulator(arena, side.x, capacity * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, capacity * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, capacity, 1, planes);
+    x_slope = slopes(arena, side.x, capacity * x_ld), y_slope = slopes(arena, side.y, capacity * y_ld);
+    weight_slope = slopes(arena, side.weight, capacity);
     layout_penalty(arena, network.layers[0].inputs, planes);
   }
 
@@ -61,12 +65,16 @@ struct SideData {
     if (weight) {
       const Slot &slot = spec->weight.value;
       const T *from = move.source(slot, 0);
-      each(n, [&](Index i) { weight.v[i] = link_value<T>(slot.link, from[(long long)(i)*slot.row_stride]); });
+      each(n, [&](Index i) {
+        const T w = from[(long long)(i)*slot.row_stride];
+        weight.v[i] = link_value<T>(slot.link, w);
+        if (weight_slope) weight_slope[i] = kept_link_slope<T>(w);
+      });
     }
     load_penalty(move);
-    load_tangents(move, spec->x, net->features, x);
-    load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y);
-    load_tangents(move, spec->weight, 1, weight);
+    load_tangents(move, spec->x, net->features, x, x_slope);
+    load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y, y_slope);
+    load_tangents(move, spec->weight, 1, weight, weight_slope);
   }
 
  private:
@@ -82,16 +90,24 @@ struct SideData {
     if (leaf.tangent) m->d = arena.template take<T>(size * tangent_planes), m->plane = Index(size);
   }
 
+  static BLV_HOST_DEVICE T *slopes(Arena &arena, const Leaf &leaf, long long size) {
+    return (leaf.gradient || leaf.tangent) && link_keeps_slope(leaf.value.link) ? arena.template take<T>(size) : nullptr;
+  }
+
   BLV_HOST_DEVICE void layout_penalty(Arena &arena, Index inputs, Index planes) {
     const Slot &slot = spec->penalty.value;
     if (!slot) return;
     penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? inputs : net->size;
+    penalty_stride = penalty_count;
     penalty_leaf = arena.template take<T>(penalty_count);
     penalty = arena.template take<T>(net->size);
-    if (spec->penalty.tangent) penalty_tangent = arena.template take<T>((long long)(net->size) * tangent_planes);
+    penalty_slope = slopes(arena, spec->penalty, penalty_count);
+    if (spec->penalty.tangent) {
+      penalty_seed = arena.template take<T>(penalty_count);
+      penalty_tangent = arena.template take<T>((long long)(net->size) * tangent_planes);
+    }
     if (!accumulates(spec->penalty)) return;
     penalty_gradient = arena.template take<T>((long long)(net->size) * planes);
-    penalty_stride = penalty_count;
     penalty_result = arena.template take<T>((long long)(penalty_stride)*planes);
   }
 
@@ -106,25 +122,27 @@ struct SideData {
 
   // Rows of a floating-point leaf with `columns` columns; those that the task lacks hold nothing.
   BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to,
-                                           Index step = 0) const {
+                                           T *slope, Index step = 0) const {
     const T *from = move.source(slot, step);
     share_matrix(n, to.ld, [&](Index i, Index j) {
-      to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, from[(long long)(i)*slot.row_stride + j]) : T(0);
+      const T x = j < columns ? from[(long long)(i)*slot.row_stride + j] : T(0);
+      to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, x) : T(0);
+      if (slope) slope[i * to.ld + j] = kept_link_slope<T>(x);
     });
     Team::sync();
   }
 
-  BLV_INLINE void load_tangents(const Move &move, const Leaf &leaf, Index columns, const Mat &m) const {
+  BLV_INLINE void load_tangents(const Move &move, const Leaf &leaf, Index columns, const Mat &m, const T *slope) const {
     for (Index k = 0; leaf.tangent && k < tangent_planes; k++) {
       const Mat to{m.tangent(k), nullptr, 0, m.ld};
-      load_rows(move, leaf.tangent, columns, to, k);
-      if (leaf.value.link) multiply_by_link_slope<T>(leaf.value.link, m.v, to.v, n * m.ld);
+      load_rows(move, leaf.tangent, columns, to, nullptr, k);
+      if (leaf.value.link) multiply_by_link_slope<T>(leaf.value.link, m.v, slope, to.v, n * m.ld);
     }
   }
 
   BLV_INLINE void load_x(const Move &move) {
     const Slot &slot = spec->x.value;
-    if (x_resident) return load_rows(move, slot, net->features, x);
+    if (x_resident) return load_rows(move, slot, net->features, x, x_slope);
     control([&] { x = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });  // nothing is written through it
   }
 
@@ -136,7 +154,7 @@ struct SideData {
       control([&] { y = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });
       return;
     }
-    load_rows(move, slot, columns, y);
+    load_rows(move, slot, columns, y, y_slope);
     if (spec->loss != BLV_LOGISTIC) return;
     report_first(status, [&](Index i) {
       bool bad = false;
@@ -172,32 +190,30 @@ struct SideData {
   BLV_INLINE void load_penalty(const Move &move) const {
     const Slot &slot = spec->penalty.value, &seeds = spec->penalty.tangent;
     if (!slot) return;
-    // The tangents pass through the natural shape's array before the value stays there.
+    load_penalty_leaf(move, slot, 0, penalty_leaf);
+    if (slot.link) apply_link<T>(slot.link, penalty_leaf, penalty_count, penalty_slope);
+    expand_penalty(slot.extent, penalty_leaf, penalty);
     for (Index k = 0; seeds && k < tangent_planes; k++) {
-      load_penalty_leaf(move, seeds, k);
-      expand_penalty(slot.extent, penalty_tangent + (long long)(k)*net->size);
+      load_penalty_leaf(move, seeds, k, penalty_seed);
+      if (slot.link) multiply_by_link_slope<T>(slot.link, penalty_leaf, penalty_slope, penalty_seed, penalty_count);
+      expand_penalty(slot.extent, penalty_seed, penalty_tangent + (long long)(k)*net->size);
     }
-    load_penalty_leaf(move, slot, 0);
-    if (slot.link) apply_link<T>(slot.link, penalty_leaf, penalty_count);
-    expand_penalty(slot.extent, penalty);
-    for (Index k = 0; seeds && slot.link && k < tangent_planes; k++)
-      multiply_by_link_slope<T>(slot.link, penalty, penalty_tangent + (long long)(k)*net->size, net->size);
   }
-  BLV_INLINE void load_penalty_leaf(const Move &move, const Slot &slot, Index step) const {
+  BLV_INLINE void load_penalty_leaf(const Move &move, const Slot &slot, Index step, T *to) const {
     if (slot.extent == BLV_PER_PARAMETER)
-      load_parameters<T, L>(move, *net, slot, step, penalty_leaf);
+      load_parameters<T, L>(move, *net, slot, step, to);
     else
-      move.load(slot, step, penalty_count, penalty_leaf);
+      move.load(slot, step, penalty_count, to);
   }
 
   // From the natural shape to one penalty per parameter of the group's vector.
-  BLV_INLINE void expand_penalty(int extent, T *to) const {
-    if (extent == BLV_PER_PARAMETER) return each(net->size, [&](Index i) { to[i] = penalty_leaf[i]; });
+  BLV_INLINE void expand_penalty(int extent, const T *from, T *to) const {
+    if (extent == BLV_PER_PARAMETER) return each(net->size, [&](Index i) { to[i] = from[i]; });
     clear(to, net->size);
     for (Index l = 0; l < (extent == BLV_SCALAR ? net->n_layers : 1); l++) {
       const LayerView &layer = net->layers[l];
       share_matrix(layer.outputs, layer.inputs, [&](Index i, Index j) {
-        to[layer.weight + i * layer.ld + j] = penalty_leaf[extent == BLV_SCALAR ? 0 : j];
+        to[layer.weight + i * layer.ld + j] = from[extent == BLV_SCALAR ? 0 : j];
       });
     }
     Team::sync();

@@ -33,9 +33,7 @@ BLV_INLINE T total_over_parameters(T x) {
 
 template <class T, Lanes L>
 BLV_FUNCTION BLV_NOINLINE T norm_over_parameters(const T *x, Index n) {
-  T total = 0;
-  share(n, [&](Index i) { total += x[i] * x[i]; });
-  return square_root(team_sum(total));
+  return norm_of(x, n);
 }
 
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
@@ -51,7 +49,7 @@ BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const Mat
     penalty_gradient = M == Mode::VALUE ? Matrix<T>{side.penalty_gradient, nullptr, n, n}
                                         : Matrix<T>{nullptr, side.penalty_gradient, n, n};
   const T factor = scale ? *scale : T(1);
-  T loss = 0;
+  CompensatedSum<T> loss;
   X x(planes);
   for (x.k = 0; x.k < (M == Mode::VALUE ? 1 : planes); x.k++)
     share(n, [&](Index j) {
@@ -62,7 +60,7 @@ BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const Mat
       if (total) x.add_to_total(&loss, 0, p * half_square);
     });
   Team::sync();
-  if (total) *total += team_sum(loss);
+  if (total) *total += team_sum(loss.value);
 }
 
 template <class T, Lanes L>
@@ -72,16 +70,16 @@ struct SideGradients {
   Index planes, parameter_packs;
 
   BLV_INLINE void clear() const {
-    each_accumulator([&](T *x, Index n, int, const T *) { share(n, [&](Index i) { x[i] = T(0); }); });
+    each_accumulator([&](T *x, Index n, int, const T *, const T *) { share(n, [&](Index i) { x[i] = T(0); }); });
     if (side.penalty_gradient) share(parameter_packs * planes, [&](Index i) { side.penalty_gradient[i] = T(0); });
     Team::sync();
   }
 
   // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
   BLV_INLINE void finish(FiniteCheck<T> &check) const {
-    each_accumulator([&](T *x, Index n, int link, const T *leaf) {
+    each_accumulator([&](T *x, Index n, int link, const T *leaf, const T *slopes) {
       const Index plane = n / planes;
-      for (Index k = 0; link && k < planes; k++) slope(link, leaf, x + k * plane, plane);
+      for (Index k = 0; link && k < planes; k++) slope(link, leaf, slopes, x + k * plane, plane);
       check.see(x, n);
     });
     if (side.penalty_gradient) finish_penalty(check);
@@ -91,7 +89,7 @@ struct SideGradients {
   BLV_INLINE T dot_tangents(Index k) const {
     T total = 0;
     const auto add = [&](const T *gradient, const T *tangent, Index n) {
-      share(n, [&](Index i) { total += gradient[i] * tangent[i]; });
+      if (gradient) total += sum_of_share<T>(n, [&](Index i) { return gradient[i] * tangent[i]; });
     };
     // Rows that the task lacks hold nothing.
     const auto add_leaf = [&](const Matrix<T> &values, const Matrix<T> &gradient) {
@@ -115,9 +113,9 @@ struct SideGradients {
 
  private:
   // Rows that the task lacks, and padding, have gradient zero whatever the leaf's memory holds there.
-  static BLV_INLINE void slope(int link, const T *leaf, T *gradient, Index n) {
+  static BLV_INLINE void slope(int link, const T *leaf, const T *slopes, T *gradient, Index n) {
     each(n, [&](Index i) {
-      if (gradient[i] != T(0)) gradient[i] *= link_slope<T>(link, leaf[i]);
+      if (gradient[i] != T(0)) gradient[i] *= slopes ? slopes[i] : link_slope<T>(link, leaf[i]);
     });
   }
   template <class Mat>
@@ -130,13 +128,13 @@ struct SideGradients {
 
   template <class F>
   BLV_INLINE void each_accumulator(F f) const {
-    one_accumulator(side.spec->x, side.x, side.x_gradient, f);
-    one_accumulator(side.spec->y, side.y, side.y_gradient, f);
-    one_accumulator(side.spec->weight, side.weight, side.weight_gradient, f);
+    one_accumulator(side.spec->x, side.x, side.x_slope, side.x_gradient, f);
+    one_accumulator(side.spec->y, side.y, side.y_slope, side.y_gradient, f);
+    one_accumulator(side.spec->weight, side.weight, side.weight_slope, side.weight_gradient, f);
   }
   template <class F, class Mat>
-  BLV_INLINE void one_accumulator(const Leaf &leaf, const Mat &values, const Mat &m, F f) const {
-    if (m) f(m.v, m.plane * planes, leaf.value.link, values.v);
+  BLV_INLINE void one_accumulator(const Leaf &leaf, const Mat &values, const T *slopes, const Mat &m, F f) const {
+    if (m) f(m.v, m.plane * planes, leaf.value.link, values.v, slopes);
   }
 
   BLV_INLINE void finish_penalty(FiniteCheck<T> &check) const {
@@ -144,7 +142,7 @@ struct SideGradients {
       T *from = side.penalty_gradient + k * parameter_packs, *to = side.penalty_result + k * side.penalty_stride;
       reduce_penalty(from, to);
       const int link = side.spec->penalty.value.link;
-      if (link) slope(link, side.penalty_leaf, to, side.penalty_stride);
+      if (link) slope(link, side.penalty_leaf, side.penalty_slope, to, side.penalty_stride);
       check.see(to, side.penalty_stride);
     }
   }
@@ -157,18 +155,18 @@ struct SideGradients {
     if (extent == BLV_PER_FEATURE) {
       const LayerView &layer = net.layers[0];
       return each(layer.inputs, [&](Index j) {
-        T total = 0;
-        for (Index i = 0; i < layer.outputs; i++) total += from[layer.weight + i * layer.ld + j];
-        to[j] = total;
+        CompensatedSum<T> total;
+        for (Index i = 0; i < layer.outputs; i++) total.add(from[layer.weight + i * layer.ld + j]);
+        to[j] = total.value;
       });
     }
-    T total = 0;
+    CompensatedSum<T> own;
     for (Index l = 0; l < net.n_layers; l++) {
       const LayerView &layer = net.layers[l];
       share_matrix(layer.outputs, layer.inputs,
-                   [&](Index i, Index j) { total += from[layer.weight + i * layer.ld + j]; });
+                   [&](Index i, Index j) { own.add(from[layer.weight + i * layer.ld + j]); });
     }
-    total = team_sum(total);
+    const T total = team_sum(own.value);
     once([&] { to[0] = total; });
   }
 };
