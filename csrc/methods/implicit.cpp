@@ -3,6 +3,8 @@
 // IMPLICIT: the hypergradient at theta* = theta_T from the optimality condition (Pedregosa 2016),
 //     (H + damping I) v = lambda,    dL_out/dleaf - (d2 L_in / dleaf dtheta) v,    lambda = dL_out/dtheta, H = d2 L_in/dtheta2,
 // with v by conjugate gradients (Hestenes & Stiefel 1952) on products H d, whose activations are kept over the iterations.
+#include <cmath>
+
 #include "csrc/methods/inner_steps.h"
 
 namespace bilevel {
@@ -88,6 +90,23 @@ class ConjugateGradients {
   const Number damping = p.damping != 0 ? b.constant("damping", p.damping) : Number();
 };
 
+void check_not_negative(const char *argument, double value) {
+  if (value >= 0 && std::isfinite(value)) return;
+  refuse(BLV_INVALID, format("%s is %g; accepted: a finite number >= 0", argument, value));
+}
+
+void read(const blv_method *given, Problem *problem, int32_t *) {
+  const auto implicit = read_struct<blv_implicit>("spec.method", "blv_implicit", given);
+  read_steps(implicit, problem);
+  check_enum("spec.method.solver", implicit.solver, solver_names);
+  check_range("spec.method.iterations", implicit.iterations, 0, INT32_MAX);
+  check_not_negative("spec.method.tolerance", implicit.tolerance);
+  check_not_negative("spec.method.damping", implicit.damping);
+  problem->solver_iterations = implicit.iterations;
+  problem->solver_tolerance = implicit.tolerance;
+  problem->damping = implicit.damping;
+}
+
 MethodProgram build(const Problem &p, const ProgramTarget &) {
   ProgramBuilder b(p);
   InnerSteps inner(b, p);
@@ -116,6 +135,14 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
 }  // namespace
 
 extern const Method implicit_method;
-const Method implicit_method = {BLV_IMPLICIT, "BLV_IMPLICIT", "implicit", true, true, false, build};
+const Method implicit_method = {.id = BLV_IMPLICIT,
+                                .name = "BLV_IMPLICIT",
+                                .plain = "implicit",
+                                .leaves_like = BLV_IMPLICIT,
+                                .has_outer = true,
+                                .needs_outer = true,
+                                .has_steps = true,
+                                .read = read,
+                                .build = build};
 
 }  // namespace bilevel

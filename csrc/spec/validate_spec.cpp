@@ -2,18 +2,15 @@
 //
 // The spec without its slots: sizes, enums, objectives, method.
 #include <algorithm>
-#include <cmath>
 
 #include "csrc/methods/method.h"
-#include "csrc/run/context.h"
 #include "csrc/spec/validate.h"
+#include "csrc/support/limits.h"
 #include "csrc/support/names.h"
 #include "csrc/support/read_struct.h"
 
 namespace bilevel {
 namespace {
-
-constexpr int64_t most_planes = 8;  // vectors of an HVP, tangents of forward mode
 
 // "spec.inner.widths" for member "widths" of argument "spec.inner".
 Text member(const char *argument, const char *name) { return format("%s.%s", argument, name); }
@@ -91,74 +88,14 @@ void fill_side(const blv_objective &objective, Side *side) {
 
 // ---- Methods --------------------------------------------------------------------------------------------------------
 
-void read_hvp(const blv_method *method, ValidSpec *valid) {
-  const auto hvp = read_struct<blv_hvp>("spec.method", "blv_hvp", method);
-  check_range("spec.method.vectors", hvp.vectors, 1, most_planes);
-  valid->problem.planes = hvp.vectors;
-}
-
-// The members that all structs with inner steps have.
-template <class Struct>
-void read_steps(const Struct &given, Problem *problem) {
-  check_enum("spec.method.optimiser", given.optimiser, optimiser_names);
-  check_range("spec.method.steps", given.steps, 0, most_size);
-  check_range("spec.method.batch_rows", given.batch_rows, 0, most_size);
-  problem->optimiser = given.optimiser;
-  problem->steps = given.steps;
-  problem->batch_rows = given.batch_rows;
-}
-
-void read_unroll(const blv_method *method, ValidSpec *valid) {
-  const auto unroll = read_struct<blv_unroll>("spec.method", "blv_unroll", method);
-  read_steps(unroll, &valid->problem);
-  check_enum("spec.method.store", unroll.store, store_names);
-  valid->store = unroll.store;
-}
-
-void read_forward(const blv_method *method, ValidSpec *valid) {
-  const auto forward = read_struct<blv_forward>("spec.method", "blv_forward", method);
-  read_steps(forward, &valid->problem);
-  check_range("spec.method.reserved", forward.reserved, 0, 0);
-  check_range("spec.method.tangents", forward.tangents, 1, most_planes);
-  valid->problem.planes = forward.tangents;
-}
-
-void check_not_negative(const char *argument, double value) {
-  if (value >= 0 && std::isfinite(value)) return;
-  refuse(BLV_INVALID, format("%s is %g; accepted: a finite number >= 0", argument, value));
-}
-
-void read_implicit(const blv_method *method, ValidSpec *valid) {
-  const auto implicit = read_struct<blv_implicit>("spec.method", "blv_implicit", method);
-  read_steps(implicit, &valid->problem);
-  check_enum("spec.method.solver", implicit.solver, solver_names);
-  check_range("spec.method.iterations", implicit.iterations, 0, INT32_MAX);
-  check_not_negative("spec.method.tolerance", implicit.tolerance);
-  check_not_negative("spec.method.damping", implicit.damping);
-  valid->problem.solver_iterations = implicit.iterations;
-  valid->problem.solver_tolerance = implicit.tolerance;
-  valid->problem.damping = implicit.damping;
-}
-
 void read_method(const blv_method *method, ValidSpec *valid) {
   check_pointer("spec.method", method);
   const int64_t size = read_size(method);
   if (size < static_cast<int64_t>(sizeof(blv_method))) check_struct_size<blv_method>("spec.method", "blv_method", size);
-  check_enum("spec.method.kind", method->kind, method_names);
+  check_enum("spec.method.kind", method->kind, names_of(methods()));
   check_range("spec.method.reserved", method->reserved, 0, 0);
   valid->problem.kind = method->kind;
-  switch (method->kind) {
-    case BLV_HVP:
-      return read_hvp(method, valid);
-    case BLV_UNROLL:
-      return read_unroll(method, valid);
-    case BLV_FORWARD:
-      return read_forward(method, valid);
-    case BLV_IMPLICIT:
-      return read_implicit(method, valid);
-    default:
-      return check_struct_size<blv_method>("spec.method", "blv_method", size);
-  }
+  find_method(method->kind)->read(method, &valid->problem, &valid->store);
 }
 
 // ---- The whole ------------------------------------------------------------------------------------------------------
@@ -182,9 +119,9 @@ void read_objectives(const blv_spec &spec, ValidSpec *valid) {
   fill_network(inner, valid);
   fill_side(inner, &valid->problem.inner);
   if (spec.outer == nullptr) return;
-  if (!find_method(valid->problem.kind)->has_outer)
-    refuse(BLV_INVALID,
-           format("spec.outer is not NULL; accepted for method %s: NULL", name_of(method_names, valid->problem.kind)));
+  const Method &method = *find_method(valid->problem.kind);
+  if (!method.has_outer)
+    refuse(BLV_INVALID, format("spec.outer is not NULL; accepted for method %s: NULL", method.name));
   const blv_objective outer = read_objective("spec.outer", spec.outer);
   check_same_network(inner, outer);
   fill_side(outer, &valid->problem.outer);
@@ -215,8 +152,7 @@ ValidSpec validate(const blv_spec *given, int32_t context_threads) {
   valid.slots.assign(spec.slots, spec.slots + spec.n_slots);
   valid.spans.resize(valid.slots.size());
   std::vector<Slot> resolved(valid.slots.size());
-  for (size_t i = 0; i < valid.slots.size(); ++i)
-    resolved[i] = check_slot(valid.slots, i, problem, &valid.spans[i]);
+  for (size_t i = 0; i < valid.slots.size(); ++i) resolved[i] = check_slot(valid.slots, i, problem, &valid.spans[i]);
   place_slots(valid.slots, resolved, &problem);
   for (const Span &span : valid.spans)
     if (span.written && span.task_stride == 0) problem.shared_scalars += span_used(span, 1);
