@@ -5,6 +5,7 @@
 // slots of those leaves, executes it and adds up.
 #ifndef BILEVEL_DETAIL_ENGINE_HPP
 #define BILEVEL_DETAIL_ENGINE_HPP
+#include <bilevel/detail/methods.hpp>
 #include <bilevel/detail/requests.hpp>
 
 #include <functional>
@@ -39,12 +40,28 @@ class Engine {
     std::vector<void *> data = bind_inputs(c, substitution);
     if (c.loss) data.push_back(losses_.data());
     if (c.theta) data.push_back(theta_.data());
+    for (const std::size_t i : c.extras) data.push_back(extras_[i].values.data());
     const std::vector<bool> direct = bind_gradients(c, wanted, data);
     c.plan.execute(context(), spec_.tasks, data, workspace_, info_);
     refuse_bad_data();
     for (std::size_t i = 0; i < c.gradients.size(); ++i) {
       if (!direct[i]) add_scratch(c, i, wanted);
     }
+  }
+
+  /// Lets plans on the CPU write the RESULT `leaf` too, `each` elements per task.
+  void want(std::int32_t leaf, std::int64_t each) {
+    const auto size = static_cast<std::size_t>(spec_.tasks * each);
+    Extra &extra = extras_.emplace_back(Extra{leaf, each, {}});
+    extra.values.reserve(size + 1);
+    extra.values.assign(size, T(0));
+  }
+  /// What the last run wrote there.
+  std::span<const T> result_of(std::int32_t leaf) const {
+    for (const Extra &extra : extras_) {
+      if (extra.leaf == leaf) return extra.values;
+    }
+    return {};
   }
 
   /// Bytes of device memory that enqueue takes.
@@ -75,6 +92,9 @@ class Engine {
   Context &context() { return context_ != nullptr ? *context_ : *own_context_; }
   bool on_device() { return context().device() != BLV_DEVICE_CPU; }
   const Spec &spec() const { return spec_; }
+  const std::vector<Leaf<T>> &leaves() const { return leaves_; }
+  /// The leaves that lie within an array, as a mask of their indices; throws Error (BLV_INVALID) if there is none.
+  std::uint64_t leaves_in(const Array<T> &a) const { return leaves_within({a.data, a.size, nullptr}); }
   std::span<const T> losses() const { return losses_; }
   std::span<const T> theta() const { return theta_; }
   std::span<const blv_task_info> info() const { return info_; }
@@ -95,6 +115,12 @@ class Engine {
     std::vector<std::size_t> inputs, gradients;  ///< indices into leaves_, in the order of the slots
     bool loss, theta;
     std::vector<std::vector<T>> scratch;  ///< one per gradient
+    std::vector<std::size_t> extras;      ///< indices into extras_
+  };
+  struct Extra {
+    std::int32_t leaf;
+    std::int64_t each;
+    std::vector<T> values;
   };
 
   static bool before(const T *a, const T *b) { return std::less<const T *>()(a, b); }
@@ -119,6 +145,7 @@ class Engine {
         fail(BLV_INVALID, "gradient: the array of ", r.size, " elements holds only a part of the ", l.extent,
              " elements of ", l.name, "; accepted: the whole array that the expression was given");
       }
+      refuse_leaf_of_steps(l);
       mask |= std::uint64_t{1} << i;
     }
     if (mask == 0) {
@@ -130,6 +157,14 @@ class Engine {
            " elements; accepted: the arrays of ", names, ", or an array that contains them");
     }
     return mask;
+  }
+
+  void refuse_leaf_of_steps(const Leaf<T> &l) const {
+    const bool of_steps = l.slot.leaf == BLV_THETA0 || l.slot.leaf == BLV_RATE || l.slot.leaf == BLV_MOMENTUM;
+    if (!of_steps || !std::holds_alternative<blv_implicit>(spec_.method)) return;
+    fail(BLV_INVALID, "gradient of ", l.name,
+         ": implicit differentiation does not see the inner steps, only where they end; accepted: arrays of the losses "
+         "(X, targets, weights, l2), or unroll(...) | reverse(outer)");
   }
 
   std::uint64_t mask_of(std::span<const Request<T>> wanted, bool outer) const {
@@ -174,11 +209,19 @@ class Engine {
       inputs.push_back(i);
       spec.slots.push_back(leaves_[i].slot);
     }
-    const bool unroll = std::holds_alternative<blv_unroll>(spec.method);
+    const bool trained =
+        !std::holds_alternative<blv_method>(spec.method) && !std::holds_alternative<blv_hvp>(spec.method);
+    if ((mask & ~without_outer) == 0) spec.method = steps_alone(spec.method);
     if ((mask & without_outer) != 0) spec.outer.reset();
     const bool loss = std::holds_alternative<blv_method>(spec.method) || spec.outer.has_value();
     if (loss) spec.add(result(BLV_LOSS, 1));
-    if (unroll) spec.add(result(BLV_THETA, spec.inner.parameters()));
+    if (trained) spec.add(result(BLV_THETA, spec.inner.parameters()));
+    std::vector<std::size_t> extras;
+    for (std::size_t i = 0; i < extras_.size(); ++i) {
+      if (on_device() || spec.method.index() != spec_.method.index()) break;  // no such result
+      extras.push_back(i);
+      spec.add(result(extras_[i].leaf, extras_[i].each));
+    }
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       if ((mask >> i & 1) == 0) continue;
       gradients.push_back(i);
@@ -189,7 +232,8 @@ class Engine {
     const blv_sizes sizes = plan.sizes();
     if (!on_device()) workspace_.reserve(sizes.workspace_bytes, sizes.workspace_align);
     std::vector<std::vector<T>> scratch(gradients.size());
-    Compiled c{std::move(plan), std::move(inputs), std::move(gradients), loss, unroll, std::move(scratch)};
+    Compiled c{std::move(plan), std::move(inputs),  std::move(gradients), loss,
+               trained,         std::move(scratch), std::move(extras)};
     return cache_.emplace(mask, std::move(c)).first->second;
   }
 
@@ -214,7 +258,7 @@ class Engine {
 
   std::vector<void *> bind_inputs(const Compiled &c, const Substitution<T> &sub) const {
     std::vector<void *> data;
-    data.reserve(c.inputs.size() + 2 + c.gradients.size());
+    data.reserve(c.inputs.size() + 2 + c.extras.size() + c.gradients.size());
     for (const std::size_t i : c.inputs) {
       const void *p = leaves_[i].pointer();
       if (sub.size > 0 && within(leaves_[i], sub.from, sub.size)) p = sub.to + (static_cast<const T *>(p) - sub.from);
@@ -281,6 +325,7 @@ class Engine {
   Workspace workspace_;
   std::vector<T> losses_, theta_;
   std::vector<blv_task_info> info_;
+  std::vector<Extra> extras_;
   std::uint64_t last_ = 0;
 };
 
