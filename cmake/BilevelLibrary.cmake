@@ -5,7 +5,7 @@
 
 # csrc/cuda is the plugin's host side, see BilevelCuda.cmake.
 file(GLOB BILEVEL_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/capi/*.cpp ${PROJECT_SOURCE_DIR}/csrc/*/*.cpp
-     ${PROJECT_SOURCE_DIR}/csrc/methods/optimisers/*.cpp)
+     ${PROJECT_SOURCE_DIR}/csrc/*/*/*.cpp)
 list(FILTER BILEVEL_HOST_SOURCES EXCLUDE REGEX "/csrc/cuda/")
 
 add_library(bilevel_host OBJECT ${BILEVEL_HOST_SOURCES})

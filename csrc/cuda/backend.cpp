@@ -163,7 +163,8 @@ KernelTable kernel_table() {
   return table;
 }
 
-blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan, BackendMessage *message) try {
+blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan,
+                BackendMessage *message) try {
   const CurrentDevice device(facts.ordinal);  // kernels ask the runtime what fits
   if (device.error() != cudaSuccess) return check_runtime(device.error(), "cudaSetDevice", message);
   const NewError asked;

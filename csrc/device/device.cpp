@@ -146,8 +146,9 @@ void plan_on_device(blv_context context, int32_t store, int64_t limit, blv_plan_
       least = least == 0 ? bytes : std::min(least, bytes);
     }
     if (status == BLV_TOO_SMALL)
-      refuse(status, format("spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
-                            static_cast<long long>(limit), static_cast<long long>(least)));
+      refuse(status,
+             format("spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
+                    static_cast<long long>(limit), static_cast<long long>(least)));
     check_backend(status, message);
   });
   plan->measure = plan->device->measure;

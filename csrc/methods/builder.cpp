@@ -101,7 +101,8 @@ void ProgramBuilder::linear(Operand z, Term first, Term second, Counter checked)
   // Of two terms, a first one of -1 and a second one of -1 beside a factor have no shape in the interpreter.
   const bool negative_first = second.operand && op.a.kind == COEFFICIENT_ONE && op.a.sign < 0;
   const bool negative_second = op.a.kind != COEFFICIENT_ONE && op.b.kind == COEFFICIENT_ONE && op.b.sign < 0;
-  if (negative_first || negative_second) refuse(BLV_INTERNAL, format("a program subtracts in a form that is not there"));
+  if (negative_first || negative_second)
+    refuse(BLV_INTERNAL, format("a program subtracts in a form that is not there"));
 }
 
 void ProgramBuilder::also_copy(Operand w, Operand v) {

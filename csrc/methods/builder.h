@@ -115,8 +115,8 @@ class ProgramBuilder {
   void add_to_step_leaf(int32_t index, Counter t, int sign, Operand x, Operand y);
   void compute(Number result, NumberFunction function, Number first, Number second = {});
   void check(Operand x, Number n = {});
-  void report_checks();                       // what was checked and not finite fails its task
-  void fail(Number where, int32_t status);    // a task whose number is not 0
+  void report_checks();                     // what was checked and not finite fails its task
+  void fail(Number where, int32_t status);  // a task whose number is not 0
   void set(Counter counter, int64_t value);
   // counter = factor counter[from] + counter[with] + constant.
   void count(Counter result, Counter from, int64_t factor, Counter with, int64_t constant = 0);
@@ -131,7 +131,7 @@ class ProgramBuilder {
  private:
   Op &emit(OpCode code);
   void pass(Op &op, const PassOptions &options);
-    int16_t array(const char *name, int64_t count, int64_t planes, bool stream);
+  int16_t array(const char *name, int64_t count, int64_t planes, bool stream);
 
   const TaskProblem &problem_;
   MethodProgram program_;
@@ -143,7 +143,8 @@ void walk(const Program &program, F f) {
   for (int32_t pc = 0; pc < program.n_ops; ++pc) {
     double turns = 1;
     for (int32_t end = pc; end < program.n_ops; ++end)
-      if (program.ops[end].code == OP_END && program.ops[end].jump <= pc) turns *= static_cast<double>(program.ops[end].n);
+      if (program.ops[end].code == OP_END && program.ops[end].jump <= pc)
+        turns *= static_cast<double>(program.ops[end].n);
     f(program.ops[pc], turns);
   }
 }

@@ -17,10 +17,11 @@ struct InnerStep {
 };
 
 struct InnerAdjoint {
-  Counter t, j;        // the step; its entry of `kept`
-  Vector lambda;       // dL_out/dtheta_t
-  Vector mu;           // result: the adjoint of g_t. Carried from step to step, zero at the beginning
-  std::vector<Stream> kept;  // what `kept` names: before step t at j, after it at j + 1; empty if no step leaf has a gradient
+  Counter t, j;   // the step; its entry of `kept`
+  Vector lambda;  // dL_out/dtheta_t
+  Vector mu;      // result: the adjoint of g_t. Carried from step to step, zero at the beginning
+  std::vector<Stream>
+      kept;  // what `kept` names: before step t at j, after it at j + 1; empty if no step leaf has a gradient
 };
 
 struct InnerTangent {

@@ -116,7 +116,8 @@ double bytes_of(const Problem &problem, const blv_slot &slot, const Span &span) 
 
 // What a prediction is made of, measured on one AVX-512 core (AMD EPYC, Zen 5): products of small networks within a task, streams
 // through the caches, and the first use of memory, at 1.2 ns a byte, shared by four executes with the same workspace.
-constexpr double seconds_per_flop_f32 = 1 / 60e9, seconds_per_unit_f32 = 1e-9, seconds_per_stream_byte = 1 / 8e9, seconds_per_new_byte = 1.2e-9 / 4;
+constexpr double seconds_per_flop_f32 = 1 / 60e9, seconds_per_unit_f32 = 1e-9, seconds_per_stream_byte = 1 / 8e9,
+                 seconds_per_new_byte = 1.2e-9 / 4;
 
 }  // namespace
 
@@ -133,8 +134,8 @@ double predict_time(const Problem &problem, double workspace_bytes) {
   double units = 0;
   walk(problem.program, [&](const Op &op, double turns) { units += turns * units_of(problem, op); });
   const double arithmetic = flops_of_task(problem) * seconds_per_flop_f32 + units * seconds_per_unit_f32;
-  return arithmetic * (scalar / 4) +
-         stream_bytes(problem, scalar) * seconds_per_stream_byte + workspace_bytes * seconds_per_new_byte;
+  return arithmetic * (scalar / 4) + stream_bytes(problem, scalar) * seconds_per_stream_byte +
+         workspace_bytes * seconds_per_new_byte;
 }
 
 }  // namespace bilevel

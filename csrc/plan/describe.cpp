@@ -7,6 +7,7 @@
 #include "csrc/methods/optimiser.h"
 #include "csrc/plan/plan.h"
 #include "csrc/plan/storage.h"
+#include "csrc/spec/model.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
 
@@ -106,6 +107,7 @@ std::string describe(const blv_plan_s &plan) {
   else
     describe_cpu(plan, &json);
   json.member("tasks", problem.tasks);
+  json.member("model", find_model(problem.network.model).plain);
   json.member("layers", problem.network.n_layers);
   json.member("parameters", problem.network.parameters);
   json.member("rows", problem.inner.rows);

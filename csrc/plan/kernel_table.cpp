@@ -5,9 +5,9 @@
 
 namespace bilevel {
 
-#define BLV_KERNELS_OF_LEVEL(level)                                                                                      \
-  namespace level {                                                                                                      \
-  extern const Kernel interpreter_f32_tasks, interpreter_f32_rows, interpreter_f64_tasks, interpreter_f64_rows;          \
+#define BLV_KERNELS_OF_LEVEL(level)                                                                             \
+  namespace level {                                                                                             \
+  extern const Kernel interpreter_f32_tasks, interpreter_f32_rows, interpreter_f64_tasks, interpreter_f64_rows; \
   }
 BLV_KERNELS_OF_LEVEL(v2)
 BLV_KERNELS_OF_LEVEL(v3)
@@ -17,8 +17,12 @@ BLV_KERNELS_OF_LEVEL(v4)
 namespace {
 
 // [ISA level - 2][f64][lanes within a task]
-#define BLV_KERNELS_OF_LEVEL(level)                                                                                      \
-  {{&level::interpreter_f32_tasks, &level::interpreter_f32_rows}, {&level::interpreter_f64_tasks, &level::interpreter_f64_rows}}
+#define BLV_KERNELS_OF_LEVEL(level)                                  \
+  {                                                                  \
+    {&level::interpreter_f32_tasks, &level::interpreter_f32_rows}, { \
+      &level::interpreter_f64_tasks, &level::interpreter_f64_rows    \
+    }                                                                \
+  }
 const Kernel *const kernels[3][2][2] = {BLV_KERNELS_OF_LEVEL(v2), BLV_KERNELS_OF_LEVEL(v3), BLV_KERNELS_OF_LEVEL(v4)};
 #undef BLV_KERNELS_OF_LEVEL
 

@@ -71,7 +71,8 @@ class Listing {
     return join(what, op.flags & FLAG_OUTER ? " of outer" : " of inner",
                 op.flags & FLAG_BATCH ? join(", batch[", counter(op.counter), "]") : "",
                 op.flags & FLAG_TAPE ? join(", tape[", counter(op.tape_counter), "]") : "",
-                op.flags & FLAG_LEAVES ? ", leaves" : "", op.flags & FLAG_TANGENTS ? ", along the leaves' tangents" : "",
+                op.flags & FLAG_LEAVES ? ", leaves" : "",
+                op.flags & FLAG_TANGENTS ? ", along the leaves' tangents" : "",
                 op.first >= 0 ? join(", times ", number(op.first)) : "");
   }
   std::string result(const Op &op) const {

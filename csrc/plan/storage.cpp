@@ -20,7 +20,9 @@ int64_t segment_of_checkpoints(int64_t steps) {
 double real(int64_t value) { return static_cast<double>(value); }
 
 // Steps of which a leaf of the inner steps has a value.
-double steps_of(const Slot &slot, int64_t steps) { return slot.step_stride != 0 ? real(std::max<int64_t>(steps, 1)) : 1; }
+double steps_of(const Slot &slot, int64_t steps) {
+  return slot.step_stride != 0 ? real(std::max<int64_t>(steps, 1)) : 1;
+}
 
 }  // namespace
 
@@ -56,7 +58,8 @@ double workspace_bound(const Problem &problem, int64_t lanes) {
   for (int32_t i = 0; i < program.n_arrays; ++i) arrays += real(program.arrays[i].count) * program.arrays[i].planes;
   double leaves = 0;
   for (const Leaf &leaf : problem.step_leaves)
-    leaves += steps_of(leaf.value, problem.steps) * (1 + program.tangent_planes) + steps_of(leaf.gradient, problem.steps);
+    leaves +=
+        steps_of(leaf.value, problem.steps) * (1 + program.tangent_planes) + steps_of(leaf.gradient, problem.steps);
   // Rows of both sides and of a minibatch, their matrices, gradients and tangents; the tape.
   const double planes = real(program.tangent_planes) + real(program.leaf_planes) + 4;
   const double row_arrays = rows * units * (8 * planes + real(program.tape_entries) * 2);

@@ -35,6 +35,9 @@ ValidSpec validate(const blv_spec *spec, int32_t context_threads);
 // As blv_parameter_count.
 int64_t parameter_count(int64_t n_widths, const int64_t *widths, int32_t flags);
 
+// Number of parameters of valid widths, or false if there are more than most_size.
+bool count_parameters(int64_t n_widths, const int64_t *widths, bool bias, int64_t *parameters);
+
 // ---- Parts of `validate` --------------------------------------------------------------------------------------------
 
 // Checks slot i by itself, fills its span and returns it with its strides resolved.

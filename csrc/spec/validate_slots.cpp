@@ -3,6 +3,7 @@
 // One slot by itself: enums, what its leaf allows (leaf_rules.cpp), strides. The strides that come out are resolved: a
 // dense default is filled in, and 0 means shared or constant.
 #include "csrc/methods/method.h"
+#include "csrc/spec/model.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
@@ -67,6 +68,14 @@ bool may_be_indices(const Subject &subject) {
   return inner && outer && subject.slot.use == BLV_VALUE;
 }
 
+// Leaves of a loss are the model's; the others the method's.
+void check_model(const Subject &subject) {
+  const Model &model = find_model(subject.problem.network.model);
+  if (subject.slot.side == BLV_METHOD) return;
+  const Text context = format("for model %s", model.name);
+  check_choice(subject.member("leaf").c_str(), subject.slot.leaf, leaf_names, model.leaves, context.c_str());
+}
+
 void check_dtype(const Subject &subject) {
   unsigned accepted = index_dtypes;
   const char *reason = "";
@@ -119,7 +128,7 @@ int64_t columns_of(const Subject &subject) {
     case Shape::parameters:
       return network.parameters;
     case Shape::features:
-      return network.layers[0].inputs;
+      return network.features;
     case Shape::targets:
       return subject.indices() ? 1 : network.layers[network.n_layers - 1].outputs;
     case Shape::batch:
@@ -213,6 +222,7 @@ Slot check_slot(const std::vector<blv_slot> &slots, size_t i, const Problem &pro
   check_enums(subject);
   subject.rule = rule_of(subject);
   check_side(subject);
+  check_model(subject);
   const Text context = format("for leaf %s in method %s", subject.leaf(), find_method(problem.kind)->name);
   check_choice(subject.member("use").c_str(), slot.use, use_names, subject.rule->uses, context.c_str());
   check_dtype(subject);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "csrc/methods/method.h"
+#include "csrc/spec/model.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/limits.h"
 #include "csrc/support/names.h"
@@ -12,47 +13,23 @@
 namespace bilevel {
 namespace {
 
-// "spec.inner.widths" for member "widths" of argument "spec.inner".
-Text member(const char *argument, const char *name) { return format("%s.%s", argument, name); }
-
 void check_mask(const char *argument, int32_t value, int32_t accepted, const char *text) {
   if ((value & ~accepted) != 0) refuse_value(argument, value, text);
-}
-
-// Number of parameters of valid widths, or false if there are more than most_size.
-bool count_parameters(int64_t n_widths, const int64_t *widths, bool bias, int64_t *parameters) {
-  int64_t total = 0;
-  for (int64_t i = 0; i + 1 < n_widths; ++i) {
-    int64_t layer = 0;
-    if (!multiply(widths[i + 1], widths[i] + (bias ? 1 : 0), &layer) || !add(total, layer, &total)) return false;
-    if (total > most_size) return false;
-  }
-  *parameters = total;
-  return true;
 }
 
 // ---- Objectives -----------------------------------------------------------------------------------------------------
 
 blv_objective read_objective(const char *argument, const blv_objective *given) {
   auto objective = read_struct<blv_objective>(argument, "blv_objective", given);
-  check_enum(member(argument, "model").c_str(), objective.model, model_names);
-  check_enum(member(argument, "loss").c_str(), objective.loss, loss_names);
-  check_mask(member(argument, "flags").c_str(), objective.flags, BLV_NO_BIAS, "0 or BLV_NO_BIAS (1)");
-  check_range(member(argument, "rows").c_str(), objective.rows, 0, most_size);
-  check_range(member(argument, "n_widths").c_str(), objective.n_widths, 2, most_widths);
-  check_pointer(member(argument, "widths").c_str(), objective.widths);
-  for (int64_t i = 0; i < objective.n_widths; ++i)
-    check_range(format("%s.widths[%lld]", argument, static_cast<long long>(i)).c_str(), objective.widths[i], 1,
-                most_size);
-  if (objective.n_widths > 2)
-    check_enum(member(argument, "activation").c_str(), objective.activation, activation_names);
-  else
-    objective.activation = 0;  // there is no hidden layer
+  check_enum(member(argument, "model").c_str(), objective.model, names_of(models()));
+  find_model(objective.model).check(argument, &objective);
   return objective;
 }
 
 // The outer loss is of the same network.
 void check_same_network(const blv_objective &inner, const blv_objective &outer) {
+  if (outer.model != inner.model)
+    refuse_value("spec.outer.model", outer.model, format("%d, as spec.inner.model", inner.model).c_str());
   if (outer.n_widths != inner.n_widths)
     refuse_value("spec.outer.n_widths", outer.n_widths,
                  format("%lld, as spec.inner.n_widths", static_cast<long long>(inner.n_widths)).c_str());
@@ -67,23 +44,11 @@ void check_same_network(const blv_objective &inner, const blv_objective &outer) 
     refuse_value("spec.outer.flags", outer.flags, format("%d, as spec.inner.flags", inner.flags).c_str());
 }
 
-void fill_network(const blv_objective &objective, ValidSpec *valid) {
-  Network &network = valid->problem.network;
-  network.n_layers = objective.n_widths - 1;
-  network.activation = objective.activation;
-  network.bias = (objective.flags & BLV_NO_BIAS) == 0;
-  for (int64_t i = 0; i + 1 < objective.n_widths; ++i)
-    valid->layers.push_back({objective.widths[i], objective.widths[i + 1]});
-  network.layers = valid->layers.data();
-  if (!count_parameters(objective.n_widths, objective.widths, network.bias != 0, &network.parameters))
-    refuse(BLV_INVALID, format("spec.inner.widths give more parameters than a plan can have; accepted: at most %lld",
-                               static_cast<long long>(most_size)));
-}
-
 void fill_side(const blv_objective &objective, Side *side) {
   side->present = 1;
   side->loss = objective.loss;
   side->rows = objective.rows;
+  side->mean = find_model(objective.model).mean;
 }
 
 // ---- Methods --------------------------------------------------------------------------------------------------------
@@ -116,7 +81,8 @@ blv_spec read_spec(const blv_spec *given) {
 
 void read_objectives(const blv_spec &spec, ValidSpec *valid) {
   const blv_objective inner = read_objective("spec.inner", spec.inner);
-  fill_network(inner, valid);
+  find_model(inner.model).fill(inner, valid);
+  valid->problem.network.layers = valid->layers.data();
   fill_side(inner, &valid->problem.inner);
   if (spec.outer == nullptr) return;
   const Method &method = *find_method(valid->problem.kind);
@@ -128,6 +94,18 @@ void read_objectives(const blv_spec &spec, ValidSpec *valid) {
 }
 
 }  // namespace
+
+// Number of parameters of valid widths, or false if there are more than most_size.
+bool count_parameters(int64_t n_widths, const int64_t *widths, bool bias, int64_t *parameters) {
+  int64_t total = 0;
+  for (int64_t i = 0; i + 1 < n_widths; ++i) {
+    int64_t layer = 0;
+    if (!multiply(widths[i + 1], widths[i] + (bias ? 1 : 0), &layer) || !add(total, layer, &total)) return false;
+    if (total > most_size) return false;
+  }
+  *parameters = total;
+  return true;
+}
 
 int64_t parameter_count(int64_t n_widths, const int64_t *widths, int32_t flags) {
   if (n_widths < 2 || n_widths > most_widths || widths == nullptr || (flags & ~BLV_NO_BIAS) != 0) return -1;

@@ -22,9 +22,6 @@ constexpr EnumName isa[] = {
     ROW(BLV_ISA_X86_64_V3, "x86-64-v3"),
     ROW(BLV_ISA_X86_64_V4, "x86-64-v4"),
 };
-constexpr EnumName model[] = {
-    ROW(BLV_NETWORK, "network"),
-};
 constexpr EnumName loss[] = {
     ROW(BLV_SQUARED, "squared"),
     ROW(BLV_LOGISTIC, "logistic"),
@@ -138,7 +135,6 @@ Text list(const EnumNames &names, unsigned mask) {
 }  // namespace
 
 const EnumNames isa_names = table(isa);
-const EnumNames model_names = table(model);
 const EnumNames loss_names = table(loss);
 const EnumNames activation_names = table(activation);
 const EnumNames solver_names = table(solver);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The names of the ABI's enums, for messages and for the description of a plan: one table per enum, which also says
-// what values an argument may have. Methods and optimisers have tables of their own (csrc/methods), see names_of.
+// what values an argument may have. Methods, optimisers (csrc/methods) and models (csrc/spec) have
+// tables of their own, see names_of.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -19,7 +20,7 @@ struct EnumNames {
   int32_t count;
 };
 
-extern const EnumNames isa_names, model_names, loss_names, activation_names, store_names, solver_names, side_names;
+extern const EnumNames isa_names, loss_names, activation_names, store_names, solver_names, side_names;
 extern const EnumNames leaf_names, use_names, dtype_names, link_names, extent_names, executor_names;
 
 // The names in a table of rows, each with id, name and plain; `Row` has one table.

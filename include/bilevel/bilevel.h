@@ -129,26 +129,34 @@ BLV_API void blv_context_progress(blv_context context, int64_t *done, int64_t *t
 
 /* ---- Objective: a loss and the sizes of its leaves --------------------------------------------------------------- */
 
-enum { BLV_NETWORK = 1 }; /* model: feed-forward network; with no hidden layer, a linear model */
+enum {
+  BLV_NETWORK = 1, /* model: feed-forward network; with no hidden layer, a linear model */
+  /* L = 1/2 theta' A theta - b' theta + 1/2 sum_j p_j theta_j^2. widths = {P}; loss 0; rows 0 or P; no sum is a mean.
+   * Leaves: X is A, [P][P] (not necessarily symmetric), or with BLV_DIAGONAL its diagonal [P]; Y is b, [P]; PENALTY. */
+  BLV_QUADRATIC = 2
+};
 enum {
   BLV_SQUARED = 1,      /* 1/2 sum_k (o_k - y_k)^2 */
   BLV_LOGISTIC = 2,     /* sum_k softplus(o_k) - y_k o_k, y_k in [0, 1]: independent binary labels */
   BLV_CROSS_ENTROPY = 3 /* sum_k y_k (logsumexp(o) - o_k), y a class index (i32 or i64) or dense, any finite values */
 };
 enum { BLV_TANH = 1, BLV_RELU = 2, BLV_SIGMOID = 3, BLV_SOFTPLUS = 4 }; /* activation of hidden layers */
-enum { BLV_NO_BIAS = 1 };                                               /* flags: layers are o = W h, without + b */
+enum {
+  BLV_NO_BIAS = 1, /* flags of a network: layers are o = W h, without + b */
+  BLV_DIAGONAL = 2 /* flag of a quadratic: A is a diagonal matrix */
+};
 
 /* Parameters: for each layer from the input on, the weight W (outputs x inputs, row-major) and then the bias b
  * (outputs): the order of PyTorch's nn.Linear in parameters_to_vector. o = W h + b. ReLU'(0) = 0. */
 typedef struct blv_objective {
   int64_t size;          /* sizeof(blv_objective) */
-  int32_t model;         /* BLV_NETWORK */
-  int32_t loss;          /* BLV_SQUARED, ... */
+  int32_t model;         /* BLV_NETWORK, ... */
+  int32_t loss;          /* BLV_SQUARED, ...; 0 for a quadratic */
   int32_t activation;    /* BLV_TANH, ...; ignored (may be 0) without hidden layers */
-  int32_t flags;         /* 0 or BLV_NO_BIAS */
+  int32_t flags;         /* 0 or the model's: BLV_NO_BIAS, BLV_DIAGONAL */
   int64_t rows;          /* rows per task, >= 0; the largest number of rows if the slot (side, BLV_ROWS) is given */
-  int64_t n_widths;      /* 2 to 1025 */
-  const int64_t *widths; /* {inputs, hidden..., outputs}, each >= 1; copied */
+  int64_t n_widths;      /* 2 to 1025; a quadratic: 1 */
+  const int64_t *widths; /* {inputs, hidden..., outputs}, or {P}, each >= 1; copied */
 } blv_objective;
 
 /* Number of parameters of a network: sum over layers of outputs * (inputs + 1), or outputs * inputs with BLV_NO_BIAS.
@@ -159,10 +167,11 @@ BLV_API int64_t blv_parameter_count(int64_t n_widths, const int64_t *widths, int
 
 enum {
   BLV_EVALUATE = 1, /* L and its gradient with respect to any leaf */
-  BLV_HVP = 2,   /* the gradient of (grad_theta L . v_k) with respect to any leaf, for K vectors v_k: at theta, H v_k;
+  BLV_HVP = 2,    /* the gradient of (grad_theta L . v_k) with respect to any leaf, for K vectors v_k: at theta, H v_k;
                        at every other leaf, the cross product (d2 L / dleaf dtheta) v_k */
   BLV_UNROLL = 3, /* T inner steps; theta_T, outer loss, hypergradient by reverse accumulation through the steps */
-  BLV_FORWARD = 4, /* T inner steps, and with them the derivatives of theta_T and of the outer loss along K directions of
+  BLV_FORWARD =
+      4, /* T inner steps, and with them the derivatives of theta_T and of the outer loss along K directions of
                       the hyperparameters, the BLV_TANGENT slots; memory does not grow with T */
   BLV_IMPLICIT = 5 /* T inner steps (0: theta_0 is the solution), and the hypergradient at theta_T from the optimality
                       condition, by a solve with the inner Hessian */
@@ -246,21 +255,22 @@ enum {
   BLV_BATCH = 8,   /* [batch_rows] i32 or i64 row indices, step_stride between steps. An index may be repeated: its
                     gradients add up */
   BLV_RATE = 9,    /* extent SCALAR or PER_PARAMETER, step_stride between steps */
-  BLV_MOMENTUM = 10, /* as BLV_RATE; required by BLV_HEAVY_BALL */
-  BLV_VECTOR = 11,   /* hvp: [K][P], the right-hand sides, step_stride between vectors */
-  BLV_LOSS = 12,     /* RESULT, one per task: evaluate, hvp: L; else L_out(theta_T) */
+  BLV_MOMENTUM = 10,      /* as BLV_RATE; required by BLV_HEAVY_BALL */
+  BLV_VECTOR = 11,        /* hvp: [K][P], the right-hand sides, step_stride between vectors */
+  BLV_LOSS = 12,          /* RESULT, one per task: evaluate, hvp: L; else L_out(theta_T) */
   BLV_LOSS_TANGENT = 13,  /* RESULT of forward: [K] derivatives of L_out, step_stride between them */
   BLV_THETA_TANGENT = 14, /* RESULT of forward: [K][P] derivatives of theta_T, step_stride between them */
-  BLV_RESIDUAL = 15, /* RESULT of implicit, one per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta|, computed
+  BLV_RESIDUAL =
+      15,           /* RESULT of implicit, one per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta|, computed
                         anew after the last iteration */
-  BLV_SOLUTION = 16  /* RESULT of implicit: [P], v */
+  BLV_SOLUTION = 16 /* RESULT of implicit: [P], v */
 };
 enum {
   BLV_VALUE = 1,    /* read */
   BLV_GRADIENT = 2, /* written: derivative of the method's scalar with respect to the *array* of the VALUE slot of the
                        same side and leaf, that is through its link. The VALUE slot must exist, with the same extent */
   BLV_RESULT = 3,   /* written: BLV_LOSS and what else is said to be a RESULT */
-  BLV_TANGENT = 4   /* read, method BLV_FORWARD: K directions of the *array* of the VALUE slot of the same side and leaf,
+  BLV_TANGENT = 4 /* read, method BLV_FORWARD: K directions of the *array* of the VALUE slot of the same side and leaf,
                        which must exist, with the same extent: each laid out as one task's value, step_stride between them */
 };
 enum { BLV_F32 = 1, BLV_F64 = 2, BLV_I32 = 3, BLV_I64 = 4 };
@@ -320,9 +330,10 @@ typedef struct blv_spec {
   int32_t max_threads;        /* CPU: most threads of an execute; scratch depends on it. 0: as this context */
   int64_t tasks;              /* most tasks of an execute, >= 0 */
   const blv_objective *inner; /* evaluate and hvp use this one */
-  const blv_objective *outer; /* evaluate, hvp: NULL. Else where a slot asks for LOSS, GRADIENT or what depends on L_out;
+  const blv_objective
+      *outer;               /* evaluate, hvp: NULL. Else where a slot asks for LOSS, GRADIENT or what depends on L_out;
                                  widths, activation, flags as inner's */
-  const blv_method *method;   /* for example &unroll.head */
+  const blv_method *method; /* for example &unroll.head */
   int64_t n_slots;
   const blv_slot *slots;   /* copied; at most one slot per (side, leaf, use) */
   int64_t workspace_limit; /* bytes, 0 = none. The plan stores less to meet it, or creation fails with BLV_TOO_SMALL */

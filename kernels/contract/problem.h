@@ -26,13 +26,15 @@ struct Network {
   int64_t n_layers = 0;
   const Layer *layers = nullptr;  // owned by the plan
   int32_t activation = 0, bias = 1;
+  int32_t model = BLV_NETWORK, diagonal = 0;
   int64_t parameters = 0;
+  int64_t features = 0;  // columns of x
 };
 
 struct Side {
   int32_t present = 0, loss = 0;
   int32_t index_targets = 0;  // y holds class indices
-  int32_t unused = 0;
+  int32_t mean = 1;           // over the rows, else their sum
   int64_t rows = 0;
   Leaf x, y, weight, penalty;
   Slot row_counts;  // ragged tasks
@@ -40,7 +42,7 @@ struct Side {
 
 // What the interpreter reads.
 struct TaskProblem {
-  int32_t model = BLV_NETWORK, flags = 0;
+  int32_t flags = 0, unused_flags = 0;
   Network network;
   Side inner, outer;
   Slot batch;
@@ -66,10 +68,10 @@ struct Problem : TaskProblem {
   int64_t planes = 0;  // right-hand sides of an HVP, tangents of forward mode
   int64_t solver_iterations = 0;
   double solver_tolerance = 0, damping = 0;
-  int32_t reverse = 0;  // some slot wants a gradient
+  int32_t reverse = 0;                                   // some slot wants a gradient
   uint32_t leaves_of[side_capacity][use_capacity] = {};  // the slots of the plan: bit 1 << leaf, by side and use
-  Slot method_slots[leaf_capacity][use_capacity];  // of side BLV_METHOD, by leaf and use
-  int64_t shared_scalars = 0;                      // results that are summed over tasks
+  Slot method_slots[leaf_capacity][use_capacity];        // of side BLV_METHOD, by leaf and use
+  int64_t shared_scalars = 0;                            // results that are summed over tasks
   Storage storage;
 
   const Slot &slot(int32_t leaf, int32_t use) const { return method_slots[leaf][use]; }

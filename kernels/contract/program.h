@@ -48,7 +48,7 @@ enum NumberFunction : uint8_t {
   NUMBER_ADD,
   NUMBER_SUBTRACT,
   NUMBER_MULTIPLY,
-  NUMBER_DIVIDE,   // 0 where the divisor is 0
+  NUMBER_DIVIDE,  // 0 where the divisor is 0
   NUMBER_ROOT,
   NUMBER_GREATER,  // 1 where first > second, else 0; a NaN is not greater
   NUMBER_SELECT,   // first where second is not 0, else 0: what is not finite is dropped
@@ -82,9 +82,9 @@ struct Op {
   int16_t planes = 1;                            // of y (TANGENT, DOT), of z (LINEAR, MAP)
   Operand x, y, z, v, w;
   Coefficient a, b;
-  uint8_t counter = 0;                // of step, minibatch, loop
-  uint8_t tape_counter = 0;           // of the tape; COUNT: from
-  uint8_t with = 0;                   // COUNT
+  uint8_t counter = 0;       // of step, minibatch, loop
+  uint8_t tape_counter = 0;  // of the tape; COUNT: from
+  uint8_t with = 0;          // COUNT
   int8_t direction = 1;
   int32_t jump = 0;
   int64_t n = 0;  // END: turns; COUNT: factor; FAIL: status

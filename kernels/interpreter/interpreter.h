@@ -57,7 +57,8 @@ struct Interpreter {
         if (program.arrays[i].stream == stream) layout_array(arena, program, i);
     numbers = arena.template take<P>(program.n_numbers);
     const Index tangents = program.tangent_planes;
-    for (int i = 0; i < p.n_step_leaves; i++) step_leaves[i].layout(arena, p.step_leaves[i], network, p.steps, tangents);
+    for (int i = 0; i < p.n_step_leaves; i++)
+      step_leaves[i].layout(arena, p.step_leaves[i], network, p.steps, tangents);
     inner.layout(arena, p.inner, BLV_INNER, network, p.inner.rows, program.leaf_planes, tangents, packs);
     if (p.outer.present)
       outer.layout(arena, p.outer, BLV_OUTER, network, p.outer.rows, program.leaf_planes, tangents, packs);
@@ -296,9 +297,8 @@ struct Interpreter {
         each(packs, [&](Index i) { store(i, (a.sign * a.at[i * a.stride]) * x[i] + y[i]); });
       } else {
         const Factor a = factor(op.a, counter, number, k), b = factor(op.b, counter, number, k);
-        each(packs, [&](Index i) {
-          store(i, (a.sign * a.at[i * a.stride]) * x[i] + (b.sign * b.at[i * b.stride]) * y[i]);
-        });
+        each(packs,
+             [&](Index i) { store(i, (a.sign * a.at[i * a.stride]) * x[i] + (b.sign * b.at[i * b.stride]) * y[i]); });
       }
       if (op.flags & FLAG_CHECK) check.see(z, packs);
     }

@@ -21,6 +21,10 @@ struct LayerView {
 };
 
 struct NetworkView {
+  int model = 0;
+  bool diagonal = false;  // a quadratic of a diagonal matrix
+  Index features = 0;     // columns of x; x_ld: of the internal one, which is padded
+  Index x_ld = 0;
   Index n_layers = 0;
   LayerView *layers = nullptr;
   int activation = 0;
@@ -45,6 +49,7 @@ struct NetworkBlock {
   Matrix<Element> theta_gradient;          // overwritten, or added to if `accumulate`
   Matrix<Element> x_gradient;              // added to; null if not wanted
   bool accumulate = false;
+  Index row = 0;  // the first one
 };
 
 // h = a(z + b). On the tape, h's value is read instead.
@@ -131,14 +136,6 @@ BLV_FUNCTION void network_backward(X &x, const NetworkView &net, const Block &b)
     x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, l ? b.state[l - 1].c : b.x_gradient,
                  l > 0, l == 0, epilogue);
   }
-}
-
-// Loss and gradient of a block of rows with respect to every leaf, in the executor's mode.
-template <class X, class Block>
-BLV_FUNCTION BLV_NOINLINE_ON_CPU void network_gradient(X x, const NetworkView &net, const Block b) {
-  network_forward(x, net, b);
-  network_loss(x, net, b);
-  network_backward(x, net, b);
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -29,7 +29,7 @@ inline bool within(const uint32_t (&present)[use_capacity], const uint32_t (&all
 
 // nullptr, or what the problem has beyond that, one sentence.
 inline const char *refusal_of(const Problem &problem, const Allowed &allowed) {
-  if (problem.model != BLV_NETWORK) return "the kernel runs networks only";
+  if (problem.network.model != BLV_NETWORK) return "the kernel runs networks only";
   if (!within(problem.leaves_of[BLV_INNER], allowed.inner) || !within(problem.leaves_of[BLV_OUTER], allowed.outer) ||
       !within(problem.leaves_of[BLV_BOTH], allowed.both) || !within(problem.leaves_of[BLV_METHOD], allowed.method))
     return "the plan has a slot that the kernel does not know";

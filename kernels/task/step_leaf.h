@@ -51,9 +51,7 @@ struct StepLeaf {
   }
 
   BLV_INLINE const P *at(Index t) const { return leaf + (steps > 1 ? t : 0) * packs; }
-  BLV_INLINE const P *tangent_at(Index t, Index k) const {
-    return tangent + (k * steps + (steps > 1 ? t : 0)) * packs;
-  }
+  BLV_INLINE const P *tangent_at(Index t, Index k) const { return tangent + (k * steps + (steps > 1 ? t : 0)) * packs; }
   BLV_INLINE Index stride() const { return spec->value.extent == BLV_PER_PARAMETER ? 1 : 0; }
 
   // gradient at step t += sign sum_i a_i b_i, or the products one by one, through the link.

@@ -15,7 +15,7 @@ BLV_HOST_DEVICE void visit_side(Visitor &visitor, const SideValues &side, Index 
   const Side &spec = *side.spec;
   const bool outer = side.name == BLV_OUTER;  // a leaf of both is the inner side's to write
   const auto mine = [&](const Leaf &leaf) { return leaf.both && outer ? Slot() : leaf.gradient; };
-  visit_rows(visitor, mine(spec.x), spec.rows, net.layers[0].inputs, planes, side.x_gradient);
+  visit_rows(visitor, mine(spec.x), spec.rows, net.features, planes, side.x_gradient);
   visit_rows(visitor, mine(spec.y), spec.rows, net.layers[net.n_layers - 1].outputs, planes, side.y_gradient);
   visit_rows(visitor, mine(spec.weight), spec.rows, 1, planes, side.weight_gradient);
   const Slot penalty = mine(spec.penalty);

@@ -19,6 +19,7 @@
 #include "csrc/methods/method.h"
 #include "csrc/methods/optimiser.h"
 #include "csrc/spec/leaf_rules.h"
+#include "csrc/spec/model.h"
 #include "csrc/support/names.h"
 
 namespace {
@@ -74,7 +75,7 @@ const std::map<std::string, Values> &enums() {
 std::map<std::string, EnumNames> tables() {
   using namespace bilevel;
   return {{"BLV_ISA_BEST", isa_names},
-          {"BLV_NETWORK", model_names},
+          {"BLV_NETWORK", names_of(models())},
           {"BLV_SQUARED", loss_names},
           {"BLV_TANH", activation_names},
           {"BLV_EVALUATE", names_of(methods())},
@@ -221,7 +222,7 @@ TEST(Header, ReadmeListsWhatThereIs) {
   for (const auto &row : table_rows(section("README.md", "What there is"))) rows[row[0]] = row.size() > 1 ? row[1] : "";
   expect_names(rows["methods"], "the README's row of methods", bilevel::names_of(bilevel::methods()));
   expect_names(rows["inner optimisers"], "the README's row of optimisers", bilevel::names_of(bilevel::optimisers()));
-  expect_names(rows["models"], "the README's row of models", bilevel::model_names);
+  expect_names(rows["models"], "the README's row of models", bilevel::names_of(bilevel::models()));
   expect_names(rows["models"], "the README's row of models", bilevel::activation_names);
   expect_names(rows["losses"], "the README's row of losses", bilevel::loss_names);
   expect_names(rows["solvers of implicit"], "the README's row of solvers", bilevel::solver_names);

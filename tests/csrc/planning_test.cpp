@@ -209,7 +209,8 @@ TEST(Cost, FlopsOfAnUnroll) {
   EXPECT_EQ(flops(&builder), tasks * (5 * (step + back) + outer));
   const int64_t again = first + second + second;  // forward, and back to the hidden layer
   EXPECT_EQ(flops(&builder, false), tasks * (5 * (step + back + again) + outer));
-  EXPECT_EQ(flops(&builder, true, 3), tasks * (5 * (step + back) + 3 * step + outer)) << "the first three are run twice";
+  EXPECT_EQ(flops(&builder, true, 3), tasks * (5 * (step + back) + 3 * step + outer))
+      << "the first three are run twice";
 }
 
 TEST(Cost, Bytes) {

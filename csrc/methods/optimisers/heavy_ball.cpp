@@ -26,9 +26,7 @@ void adjoint(ProgramBuilder &b, const InnerAdjoint &a, const TaskProblem &proble
   if (problem.step_leaves[leaf_momentum].gradient) b.add_to_step_leaf(leaf_momentum, a.t, 1, a.mu, a.kept[0].at(a.j));
 }
 
-void adjoint_after(ProgramBuilder &b, const InnerAdjoint &a) {
-  b.linear(a.mu, {leaf_at(leaf_momentum, a.t), a.mu});
-}
+void adjoint_after(ProgramBuilder &b, const InnerAdjoint &a) { b.linear(a.mu, {leaf_at(leaf_momentum, a.t), a.mu}); }
 
 void tangent(ProgramBuilder &b, const InnerTangent &t) {
   const Vector m = t.step.s[0], d_m = t.d_s[0];
@@ -46,7 +44,8 @@ void tangent(ProgramBuilder &b, const InnerTangent &t) {
 }  // namespace
 
 extern const Optimiser heavy_ball_optimiser;
-const Optimiser heavy_ball_optimiser = {BLV_HEAVY_BALL, "BLV_HEAVY_BALL", "heavy_ball", {BLV_RATE, BLV_MOMENTUM}, 1, true,
-                                        step, kept, adjoint, adjoint_after, tangent};
+const Optimiser heavy_ball_optimiser = {
+    BLV_HEAVY_BALL, "BLV_HEAVY_BALL", "heavy_ball", {BLV_RATE, BLV_MOMENTUM}, 1, true, step, kept,
+    adjoint,        adjoint_after,    tangent};
 
 }  // namespace bilevel

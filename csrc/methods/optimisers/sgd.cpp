@@ -31,6 +31,7 @@ void tangent(ProgramBuilder &b, const InnerTangent &t) {
 }  // namespace
 
 extern const Optimiser sgd_optimiser;
-const Optimiser sgd_optimiser = {BLV_SGD, "BLV_SGD", "sgd", {BLV_RATE}, 0, false, step, kept, adjoint, nullptr, tangent};
+const Optimiser sgd_optimiser = {BLV_SGD, "BLV_SGD", "sgd",   {BLV_RATE}, 0,      false,
+                                 step,    kept,      adjoint, nullptr,    tangent};
 
 }  // namespace bilevel

@@ -5,8 +5,8 @@
 #include <cstdio>
 
 #include "kernels/contract/device_kernel.h"
-#include "kernels/machine/cuda/regime.h"
 #include "kernels/interpreter/cuda/group_run.h"
+#include "kernels/machine/cuda/regime.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -45,7 +45,8 @@ struct DeviceKernelOf {
   static constexpr long long unlimited = 1ll << 44;
   // The second kernel lays the interpreter out only to learn the order of its results: room for what a layout writes.
   static constexpr long long control_room = 16 << 10;
-  static_assert(most_device_layers * (sizeof(LayerView) + sizeof(LayerState<T>)) + most_device_arrays * sizeof(typename Run::Place) + 1024 <
+  static_assert(most_device_layers * (sizeof(LayerView) + sizeof(LayerState<T>)) +
+                        most_device_arrays * sizeof(typename Run::Place) + 1024 <
                     control_room,
                 "its layers and arrays");
 
@@ -106,7 +107,7 @@ struct DeviceKernelOf {
   static long long optional_bytes(const Problem &problem) {
     const auto rows_of = [&](const Side &side) {
       if (!side.present || side.x.value.link || side.x.gradient) return 0ll;
-      return (long long)(side.rows) * padded(problem.network.layers[0].inputs) * (long long)(sizeof(T));
+      return (long long)(side.rows) * padded(problem.network.features) * (long long)(sizeof(T));
     };
     const long long inner = rows_of(problem.inner), most_inner = 64 << 10;
     return rows_of(problem.outer) + (inner > most_inner ? inner : 0);
@@ -123,9 +124,9 @@ struct DeviceKernelOf {
     if (problem.network.n_layers > most_device_layers)
       return refuse(message, "the network has more than 16 layers; accepted on a device: at most 16");
     const Program &program = problem.program;
-    if (program.n_ops > most_device_ops || program.n_arrays > most_device_arrays || program.n_inputs > most_device_inputs ||
-        program.n_outputs > most_device_outputs || program.n_numbers > most_device_numbers ||
-        program.n_counters > most_device_counters)
+    if (program.n_ops > most_device_ops || program.n_arrays > most_device_arrays ||
+        program.n_inputs > most_device_inputs || program.n_outputs > most_device_outputs ||
+        program.n_numbers > most_device_numbers || program.n_counters > most_device_counters)
       return refuse(message, "the program of the method is longer than a kernel's parameters hold");
     if (problem.flags & BLV_SPLIT_TF32)
       return refuse(message, "BLV_SPLIT_TF32 is for the kernels of small tanh networks; see docs/cuda.md");
@@ -174,7 +175,8 @@ struct DeviceKernelOf {
       for (const Leaf *leaf : {&side->x, &side->y, &side->weight})
         stride = double(leaf->value.row_stride) > stride ? double(leaf->value.row_stride) : stride;
     }
-    const double planes = double(program.tangent_planes > program.leaf_planes ? program.tangent_planes : program.leaf_planes);
+    const double planes =
+        double(program.tangent_planes > program.leaf_planes ? program.tangent_planes : program.leaf_planes);
     double most = rows * (stride > columns ? stride : columns) * planes;
     const auto at_least = [&](double elements) { most = elements > most ? elements : most; };
     at_least(parameters * planes);

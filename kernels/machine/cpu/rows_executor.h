@@ -77,6 +77,9 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
     }
   }
 
+  // Results of products may be read and written one by one.
+  BLV_INLINE void finish_products() const {}
+
   void sum_rows(long n, long out, const Mat &E, const Mat &g, bool accumulate) const {
     this->for_planes(E, g, [&](auto *e, auto *to) { sum_plane(n, out, e, E.ld, to, accumulate); });
   }

@@ -53,6 +53,8 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   void product_tn(long out, long in, long n, Tiling tiling, const Mat &E, const Mat &H, const Mat &G, bool accumulate) {
     product({n, 1, E.ld, H.ld, 1, G.ld, 1}, out, in, tiling, E, H, G, false, accumulate, Epilogue());
   }
+  // Results of products may be read and written one by one.
+  BLV_INLINE void finish_products() const {}
   // g[out] (+)= sum over rows of E[n][out].
   void sum_rows(long n, long out, const Mat &E, const Mat &g, bool accumulate) const {
     this->for_planes(E, g, [&](auto *e, auto *to) { sum_plane(n, out, e, E.ld, to, accumulate); });

@@ -48,6 +48,8 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
                              bool accumulate) {
     product<Kind::TN>({out, in, n, e.ld, H.ld, G.ld}, e, H, G, false, accumulate);
   }
+  // Results of products may be read and written one by one.
+  BLV_INLINE void finish_products() const { PassTeam::sync(); }
   // g[out] (+)= sum over rows of E[n][out]. No barrier either.
   BLV_INLINE void sum_rows(Index n, Index out, const Mat &e, const Mat &g, bool accumulate) const {
     if (g.v) sum_plane(n, out, e.v, e.ld, g.v, accumulate);

@@ -40,8 +40,8 @@ struct LinearPass {
                    bits_of(BLV_SGD, BLV_HEAVY_BALL),
                    bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_MAP, OP_DOT, OP_SIDE_DOT, OP_STEP_LEAF, OP_NUMBER,
                            OP_CHECK, OP_FAIL, OP_COUNT, OP_END, OP_BREAK),
-                   FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_BATCH | FLAG_TANGENTS | FLAG_CHECK | FLAG_ROOT |
-                       FLAG_ACTIVE | FLAG_REPORT};
+                   FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_BATCH | FLAG_TANGENTS | FLAG_CHECK |
+                       FLAG_ROOT | FLAG_ACTIVE | FLAG_REPORT};
   }();
 
   // Whether a problem has this pass at all; whether it fits is known when it is laid out.

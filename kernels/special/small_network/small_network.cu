@@ -30,15 +30,14 @@ const char *network_refusal(const Network &network) {
 }
 
 // The slots, losses and operations of an SGD unroll whose hypergradient is that of theta_0.
-constexpr Allowed allowed = {
-    {0, bits_of(BLV_X, BLV_Y)},
-    {0, bits_of(BLV_X, BLV_Y)},
-    {0, bits_of(BLV_X, BLV_Y)},
-    {0, bits_of(BLV_THETA0, BLV_RATE), bits_of(BLV_THETA0), bits_of(BLV_LOSS, BLV_THETA)},
-    bits_of(BLV_SQUARED),
-    bits_of(BLV_SGD),
-    bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_DOT, OP_CHECK, OP_COUNT, OP_END),
-    FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_CHECK | FLAG_ROOT | FLAG_REPORT};
+constexpr Allowed allowed = {{0, bits_of(BLV_X, BLV_Y)},
+                             {0, bits_of(BLV_X, BLV_Y)},
+                             {0, bits_of(BLV_X, BLV_Y)},
+                             {0, bits_of(BLV_THETA0, BLV_RATE), bits_of(BLV_THETA0), bits_of(BLV_LOSS, BLV_THETA)},
+                             bits_of(BLV_SQUARED),
+                             bits_of(BLV_SGD),
+                             bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_DOT, OP_CHECK, OP_COUNT, OP_END),
+                             FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_CHECK | FLAG_ROOT | FLAG_REPORT};
 
 const char *side_refusal(const Side &side) {
   if (!side.present || side.index_targets) return "the kernel runs squared losses only";

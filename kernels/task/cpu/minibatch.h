@@ -30,7 +30,7 @@ struct Minibatch {
     view.loss = inner.spec->loss, view.index_targets = inner.spec->index_targets != 0;
     view.n = n, view.rows = rows;
     planes = inner.tangent_planes;
-    view.x = matrix(arena, rows, net.layers[0].ld, bool(inner.spec->x.tangent));
+    view.x = matrix(arena, rows, net.x_ld, bool(inner.spec->x.tangent));
     view.y = matrix(arena, rows, inner.y.ld, bool(inner.spec->y.tangent));
     if (inner.weight) view.weight = matrix(arena, rows, 1, bool(inner.spec->weight.tangent));
     if (inner.spec->x.gradient) view.x_gradient = matrix(arena, rows, inner.x_gradient.ld);
@@ -61,7 +61,7 @@ struct Minibatch {
       for (long i = 0; i < n; i++) {
         const long row = row_of(move, side, t, lane, i, status);
         if (row < 0) continue;
-        add_row(view.x_gradient, side.x_gradient, i, row, lane, side.net->layers[0].inputs);
+        add_row(view.x_gradient, side.x_gradient, i, row, lane, side.net->features);
         add_row(view.y_gradient, side.y_gradient, i, row, lane, side.y_gradient.ld);
         add_row(view.weight_gradient, side.weight_gradient, i, row, lane, 1);
       }
@@ -87,8 +87,8 @@ struct Minibatch {
   void copy_row(const Mat &to, const Mat &from, long i, long row, long lane, long columns) const {
     copy_plane(scalars(to), to.ld, scalars(from), from.ld, i, row, lane, columns);
     for (long k = 0; to.d && k < planes; k++)
-      copy_plane(reinterpret_cast<T *>(to.tangent(k)), to.ld, reinterpret_cast<const T *>(from.tangent(k)), from.ld, i, row,
-                 lane, columns);
+      copy_plane(reinterpret_cast<T *>(to.tangent(k)), to.ld, reinterpret_cast<const T *>(from.tangent(k)), from.ld, i,
+                 row, lane, columns);
   }
   static BLV_INLINE void copy_plane(T *to, long to_ld, const T *from, long from_ld, long i, long row, long lane,
                                     long columns) {
@@ -96,7 +96,7 @@ struct Minibatch {
       to[(i * to_ld + j) * width + lane] = row < 0 || j >= columns ? T(0) : from[(row * from_ld + j) * width + lane];
   }
   void gather_row(const Rows &side, long i, long row, long lane) const {
-    copy_row(view.x, side.x, i, row, lane, side.net->layers[0].inputs);
+    copy_row(view.x, side.x, i, row, lane, side.net->features);
     copy_row(view.y, side.y, i, row, lane, view.y.ld);
     if (view.weight) copy_row(view.weight, side.weight, i, row, lane, 1);
   }

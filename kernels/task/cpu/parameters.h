@@ -6,7 +6,7 @@
 #pragma once
 #include "kernels/machine/cpu/arena.h"
 #include "kernels/machine/cpu/transfer.h"
-#include "kernels/models/network.h"
+#include "kernels/models/model.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -20,6 +20,8 @@ template <class T, Lanes L>
 void make_network_view(const Network &network, long block_rows, NetworkView &view) {
   const auto padded = [](long n) { return L == Lanes::TASKS ? n : (n + lanes<T> - 1) / lanes<T> * lanes<T>; };
   const long some_rows = block_rows > 0 ? block_rows : 1;
+  view.model = network.model, view.diagonal = network.diagonal != 0;
+  view.features = network.features, view.x_ld = view.diagonal ? 1 : padded(network.features);
   view.n_layers = network.n_layers;
   view.activation = network.activation;
   view.bias = network.bias != 0;

@@ -196,16 +196,17 @@ struct Pass {
     for (long row = begin; row < end; row += partition.block) {
       b.loss.n = end - row < partition.block ? end - row : partition.block;
       b.accumulate = add || row > begin;
+      b.row = row;
       bind_rows<M>(a, row, b);
       bind_tape(a, row, block);
       if constexpr (L == Lanes::TASKS) {
         Executor<M> executor(M == Mode::VALUE ? 0 : a.planes);
         const Integers<T> left = __builtin_convertvector(a.view.row_counts, Integers<T>) - Integer<T>(row);
         if (a.view.ragged) executor.row_counts = &left;
-        network_gradient(executor, *net, b);
+        model_gradient(executor, *net, b);
       } else {
         Executor<M> executor(M == Mode::VALUE ? 0 : a.planes, block.lines);
-        network_gradient(executor, *net, b);
+        model_gradient(executor, *net, b);
       }
     }
   }

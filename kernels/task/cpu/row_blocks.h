@@ -18,7 +18,7 @@ struct RowPartition {
 // KiB keep a block of rows in L2, where a product reads it from at no loss.
 template <class T, Lanes L>
 RowPartition partition_rows(const Network &network, long rows, long planes) {
-  long columns = network.layers[0].inputs;
+  long columns = network.features;
   for (long l = 0; l + 1 < network.n_layers; l++) columns += network.layers[l].outputs * 3 * (1 + planes);
   const long bytes = columns * long(L == Lanes::TASKS ? sizeof(Pack<T>) : sizeof(T)),
              room = L == Lanes::TASKS ? 48 << 10 : 128 << 10;

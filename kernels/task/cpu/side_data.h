@@ -54,9 +54,9 @@ struct SideData {
               long tangents, long parameter_packs) {
     spec = &side, name = side_name, net = &network, tangent_planes = tangents;
     rows = L == Lanes::TASKS ? capacity : round_to_lanes<T>(capacity);
-    const LayerView &head = network.layers[0], &last = network.layers[network.n_layers - 1];
-    const long x_ld = L == Lanes::TASKS ? head.inputs : round_to_lanes<T>(head.inputs);
-    x_resident = L == Lanes::TASKS || side.x.value.link || side.x.gradient || side.x.tangent;
+    const LayerView &last = network.layers[network.n_layers - 1];
+    const long x_ld = network.x_ld;
+    x_resident = L == Lanes::TASKS || network.diagonal || side.x.value.link || side.x.gradient || side.x.tangent;
     x = {x_resident ? arena.take<Element>(rows * x_ld) : nullptr, nullptr, 0, x_ld};
     const long y_ld = side.index_targets ? 1 : last.output_ld;
     y = {arena.take<Element>(rows * y_ld), nullptr, 0, y_ld};
@@ -76,7 +76,7 @@ struct SideData {
     load_y(move, status);
     load_weight(move);
     load_penalty(move);
-    load_tangents(move, spec->x, net->layers[0].inputs, x);
+    load_tangents(move, spec->x, net->features, x);
     load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y);
     load_tangents(move, spec->weight, 1, weight);
   }
@@ -115,7 +115,7 @@ struct SideData {
         if (count < 0 || count > spec->rows) status[lane].fail(BLV_TASK_BAD_ROWS, name, -1, -1), count = 0;
       }
       row_count[lane] = count;
-      inverse[lane] = count ? T(1) / T(count) : T(0);
+      inverse[lane] = !spec->mean ? T(1) : count ? T(1) / T(count) : T(0);
       if (count > n) n = count;
     }
     inverse_n = L == Lanes::TASKS ? load_unaligned(inverse) : broadcast<T>(inverse[0]);
@@ -164,7 +164,7 @@ struct SideData {
 
   void load_x(const Move &move) {
     const Slot &slot = spec->x.value;
-    if (x_resident) return load_rows(move, slot, net->layers[0].inputs, x);
+    if (x_resident) return load_rows(move, slot, net->features, x);
     if constexpr (L == Lanes::COLUMNS) {  // nothing is written through this pointer
       x.v = const_cast<T *>(move.source(slot, 0, 0));
       x.ld = slot.row_stride;

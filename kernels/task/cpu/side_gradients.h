@@ -111,7 +111,8 @@ struct SideGradients {
     if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
     const auto add_leaf = [&](const Mat &values, const Mat &gradient) {
       if (values.d)
-        add(reinterpret_cast<const P *>(gradient.v), reinterpret_cast<const P *>(values.tangent(k)), packs_of(values.plane));
+        add(reinterpret_cast<const P *>(gradient.v), reinterpret_cast<const P *>(values.tangent(k)),
+            packs_of(values.plane));
     };
     add_leaf(side.x, side.x_gradient), add_leaf(side.y, side.y_gradient), add_leaf(side.weight, side.weight_gradient);
     if (side.penalty_tangent) add(side.penalty_gradient, side.penalty_tangent + k * parameter_packs, parameter_packs);
@@ -158,7 +159,8 @@ struct SideGradients {
   }
   template <class F>
   void one_accumulator(const Leaf &leaf, const Mat &values, const Mat &m, F f) const {
-    if (m) f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v));
+    if (m)
+      f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v));
   }
 
   void finish_penalty(FiniteCheck<T> &check) const {

@@ -27,7 +27,7 @@ struct Minibatch {
     view.n = view.rows = n, view.inverse_n = T(1) / T(n);
     const NetworkView &net = *inner.net;
     planes = inner.tangent_planes;
-    view.x = matrix(arena, Index(padded(net.layers[0].inputs)), bool(inner.spec->x.tangent));
+    view.x = matrix(arena, net.x_ld, bool(inner.spec->x.tangent));
     view.y = matrix(arena, inner.spec->index_targets ? 1 : net.layers[net.n_layers - 1].output_ld,
                     bool(inner.spec->y.tangent));
     if (inner.spec->weight.value) view.weight = matrix(arena, 1, bool(inner.spec->weight.tangent));
@@ -44,7 +44,7 @@ struct Minibatch {
 
   BLV_FUNCTION BLV_NOINLINE void gather(const Move &move, const Rows &side, long long t, TaskStatus *status) {
     report_bad_index(move, side, t, status);
-    gather_rows(move, side, t, view.x, side.x, side.net->layers[0].inputs);
+    gather_rows(move, side, t, view.x, side.x, side.net->features);
     gather_rows(move, side, t, view.y, side.y, side.spec->index_targets ? 1 : last(side).outputs);
     if (view.weight) gather_rows(move, side, t, view.weight, side.weight, 1);
     clear_rows(view.x_gradient), clear_rows(view.y_gradient), clear_rows(view.weight_gradient);
@@ -53,7 +53,7 @@ struct Minibatch {
 
   BLV_FUNCTION BLV_NOINLINE void scatter(const Move &move, const Rows &side, long long t, TaskStatus *) const {
     if (side.n == 0) return;
-    add_rows(move, side, t, view.x_gradient, side.x_gradient, side.net->layers[0].inputs);
+    add_rows(move, side, t, view.x_gradient, side.x_gradient, side.net->features);
     add_rows(move, side, t, view.y_gradient, side.y_gradient, last(side).outputs);
     add_rows(move, side, t, view.weight_gradient, side.weight_gradient, 1);
     Team::sync();

@@ -6,7 +6,7 @@
 #pragma once
 #include "kernels/machine/cuda/arena.h"
 #include "kernels/machine/cuda/transfer.h"
-#include "kernels/models/network.h"
+#include "kernels/models/model.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -16,6 +16,8 @@ BLV_HOST_DEVICE inline long long padded(long long n) { return n < run_length ? n
 
 // view.layers is room for network.n_layers of them.
 BLV_HOST_DEVICE inline void make_network_view(const Network &network, NetworkView &view) {
+  view.model = network.model, view.diagonal = network.diagonal != 0;
+  view.features = Index(network.features), view.x_ld = view.diagonal ? 1 : Index(padded(network.features));
   view.n_layers = Index(network.n_layers), view.activation = network.activation, view.bias = network.bias != 0;
   long long size = 0;
   for (Index l = 0; l < view.n_layers; l++) {

@@ -73,8 +73,8 @@ struct Pass {
   const NetworkView *net = nullptr;
   Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
   Index planes = 1;                        // most of a request
-  LayerState<T> *state = nullptr;  // of a block of rows; a copy per thread block
-  T *partials = nullptr;           // grid: chunks x planes x size
+  LayerState<T> *state = nullptr;          // of a block of rows; a copy per thread block
+  T *partials = nullptr;                   // grid: chunks x planes x size
 
   using Request = PassRequest<T>;
 
@@ -203,7 +203,7 @@ struct Pass {
     b.loss.inverse_n = view.inverse_n, b.loss.total = own;
     for (Index row = begin; row < end; row += block) {
       b.loss.n = end - row < block ? end - row : block;
-      b.accumulate = add || row > begin;
+      b.accumulate = add || row > begin, b.row = row;
       b.x = view.x.row_block(row), b.loss.y = view.y.row_block(row), b.loss.weight = view.weight.row_block(row);
       if (r.leaf_gradients) {
         b.x_gradient = accumulators<M>(view.x_gradient, row);
@@ -212,7 +212,7 @@ struct Pass {
       }
       if (M == Mode::TAPED) copy_tape<false>(view, row, b.loss.n, r.tape);
       GroupExecutor<T, M> executor(M == Mode::VALUE ? 0 : r.planes);
-      network_gradient(executor, *net, b);
+      model_gradient(executor, *net, b);
       PassTeam::sync();
       if (M == Mode::VALUE && r.tape) copy_tape<true>(view, row, b.loss.n, r.tape);
     }

@@ -35,13 +35,14 @@ struct SideData {
   BLV_HOST_DEVICE void layout(Arena &arena, const Side &side, int side_name, const NetworkView &network,
                               long long capacity, Index planes, Index tangents, Index) {
     spec = &side, name = side_name, net = &network, rows = Index(capacity), tangent_planes = tangents;
-    const Index inputs = network.layers[0].inputs, outputs = network.layers[network.n_layers - 1].outputs;
-    const Index x_ld = Index(padded(inputs)), y_ld = side.index_targets || outputs == 1 ? 1 : Index(padded(outputs));
+    const Index outputs = network.layers[network.n_layers - 1].outputs;
+    const Index x_ld = network.x_ld, y_ld = side.index_targets || outputs == 1 ? 1 : Index(padded(outputs));
     // Rows that do not fit on chip stay where they are, unless a link or the padding of a gradient asks for a copy.
-    x_resident = side.x.value.link || side.x.gradient || side.x.tangent || arena.template fits<T>(capacity * x_ld);
+    x_resident = side.x.value.link || side.x.gradient || side.x.tangent || network.diagonal ||
+                 arena.template fits<T>(capacity * x_ld);
     if (x_resident) x = {arena.template take<T>(capacity * x_ld), nullptr, 0, x_ld};
-    y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.y.tangent || side.loss == BLV_LOGISTIC ||
-                 arena.template fits<T>(capacity * y_ld);
+    y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.y.tangent ||
+                 side.loss == BLV_LOGISTIC || arena.template fits<T>(capacity * y_ld);
     if (y_resident) y = {arena.template take<T>(capacity * y_ld), nullptr, 0, y_ld};
     if (side.weight.value) weight = {arena.template take<T>(capacity), nullptr, 0, 1};
     take_tangents(arena, side.x, capacity * x_ld, &x);
@@ -50,7 +51,7 @@ struct SideData {
     x_gradient = accumulator(arena, side.x, capacity * x_ld, x_ld, planes);
     y_gradient = accumulator(arena, side.y, capacity * y_ld, y_ld, planes);
     weight_gradient = accumulator(arena, side.weight, capacity, 1, planes);
-    layout_penalty(arena, inputs, planes);
+    layout_penalty(arena, network.layers[0].inputs, planes);
   }
 
   BLV_FUNCTION BLV_NOINLINE void load(const Move &move, TaskStatus *status) {
@@ -63,7 +64,7 @@ struct SideData {
       each(n, [&](Index i) { weight.v[i] = link_value<T>(slot.link, from[(long long)(i)*slot.row_stride]); });
     }
     load_penalty(move);
-    load_tangents(move, spec->x, net->layers[0].inputs, x);
+    load_tangents(move, spec->x, net->features, x);
     load_tangents(move, spec->y, net->layers[net->n_layers - 1].outputs, y);
     load_tangents(move, spec->weight, 1, weight);
   }
@@ -100,7 +101,7 @@ struct SideData {
       count = move.integer(spec->row_counts, 0, 0);
       if (count < 0 || count > spec->rows) status->fail(BLV_TASK_BAD_ROWS, name, -1, -1), count = 0;
     }
-    control([&] { n = Index(count), inverse_n = count ? T(1) / T(count) : T(0); });
+    control([&] { n = Index(count), inverse_n = !spec->mean ? T(1) : count ? T(1) / T(count) : T(0); });
   }
 
   // Rows of a floating-point leaf with `columns` columns; those that the task lacks hold nothing.
@@ -123,7 +124,7 @@ struct SideData {
 
   BLV_INLINE void load_x(const Move &move) {
     const Slot &slot = spec->x.value;
-    if (x_resident) return load_rows(move, slot, net->layers[0].inputs, x);
+    if (x_resident) return load_rows(move, slot, net->features, x);
     control([&] { x = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });  // nothing is written through it
   }
 

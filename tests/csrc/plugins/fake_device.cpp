@@ -41,7 +41,8 @@ blv_status check_stream(int32_t ordinal, void *stream, BackendMessage *message) 
   return say(BLV_INVALID, message, "options.stream is %p; accepted: %p", stream, fake.streams[ordinal]);
 }
 
-blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan, BackendMessage *message) {
+blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan,
+                BackendMessage *message) {
   ++fake.plans;
   if (const blv_status status = answer(&fake.next_plan, message); status != BLV_OK) return status;
   if (problem.network.n_layers > 3) return say(BLV_UNSUPPORTED, message, "spec.inner has more than three layers");
