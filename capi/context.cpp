@@ -18,9 +18,7 @@ blv_status blv_context_create(const blv_context_options *options, blv_context *o
 
 void blv_context_destroy(blv_context context) { delete context; }
 
-const char *blv_context_error(blv_context context) {
-  return (context != nullptr ? context->error : bilevel::thread_error()).c_str();
-}
+const char *blv_context_error(blv_context context) { return bilevel::error_of(context); }
 
 void blv_context_cancel(blv_context context) {
   if (context != nullptr) bilevel::request_cancel(context);

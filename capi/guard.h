@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The exception guard: every entry point that can fail runs inside it, and nothing is thrown past it. What was thrown
-// becomes a status and a message: the context's, or this thread's where there is no context.
+// becomes a status and a message: the context's, or this thread's where there is no context. The body has the context
+// to itself.
 #pragma once
 #include <bilevel/bilevel.h>
 
@@ -19,6 +20,8 @@ inline blv_status fail(blv_context context, blv_status status, const Text &text)
 
 template <class Body>
 blv_status guarded(blv_context context, Body &&body) noexcept {
+  const ContextUse use(context);
+  if (!use) return BLV_INVALID;
   try {
     const blv_status status = body();
     return status == BLV_OK ? status : fail(context, status, format("%s", blv_status_text(status)));

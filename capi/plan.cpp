@@ -13,9 +13,9 @@ int64_t blv_parameter_count(int64_t n_widths, const int64_t *widths, int32_t fla
 }
 
 blv_status blv_plan_create(blv_context context, const blv_spec *spec, blv_plan *out) {
+  if (out != nullptr) *out = nullptr;
   return bilevel::guarded(context, [&] {
     bilevel::check_pointer("out", out);
-    *out = nullptr;
     bilevel::check_pointer("context", context);
     *out = bilevel::make_plan(context, spec);
     return BLV_OK;

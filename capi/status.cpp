@@ -25,6 +25,8 @@ constexpr Status statuses[] = {
     {BLV_CANCELLED, "BLV_CANCELLED", "The execute was cancelled by blv_context_cancel; its outputs are undefined."},
     {BLV_DEVICE_FAULT, "BLV_DEVICE_FAULT", "The device failed; the context can only be destroyed."},
     {BLV_INTERNAL, "BLV_INTERNAL", "The library has a defect: please report it."},
+    {BLV_HOOK_FAILED, "BLV_HOOK_FAILED",
+     "The caller's parallel_for threw, or did not run every index once; the outputs are undefined."},
 };
 
 const Status *find(blv_status value) {

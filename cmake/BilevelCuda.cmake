@@ -4,14 +4,15 @@
 # Kernels are compiled once per cooperation level x dtype, in a namespace of their own (bilevel::cuda_warp ...), as CPU kernels are
 # per ISA level; a new kernel is one line in BILEVEL_CUDA_KERNEL_SOURCES, or a file in kernels/special/<name>/, compiled once.
 # The same objects are linked twice: with NVIDIA's static runtime as the plugin that ships, and, for the tests, with the emulator's
-# runtime (tests/ptxemu) as emulated/libbilevel_cuda.so.
+# runtime (tests/ptxemu) as emulated/libbilevel_cuda.so. Machine code and PTX in them are compressed, to a sixth; the driver decompresses
+# what it loads, and so do the emulator and scripts/kernel-report.
 
 if(BILEVEL_SANITIZE)
   message(FATAL_ERROR "BILEVEL_CUDA=ON does not go with BILEVEL_SANITIZE")
 endif()
 
 set(BILEVEL_CUDA_ARCHITECTURES "80;90;100-real" CACHE STRING
-    "Architectures of the CUDA kernels, as of CMAKE_CUDA_ARCHITECTURES; 90-virtual compiles fastest and is enough for the emulator")
+    "Architectures of the CUDA kernels, as of CMAKE_CUDA_ARCHITECTURES, with PTX for the oldest that runs a kernel; 90-virtual compiles fastest and is enough for the emulator")
 
 # The flags for a list of architectures. Machine code is made from the newest PTX of the list that is not newer, which saves the
 # compiler's front half once per architecture that has no PTX of its own.
@@ -87,12 +88,35 @@ set(BILEVEL_CUDA_DTYPES f32 f64)
 file(GLOB BILEVEL_CUDA_SINGLE_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/special/*/*.cu)
 file(GLOB BILEVEL_CUDA_HOST_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/cuda/*.cpp)
 
+# Leaves in a list of architectures PTX for the oldest alone, of which the machine code of all is made. Kernels do not ask for which
+# architecture they are compiled, outside of clusters, so that the PTX for a newer one is the same text with another .target: it would
+# cost one run more of the compiler's front half per object.
+function(_bilevel_cuda_one_ptx architectures out)
+  list(SORT architectures COMPARE NATURAL)
+  set(have_ptx FALSE)
+  set(result)
+  foreach(architecture IN LISTS architectures)
+    if(have_ptx AND NOT architecture MATCHES "-")
+      string(APPEND architecture "-real")
+    endif()
+    if(NOT have_ptx OR NOT architecture MATCHES "-virtual$")
+      list(APPEND result ${architecture})
+    endif()
+    if(NOT architecture MATCHES "-real$")
+      set(have_ptx TRUE)
+    endif()
+  endforeach()
+  set(${out} "${result}" PARENT_SCOPE)
+endfunction()
+
+_bilevel_cuda_one_ptx("${BILEVEL_CUDA_ARCHITECTURES}" BILEVEL_CUDA_KERNEL_ARCHITECTURES)
 # Clusters of blocks exist from compute capability 9.0 on.
 set(BILEVEL_CUDA_CLUSTER_ARCHITECTURES ${BILEVEL_CUDA_ARCHITECTURES})
 list(FILTER BILEVEL_CUDA_CLUSTER_ARCHITECTURES INCLUDE REGEX "^(9|[1-9][0-9])[0-9]")
 if(NOT BILEVEL_CUDA_CLUSTER_ARCHITECTURES)
   set(BILEVEL_CUDA_CLUSTER_ARCHITECTURES 90-virtual)
 endif()
+_bilevel_cuda_one_ptx("${BILEVEL_CUDA_CLUSTER_ARCHITECTURES}" BILEVEL_CUDA_CLUSTER_ARCHITECTURES)
 
 # What holds for all objects of the plugin; `architectures` are those of its CUDA sources.
 function(_bilevel_cuda_objects target architectures)
@@ -108,7 +132,7 @@ function(_bilevel_cuda_objects target architectures)
     ${target}
     PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-std=gnu++20 -Wall -Wextra -Wpedantic $<${werror}:-Werror> -fno-plt>
             "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:${code}>"
-            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr $<$<BOOL:${BILEVEL_CUDA_LINEINFO}>:-lineinfo> -no-compress -Xcompiler=-Wall,-Wextra,-fno-plt
+            $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20 --expt-relaxed-constexpr $<$<BOOL:${BILEVEL_CUDA_LINEINFO}>:-lineinfo> --compress-mode=size -Xcompiler=-Wall,-Wextra,-fno-plt
             $<${werror}:-Werror=all-warnings> $<${werror}:-Xcompiler=-Werror>>)
   set_target_properties(
     ${target}
@@ -123,7 +147,7 @@ set(number 0)
 foreach(level IN LISTS BILEVEL_CUDA_LEVELS)
   foreach(dtype IN LISTS BILEVEL_CUDA_DTYPES)
     set(target bilevel_cuda_${level}_${dtype})
-    set(architectures ${BILEVEL_CUDA_ARCHITECTURES})
+    set(architectures ${BILEVEL_CUDA_KERNEL_ARCHITECTURES})
     if(level STREQUAL "cluster")
       set(architectures ${BILEVEL_CUDA_CLUSTER_ARCHITECTURES})
     endif()
@@ -137,7 +161,7 @@ foreach(level IN LISTS BILEVEL_CUDA_LEVELS)
   math(EXPR number "${number} + 1")
 endforeach()
 list(APPEND BILEVEL_CUDA_HOST_SOURCES ${PROJECT_SOURCE_DIR}/kernels/machine/cuda/regime.cpp)
-_bilevel_cuda_objects(bilevel_cuda_host "${BILEVEL_CUDA_ARCHITECTURES}" ${BILEVEL_CUDA_HOST_SOURCES} ${BILEVEL_CUDA_SINGLE_SOURCES})
+_bilevel_cuda_objects(bilevel_cuda_host "${BILEVEL_CUDA_KERNEL_ARCHITECTURES}" ${BILEVEL_CUDA_HOST_SOURCES} ${BILEVEL_CUDA_SINGLE_SOURCES})
 list(APPEND BILEVEL_CUDA_TARGETS bilevel_cuda_host)
 
 set(cuda_objects)
@@ -150,7 +174,8 @@ set(cuda_map ${PROJECT_SOURCE_DIR}/csrc/cuda/libbilevel_cuda.map)
 function(_bilevel_cuda_plugin target)
   add_library(${target} MODULE ${cuda_objects})
   target_link_libraries(${target} PRIVATE ${ARGN} Threads::Threads ${CMAKE_DL_LIBS})
-  target_link_options(${target} PRIVATE -Wl,--version-script=${cuda_map} -Wl,--no-undefined -Wl,-z,now -Wl,--exclude-libs,ALL)
+  target_link_options(${target} PRIVATE -Wl,--version-script=${cuda_map} -Wl,--no-undefined -Wl,-z,now -Wl,-z,nodelete
+                                        -Wl,--exclude-libs,ALL)
   set_target_properties(
     ${target} PROPERTIES PREFIX lib OUTPUT_NAME bilevel_cuda LINKER_LANGUAGE CXX LINK_DEPENDS ${cuda_map}
                          CUDA_RUNTIME_LIBRARY None CUDA_RESOLVE_DEVICE_SYMBOLS OFF CUDA_ARCHITECTURES OFF)

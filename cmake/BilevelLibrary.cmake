@@ -27,7 +27,8 @@ target_include_directories(bilevel INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_
                                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
 set(export_map ${PROJECT_SOURCE_DIR}/capi/libbilevel.map)
-target_link_options(bilevel PRIVATE -Wl,--version-script=${export_map} -Wl,--no-undefined -Wl,-z,now)
+# nodelete: the threads of a context that is alive run code of the library, so that a dlclose must not unmap it.
+target_link_options(bilevel PRIVATE -Wl,--version-script=${export_map} -Wl,--no-undefined -Wl,-z,now -Wl,-z,nodelete)
 set_target_properties(bilevel PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${BILEVEL_ABI_MAJOR}
                                          LINK_DEPENDS ${export_map} LINKER_LANGUAGE CXX)
 

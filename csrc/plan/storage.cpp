@@ -9,7 +9,7 @@
 namespace bilevel {
 namespace {
 
-constexpr double most_workspace = 4e18;  // bytes: less than 2^62
+constexpr int64_t most_workspace = int64_t{1} << 62;  // bytes
 
 int64_t segment_of_checkpoints(int64_t steps) {
   auto root = static_cast<int64_t>(std::sqrt(static_cast<double>(steps)));
@@ -17,12 +17,8 @@ int64_t segment_of_checkpoints(int64_t steps) {
   return std::max<int64_t>(root, 1);
 }
 
-double real(int64_t value) { return static_cast<double>(value); }
-
 // Steps of which a leaf of the inner steps has a value.
-double steps_of(const Slot &slot, int64_t steps) {
-  return slot.step_stride != 0 ? real(std::max<int64_t>(steps, 1)) : 1;
-}
+int64_t steps_of(const Slot &slot, int64_t steps) { return slot.step_stride != 0 ? std::max<int64_t>(steps, 1) : 1; }
 
 }  // namespace
 
@@ -47,29 +43,36 @@ const char *store_of(const Problem &problem) {
   return problem.storage.tape ? "tape" : "theta";
 }
 
-double workspace_bound(const Problem &problem, int64_t lanes) {
+// Counted per lane in scalars, every array with room for its padding, as if the plan had every leaf it may have; only what grows with
+// the steps is counted for the leaves that are there.
+Size workspace_bound(const Problem &problem, int64_t lanes) {
+  constexpr int64_t padding = 64, few_rows = 1024, most_partial_sums = 64, scalar_bytes = 8, spare = 4;
   const Program &program = problem.program;
-  double units = 0;
+  Size units = 0;  // of a row: what the layers of the network read and write
   for (int64_t l = 0; l < problem.network.n_layers; ++l)
-    units += real(problem.network.layers[l].inputs) + real(problem.network.layers[l].outputs) + 64;
-  const double parameters = real(problem.network.parameters) + 64.0 * real(problem.network.n_layers);
-  const double rows = real(std::max({problem.inner.rows, problem.outer.rows, problem.batch_rows})) + 1024;
-  double arrays = 0;
-  for (int32_t i = 0; i < program.n_arrays; ++i) arrays += real(program.arrays[i].count) * program.arrays[i].planes;
-  double leaves = 0;
+    units += Size(problem.network.layers[l].inputs) + problem.network.layers[l].outputs + padding;
+  const Size parameters = Size(problem.network.parameters) + Size(padding) * problem.network.n_layers;
+  const Size rows = Size(std::max({problem.inner.rows, problem.outer.rows, problem.batch_rows})) + few_rows;
+  const Size planes = Size(program.tangent_planes) + program.leaf_planes + 2;  // values, tangents, gradients
+
+  Size vectors = Size(8) * planes;  // of the program, penalties, partial sums
+  for (int32_t i = 0; i < program.n_arrays; ++i) vectors += Size(program.arrays[i].count) * program.arrays[i].planes;
+  Size by_step = 0;
   for (const Leaf &leaf : problem.step_leaves)
-    leaves +=
-        steps_of(leaf.value, problem.steps) * (1 + program.tangent_planes) + steps_of(leaf.gradient, problem.steps);
-  // Rows of both sides and of a minibatch, their matrices, gradients and tangents; the tape.
-  const double planes = real(program.tangent_planes) + real(program.leaf_planes) + 4;
-  const double row_arrays = rows * units * (8 * planes + real(program.tape_entries) * 2);
-  const double task = parameters * (arrays + leaves + 8 * planes) + row_arrays;
-  const double sums = (real(problem.tasks) + real(lanes)) * real(problem.shared_scalars);
-  return 8 * 2 * (real(problem.threads) * real(lanes) * task + sums);
+    for (const Slot *slot : {&leaf.value, &leaf.gradient}) {
+      const Size one = slot->extent == BLV_PER_PARAMETER ? parameters : Size(1);
+      by_step += one * steps_of(leaf.value.step_stride != 0 ? leaf.value : *slot, problem.steps) *
+                 (Size(1) + program.tangent_planes);
+    }
+  const Size matrices = rows * units * (Size(4) * planes + program.tape_entries * 2);
+  const Size task = parameters * vectors + by_step + matrices;
+  const Size shared = Size(problem.shared_scalars) * most_partial_sums;
+  return (Size(problem.threads) * task * lanes + shared + Size(problem.threads) * units) * scalar_bytes * spare;
 }
 
 bool workspace_is_countable(const Problem &problem, int64_t lanes) {
-  return workspace_bound(problem, lanes) < most_workspace;
+  const Size bound = workspace_bound(problem, lanes);
+  return !bound.overflowed() && bound.value() < most_workspace;
 }
 
 }  // namespace bilevel

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "csrc/methods/method.h"
+#include "csrc/support/checked.h"
 
 namespace bilevel {
 
@@ -14,8 +15,8 @@ std::vector<Storage> storage_candidates(const Problem &problem, int32_t store);
 // "tape", "theta", "checkpoints", or "none" where there is no reverse sweep.
 const char *store_of(const Problem &problem);
 
-// A bound from above on the bytes of any workspace of the problem with its program, by far not sharp, in floating point.
-double workspace_bound(const Problem &problem, int64_t lanes);
+// A bound from above on the bytes of any workspace of the problem with its program, by far not sharp.
+Size workspace_bound(const Problem &problem, int64_t lanes);
 // Whether a kernel can count the bytes of a workspace in int64.
 bool workspace_is_countable(const Problem &problem, int64_t lanes);
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Making a context: options are read and checked, the ISA level is found, the pool is prepared (its threads start
-// later).
+// later). And who works with it: one call at a time.
 #include "csrc/run/context.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <thread>
 
 #include "csrc/device/device.h"
-#include "csrc/support/float_mode.h"
 #include "csrc/support/isa.h"
 #include "csrc/support/names.h"
 #include "csrc/support/read_struct.h"
@@ -56,16 +57,28 @@ int32_t isa_of(const blv_context_options &options) {
 
 int32_t thread_count(int32_t wanted) { return wanted > 0 ? wanted : std::min(available_cores(), most_threads); }
 
-struct HookCall {
-  void (*fn)(void *arg, int64_t i);
-  void *arg;
-};
+uint64_t next_number() {
+  static std::atomic<uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
-// The caller's threads may be in any floating-point mode.
-void run_in_default_mode(void *hook_call, int64_t i) {
-  const auto *call = static_cast<const HookCall *>(hook_call);
-  const DefaultFloatMode mode;
-  call->fn(call->arg, i);
+// The context that this thread's last call found in use, by number: an address may be that of a later context.
+uint64_t &refused_number() {
+  thread_local uint64_t number = 0;
+  return number;
+}
+
+constexpr const char *in_use_text =
+    "context is in use by another call, on another thread or around this one (options.parallel_for calls back into its "
+    "own context); accepted: one call at a time, so a context for each thread";
+
+// Takes a flag that is free, or that was copied by fork() in the middle of another process's call.
+bool take(int32_t *in_use) {
+  const auto mine = static_cast<int32_t>(getpid());
+  int32_t seen = 0;
+  while (!__atomic_compare_exchange_n(in_use, &seen, mine, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (seen == mine) return false;
+  return true;
 }
 
 }  // namespace
@@ -88,6 +101,26 @@ blv_context make_context(const blv_context_options *options) {
   return context.release();
 }
 
+ContextUse::ContextUse(blv_context context) : context_(context), taken_(context == nullptr || take(&context->in_use)) {
+  if (context == nullptr) return;
+  if (taken_) {
+    if (refused_number() == context->number) refused_number() = 0;
+  } else {
+    refused_number() = context->number;
+    thread_error() = format("%s", in_use_text);
+  }
+}
+
+ContextUse::~ContextUse() {
+  if (taken_ && context_ != nullptr) __atomic_store_n(&context_->in_use, 0, __ATOMIC_RELEASE);
+}
+
+const char *error_of(blv_context context) {
+  if (context == nullptr) return thread_error().c_str();
+  // Not context->error, which the other call may be writing.
+  return refused_number() == context->number ? in_use_text : context->error.c_str();
+}
+
 void request_cancel(blv_context context) { __atomic_store_n(&context->cancel, 1, __ATOMIC_RELEASE); }
 
 bool consume_cancel(blv_context context) { return __atomic_exchange_n(&context->cancel, 0, __ATOMIC_ACQ_REL) != 0; }
@@ -108,10 +141,11 @@ blv_context_s::blv_context_s(const blv_context_options &given)
     : options(given),
       isa(bilevel::isa_of(given)),
       threads(bilevel::thread_count(given.threads)),
-      pool(given.parallel_for || isa == 0 ? 1 : threads, bilevel::available_cores()) {}
+      pool(given.parallel_for || isa == 0 ? 1 : threads, bilevel::available_cores()),
+      hook(given),
+      number(bilevel::next_number()) {}
 
 void blv_context_s::parallel_for(int64_t n, void (*fn)(void *arg, int64_t i), void *arg) {
-  if (options.parallel_for == nullptr) return pool.run(n, fn, arg);
-  bilevel::HookCall call{fn, arg};
-  options.parallel_for(options.user, n, bilevel::run_in_default_mode, &call);
+  if (hook) return hook.run(n, fn, arg);
+  pool.run(n, fn, arg);
 }

@@ -9,6 +9,7 @@
 #include "csrc/plan/plan.h"
 #include "csrc/run/context.h"
 #include "csrc/support/float_mode.h"
+#include "csrc/support/refusal.h"
 
 namespace bilevel {
 namespace {
@@ -42,9 +43,14 @@ blv_status execute(blv_context context, const blv_plan_s &plan, const ExecuteArg
   start_progress(context, plan.kernel->progress_total(plan.problem, arguments.tasks));
   if (consume_cancel(context)) return BLV_CANCELLED;
   const DefaultFloatMode mode;
-  const blv_status status = plan.kernel->run(plan.problem, make_call(context, plan, arguments));
-  if (status == BLV_CANCELLED) consume_cancel(context);
-  return status;
+  try {
+    const blv_status status = plan.kernel->run(plan.problem, make_call(context, plan, arguments));
+    if (status == BLV_CANCELLED) consume_cancel(context);
+    return status;
+  } catch (const Refusal &) {  // the hook failed; kernels throw nothing
+    consume_cancel(context);   // a request was for this execute, which has stopped
+    throw;
+  }
 }
 
 }  // namespace bilevel

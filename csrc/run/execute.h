@@ -20,7 +20,7 @@ struct ExecuteArguments {
 // Refuses arguments that the plan can't run with.
 void check_execute(const blv_context_s &context, const blv_plan_s &plan, const ExecuteArguments &arguments);
 
-// BLV_OK or BLV_CANCELLED.
+// BLV_OK or BLV_CANCELLED; refuses with BLV_HOOK_FAILED.
 blv_status execute(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments);
 
 }  // namespace bilevel

@@ -26,26 +26,22 @@ bool span_elements(const Span &span, int64_t tasks, int64_t *elements) {
   const Dimension dimensions[] = {{places(span, tasks, span.task_stride), span.task_stride},
                                   {places(span, span.steps.count, span.steps.stride), span.steps.stride},
                                   span.rows};
-  int64_t last = span.columns, bytes = 0;
   bool empty = span.columns == 0;
   for (const Dimension &dimension : dimensions) empty = empty || dimension.count == 0;
   if (empty) {
     *elements = 0;
     return true;
   }
-  for (const Dimension &dimension : dimensions) {
-    int64_t reach = 0;
-    if (!multiply(dimension.count - 1, dimension.stride, &reach) || !add(last, reach, &last)) return false;
-  }
-  *elements = last;
-  return multiply(last, span.element_bytes, &bytes);
+  Size last = span.columns;
+  for (const Dimension &dimension : dimensions) last += Size(dimension.count - 1) * dimension.stride;
+  *elements = last.value();
+  return !(last * span.element_bytes).overflowed();
 }
 
 int64_t span_used(const Span &span, int64_t tasks) {
   const int64_t task_places = places(span, tasks, span.task_stride);
   const int64_t step_places = places(span, span.steps.count, span.steps.stride);
-  const int64_t one = saturating_multiply(span.rows.count, span.columns);
-  return saturating_multiply(saturating_multiply(task_places, step_places), one);
+  return (Size(task_places) * step_places * span.rows.count * span.columns).value();
 }
 
 void check_no_overlap_within(const char *slot, const Span &span, int64_t tasks) {

@@ -95,16 +95,11 @@ void read_objectives(const blv_spec &spec, ValidSpec *valid) {
 
 }  // namespace
 
-// Number of parameters of valid widths, or false if there are more than most_size.
 bool count_parameters(int64_t n_widths, const int64_t *widths, bool bias, int64_t *parameters) {
-  int64_t total = 0;
-  for (int64_t i = 0; i + 1 < n_widths; ++i) {
-    int64_t layer = 0;
-    if (!multiply(widths[i + 1], widths[i] + (bias ? 1 : 0), &layer) || !add(total, layer, &total)) return false;
-    if (total > most_size) return false;
-  }
-  *parameters = total;
-  return true;
+  Size total = 0;
+  for (int64_t i = 0; i + 1 < n_widths; ++i) total += Size(widths[i + 1]) * (widths[i] + (bias ? 1 : 0));
+  *parameters = total.value();
+  return total.value() <= most_size;
 }
 
 int64_t parameter_count(int64_t n_widths, const int64_t *widths, int32_t flags) {

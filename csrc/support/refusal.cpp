@@ -5,7 +5,6 @@
 
 #include <cstdarg>
 #include <cstdio>
-#include <limits>
 
 namespace bilevel {
 
@@ -32,19 +31,6 @@ void check_range(const char *argument, int64_t value, int64_t least, int64_t mos
 
 void check_pointer(const char *argument, const void *pointer) {
   if (pointer == nullptr) refuse(BLV_INVALID, format("%s is NULL; accepted: a valid pointer", argument));
-}
-
-bool multiply(int64_t a, int64_t b, int64_t *result) { return !__builtin_mul_overflow(a, b, result); }
-bool add(int64_t a, int64_t b, int64_t *result) { return !__builtin_add_overflow(a, b, result); }
-
-int64_t saturating_multiply(int64_t a, int64_t b) {
-  int64_t result = 0;
-  return multiply(a, b, &result) ? result : std::numeric_limits<int64_t>::max();
-}
-
-int64_t saturating_add(int64_t a, int64_t b) {
-  int64_t result = 0;
-  return add(a, b, &result) ? result : std::numeric_limits<int64_t>::max();
 }
 
 }  // namespace bilevel

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "csrc/support/checked.h"  // what a refusal is most often about
+
 namespace bilevel {
 
 // A short text of fixed size: making one allocates nothing, and what does not fit is cut.
@@ -30,12 +32,5 @@ struct Refusal {
 void check_range(const char *argument, int64_t value, int64_t least, int64_t most);
 // Refuses NULL.
 void check_pointer(const char *argument, const void *pointer);
-
-// Products and sums of sizes: `false` where the result exceeds int64.
-bool multiply(int64_t a, int64_t b, int64_t *result);
-bool add(int64_t a, int64_t b, int64_t *result);
-// The same, but what exceeds int64 becomes its largest value.
-int64_t saturating_multiply(int64_t a, int64_t b);
-int64_t saturating_add(int64_t a, int64_t b);
 
 }  // namespace bilevel

@@ -3,10 +3,13 @@
 // Byte and line streams over zlib's gzFile, which reads plain files as they are.
 #include "examples/common/byte_reader.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <new>
 
 namespace examples {
 namespace {
@@ -29,6 +32,12 @@ void refuse_other_compressions(const std::string &path, const unsigned char *hea
 }
 
 }  // namespace
+
+int64_t most_bytes_of_data() {
+  constexpr int64_t kMost = int64_t{4} << 30;
+  const int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? std::min(kMost, pages / 2 * page) : kMost;
+}
 
 ByteReader::ByteReader(const std::string &path) : path_(path) {
   std::error_code ignored;
@@ -97,7 +106,11 @@ bool LineReader::fill() {
     fail("longer than " + std::to_string(limits_.max_line) + " characters: no text file?");
   }
   const size_t old = buffer_.size(), more = 1u << 16;
-  buffer_.resize(old + more);
+  try {
+    buffer_.resize(old + more);
+  } catch (const std::bad_alloc &) {
+    fail_without_memory();
+  }
   const size_t got = bytes_.read(buffer_.data() + old, more);
   buffer_.resize(old + got);
   return got > 0;
@@ -121,6 +134,10 @@ bool LineReader::next(std::string_view &line) {
 }
 
 void LineReader::fail(const std::string &what) const { bytes_.fail("line " + std::to_string(line_) + ": " + what); }
+
+void LineReader::fail_over_limit() const {
+  fail("more data than the limit of " + std::to_string(limits_.max_bytes) + " bytes");
+}
 
 std::string quoted(std::string_view text) {
   constexpr size_t kLongest = 40;

@@ -31,6 +31,10 @@ class ByteReader {
   int64_t offset() const { return offset_; }
   const std::string &path() const { return path_; }
   [[noreturn]] void fail(const std::string &what) const { throw DataError(path_ + ": " + what); }
+  // The machine gave less memory than the limits allow.
+  [[noreturn]] void fail_without_memory() const {
+    fail("not enough memory for what has been read up to uncompressed byte " + std::to_string(offset_));
+  }
 
  private:
   struct Close {
@@ -51,6 +55,8 @@ class LineReader {
   int64_t line() const { return line_; }
   // Throws "file: line 12: what".
   [[noreturn]] void fail(const std::string &what) const;
+  [[noreturn]] void fail_over_limit() const;
+  [[noreturn]] void fail_without_memory() const { fail("not enough memory for what has been read so far"); }
   const std::string &path() const { return bytes_.path(); }
 
  private:

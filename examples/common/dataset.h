@@ -41,11 +41,16 @@ struct Dataset {
   }
 };
 
-// Limits that a file's own claims are held against before anything is allocated for them.
+// 4 GiB, or half of the machine's memory if that is less.
+int64_t most_bytes_of_data();
+
+// Limits that a file is held against, its own claims before anything is allocated for them: a few MB of gzip may be
+// gigabytes.
 struct ReaderLimits {
-  int64_t max_bytes = int64_t{4} << 30;  // of the features in memory
-  int64_t max_line = int64_t{64} << 20;  // characters of a line of text
-  int64_t max_classes = 1000;            // distinct labels
+  int64_t max_bytes = most_bytes_of_data();      // in memory, of features and labels together
+  int64_t max_line = int64_t{64} << 20;          // characters of a line of text
+  int64_t max_columns = int64_t{1} << 20;        // of a CSV file
+  int64_t max_classes = 1000, max_label = 1000;  // distinct labels; characters of one
 };
 
 }  // namespace examples

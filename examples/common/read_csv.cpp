@@ -2,6 +2,8 @@
 //
 // CSV: numbers in columns, one column of labels, an optional header, quoted fields.
 #include <algorithm>
+#include <cmath>
+#include <new>
 #include <optional>
 
 #include "examples/common/byte_reader.h"
@@ -26,10 +28,13 @@ std::string trimmed(std::string_view text) {
 }
 
 // Fields of a line; a field may be quoted ("" stands for a quote) but may not go on in the next line.
-std::vector<std::string> split(const LineReader &in, std::string_view line, char separator) {
+std::vector<std::string> split(const LineReader &in, std::string_view line, char separator,
+                               const ReaderLimits &limits) {
   std::vector<std::string> fields;
   size_t at = 0;
   while (true) {
+    if (static_cast<int64_t>(fields.size()) >= limits.max_columns)
+      in.fail("more than " + std::to_string(limits.max_columns) + " columns");
     size_t end = line.find(separator, at);
     const size_t first = std::min(line.find_first_not_of(' ', at), line.size());
     if (first < line.size() && line[first] == '"') {
@@ -60,13 +65,19 @@ bool is_header(const std::vector<std::string> &fields, std::optional<size_t> lab
   return false;
 }
 
-// Position of a column given by number; nothing if `column` is no whole number.
+// How messages call a column: the first is 1.
+std::string column_name(size_t column) { return "column " + std::to_string(column + 1); }
+
+// Position of a column given by number, 1 for the first or -1 for the last; nothing if `column` is no whole number.
 std::optional<size_t> numbered_column(const LineReader &in, const std::string &column, size_t columns) {
   double number = 0;
-  if (!parse_number(column, number) || number != static_cast<double>(static_cast<int64_t>(number))) return std::nullopt;
-  const auto n = static_cast<int64_t>(columns);
-  const int64_t at = static_cast<int64_t>(number) < 0 ? static_cast<int64_t>(number) + n : static_cast<int64_t>(number);
-  if (at < 0 || at >= n) in.fail("there is no column " + column + ", the line has " + std::to_string(n));
+  if (!parse_number(column, number) || number != std::trunc(number)) return std::nullopt;
+  const auto n = static_cast<double>(columns);
+  const double at = number < 0 ? number + n : number - 1;
+  if (number == 0 || at < 0 || at >= n) {
+    in.fail("there is no column " + column + ", the line has " + std::to_string(columns) +
+            "; columns count from 1, or from -1 at the right end");
+  }
   return static_cast<size_t>(at);
 }
 
@@ -76,13 +87,22 @@ class CsvReader {
       : in_(path, limits), wanted_(label_column), limits_(limits) {}
 
   Dataset read() {
+    try {
+      return read_rows();
+    } catch (const std::bad_alloc &) {
+      in_.fail_without_memory();
+    }
+  }
+
+ private:
+  Dataset read_rows() {
     std::string_view line;
     bool first = true;
     while (in_.next(line)) {
       if (first && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);  // byte order mark
       if (trimmed(line).empty()) continue;
       if (first) separator_ = find_separator(line);
-      const std::vector<std::string> fields = split(in_, line, separator_);
+      const std::vector<std::string> fields = split(in_, line, separator_, limits_);
       const bool header = first && take_header(fields);
       first = false;
       if (!header) add_row(fields);
@@ -92,7 +112,6 @@ class CsvReader {
     return std::move(data_);
   }
 
- private:
   bool take_header(const std::vector<std::string> &fields) {
     const auto named = std::find(fields.begin(), fields.end(), wanted_);
     if (named != fields.end() && !numbered_column(in_, wanted_, fields.size())) {
@@ -117,23 +136,27 @@ class CsvReader {
     for (size_t k = 0; k < columns_; ++k) {
       if (k != *label_) add_value(fields[k], k);
     }
-    if (fields[*label_].empty()) in_.fail("the label (column " + std::to_string(*label_) + ") is empty");
-    data_.labels.push_back(labels_.add(fields[*label_]));
+    const std::string &label = fields[*label_];
+    if (label.empty()) in_.fail("the label (" + column_name(*label_) + ") is empty");
+    if (static_cast<int64_t>(label.size()) > limits_.max_label) {
+      in_.fail("the label (" + column_name(*label_) + ") is longer than " + std::to_string(limits_.max_label) +
+               " characters");
+    }
+    data_.labels.push_back(labels_.add(label));
     data_.features = static_cast<int64_t>(columns_) - 1;
     if (labels_.size() > limits_.max_classes) {
-      in_.fail("more than " + std::to_string(limits_.max_classes) + " distinct labels in column " +
-               std::to_string(*label_) + ": no classes? Another column can be chosen");
+      in_.fail("more than " + std::to_string(limits_.max_classes) + " distinct labels in " + column_name(*label_) +
+               ": no classes? Another column can be chosen");
     }
   }
 
   void add_value(const std::string &field, size_t column) {
     double value = 0;
     if (!parse_number(field, value) || value > 3e38 || value < -3e38) {
-      in_.fail("column " + std::to_string(column) + ": " + quoted(field) + " is no finite number");
+      in_.fail(column_name(column) + ": " + quoted(field) + " is no finite number");
     }
-    if (static_cast<int64_t>((data_.values.size() + 1) * sizeof(float)) > limits_.max_bytes) {
-      in_.fail("more data than the limit of " + std::to_string(limits_.max_bytes) + " bytes");
-    }
+    const size_t bytes = (data_.values.size() + 1) * sizeof(float) + data_.labels.size() * sizeof(int32_t);
+    if (static_cast<int64_t>(bytes) > limits_.max_bytes) in_.fail_over_limit();
     data_.values.push_back(static_cast<float>(value));
   }
 

@@ -4,6 +4,7 @@
 // integers, the elements.
 #include <algorithm>
 #include <array>
+#include <new>
 
 #include "examples/common/byte_reader.h"
 #include "examples/common/readers.h"
@@ -55,11 +56,15 @@ IdxHeader read_header(ByteReader &in, size_t dimensions, const char *what, const
 std::vector<uint8_t> read_elements(ByteReader &in, const IdxHeader &header) {
   constexpr int64_t kChunk = int64_t{16} << 20;
   std::vector<uint8_t> out;
-  while (static_cast<int64_t>(out.size()) < header.elements) {
-    const size_t done = out.size();
-    const auto n = static_cast<size_t>(std::min(kChunk, header.elements - static_cast<int64_t>(done)));
-    out.resize(done + n);
-    in.read_exactly(out.data() + done, n, header.bytes + header.elements);
+  try {
+    while (static_cast<int64_t>(out.size()) < header.elements) {
+      const size_t done = out.size();
+      const auto n = static_cast<size_t>(std::min(kChunk, header.elements - static_cast<int64_t>(done)));
+      out.resize(done + n);
+      in.read_exactly(out.data() + done, n, header.bytes + header.elements);
+    }
+  } catch (const std::bad_alloc &) {
+    in.fail_without_memory();
   }
   if (!in.at_end()) in.fail("longer than the " + std::to_string(in.offset()) + " bytes that its header announces");
   return out;
@@ -77,12 +82,23 @@ Dataset read_idx(const std::string &images_path, const std::string &labels_path,
     labels.fail(std::to_string(label_header.elements) + " labels (bytes 4 to 7) for the " +
                 std::to_string(image_header.dimensions[0]) + " images of " + images_path);
   }
+  const int64_t bytes_of_labels =
+      label_header.elements * static_cast<int64_t>(1 + sizeof(int32_t));  // as read, as kept
+  if (bytes_of_labels > limits.max_bytes - image_header.elements) {
+    images.fail(std::to_string(image_header.dimensions[0]) +
+                " images and their labels are more data than the limit of " + std::to_string(limits.max_bytes) +
+                " bytes");
+  }
   data.image_height = image_header.dimensions[1];
   data.image_width = image_header.dimensions[2];
   data.features = data.image_height * data.image_width;
   data.bytes = read_elements(images, image_header);
   const std::vector<uint8_t> classes = read_elements(labels, label_header);
-  data.labels.assign(classes.begin(), classes.end());
+  try {
+    data.labels.assign(classes.begin(), classes.end());
+  } catch (const std::bad_alloc &) {
+    labels.fail_without_memory();
+  }
   const int last = *std::max_element(classes.begin(), classes.end());
   for (int k = 0; k <= last; ++k) data.classes.push_back(std::to_string(k));
   return data;

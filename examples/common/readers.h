@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Readers of idx (MNIST and its family), libsvm and CSV files, each plain or gzip-compressed. Every defect of a file is
-// a DataError: one line with the file's name and the byte or the line. Nothing is allocated on a header's word alone.
+// a DataError: one line with the file's name and the byte or the line; so are data beyond the limits or the machine's
+// memory. Nothing is allocated on a header's word alone.
 #ifndef BILEVEL_EXAMPLES_COMMON_READERS_H_
 #define BILEVEL_EXAMPLES_COMMON_READERS_H_
 
@@ -25,7 +26,7 @@ Dataset read_idx(const std::string &images_path, const std::string &labels_path,
 Dataset read_libsvm(const std::string &path, int64_t min_features = 0, const ReaderLimits &limits = {});
 
 // Comma-, semicolon- or tab-separated numbers with one column of labels, which may be text. `label_column` is a name
-// from the header or a number, from 0, or from -1 at the right end. The first line is a header if a field of it other
+// from the header or a number, from 1, or from -1 at the right end. The first line is a header if a field of it other
 // than the label's is no number.
 Dataset read_csv(const std::string &path, const std::string &label_column = "-1", const ReaderLimits &limits = {});
 

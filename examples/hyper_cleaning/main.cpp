@@ -5,7 +5,10 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <new>
 
+#include "examples/common/charts.h"
+#include "examples/common/console.h"
 #include "examples/common/html.h"
 #include "examples/common/progress.h"
 #include "examples/hyper_cleaning/cleaning.h"
@@ -34,17 +37,16 @@ Run clean(const Problem &problem, const Options &o, uint64_t seed, bilevel::Cont
   learn_weights(problem, o, context, run);
   train_final_models(problem, o, context, run);
   run.total_seconds = seconds_now() - start;
-  std::fputs(run_table(run).c_str(), stdout);
-  std::fflush(stdout);
+  print_out(run_table(run));
   return run;
 }
 
 void write_outputs(const Options &o, const TrainTest &data, const Problem &problem, const std::vector<Run> &runs) {
-  if (runs.size() > 1 && !runs.back().interrupted) std::fputs(mean_table(runs).c_str(), stdout);
+  if (runs.size() > 1 && !runs.back().interrupted) print_out(mean_table(runs));
   if (!o.json.empty()) write_file(o.json, json_numbers(o, runs));
   if (o.no_report) return;
   write_file(o.report, html_report(o, data, problem, runs));
-  std::printf("\nreport: %s\n", o.report.c_str());
+  print_out("\nreport: " + o.report + "\n");
 }
 
 int run_all(const Options &o) {
@@ -56,12 +58,10 @@ int run_all(const Options &o) {
   const Interrupt interrupt(context);
 
   const Problem first = make_problem(data, o, o.seed);
-  std::printf(
-      "%s: %s training rows, %.1f %% with a wrong label; %s clean validation rows; %s test rows; %s features, %s "
-      "classes\n",
-      data_name(o.data).c_str(), thousands(o.rows).c_str(), 100 * o.noise, thousands(o.validation_rows).c_str(),
-      thousands(first.test.count()).c_str(), thousands(first.features).c_str(), thousands(first.classes).c_str());
-  std::fflush(stdout);
+  print_out(data_name(o.data) + ": " + thousands(o.rows) + " training rows, " + fixed(100 * o.noise, 1) +
+            " % with a wrong label; " + thousands(o.validation_rows) + " clean validation rows; " +
+            thousands(first.test.count()) + " test rows; " + thousands(first.features) + " features, " +
+            thousands(first.classes) + " classes\n");
 
   std::vector<Run> runs{clean(first, o, o.seed, context)};
   for (int64_t k = 1; k < o.seeds && !runs.back().interrupted; ++k) {
@@ -87,8 +87,13 @@ int main(int argc, char **argv) {
   if (!examples::parse_options(argc, argv, options, exit_code)) return exit_code;
   try {
     return examples::run_all(options);
+  } catch (const std::bad_alloc &) {
+    std::fprintf(stderr,
+                 "hyper_cleaning: not enough memory for the models of %s; accepted: fewer --rows, --validation-rows or "
+                 "--hidden units\n",
+                 options.data.c_str());
   } catch (const std::exception &error) {
     std::fprintf(stderr, "hyper_cleaning: %s\n", error.what());
-    return 1;
   }
+  return 1;
 }

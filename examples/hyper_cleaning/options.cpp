@@ -4,10 +4,27 @@
 #include "examples/hyper_cleaning/options.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
 #include <map>
+
+#include "examples/common/labels.h"
 
 namespace examples {
 namespace {
+
+// A number from `least` to `most`, which `accepted` says in words. (CLI::Range lets nan pass, and PositiveNumber inf.)
+CLI::Validator number_in(double least, double most, const std::string &accepted) {
+  return {[=](std::string &text) -> std::string {
+            double value = 0;
+            if (parse_number(text, value) && value >= least && value <= most) return "";
+            return "'" + text + "' is not accepted; accepted: " + accepted;
+          },
+          ""};
+}
+
+// The library computes in float, where a smaller rate is 0 and a larger one infinite.
+CLI::Validator rate() { return number_in(1e-37, 1e37, "a number from 1e-37 to 1e37"); }
 
 void add_data_flags(CLI::App &app, Options &o) {
   const std::map<std::string, Format> formats{
@@ -23,7 +40,8 @@ void add_data_flags(CLI::App &app, Options &o) {
   app.add_option("--format", o.format, "auto, idx, libsvm or csv")
       ->transform(CLI::CheckedTransformer(formats))
       ->default_str("auto");
-  app.add_option("--label-column", o.label_column, "CSV: name or number of the label's column, negative from the right")
+  app.add_option("--label-column", o.label_column,
+                 "CSV: name or number of the label's column, 1 for the first, -1 for the last")
       ->capture_default_str();
   app.add_option("--scaling", o.scaling,
                  "centre: subtract the mean of each feature (images are first divided by 255); standardise: also "
@@ -42,7 +60,7 @@ void add_problem_flags(CLI::App &app, Options &o) {
       ->capture_default_str();
   app.add_option("--noise", o.noise,
                  "Share of the training rows whose label is replaced by one drawn from the other classes")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_in(0, 1, "a number from 0 to 1"))
       ->capture_default_str();
   app.add_option("--seed", o.seed, "Of the choice of rows, the wrong labels and the initial parameters")
       ->capture_default_str();
@@ -64,14 +82,12 @@ void add_method_flags(CLI::App &app, Options &o) {
   app.add_option("--steps", o.steps, "Inner steps T of an unroll")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  app.add_option("--rate", o.rate, "Inner rate, also of the final models")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  app.add_option("--rate", o.rate, "Inner rate, also of the final models")->check(rate())->capture_default_str();
   app.add_option("--outer-rate", o.outer_rate, "Adam's rate for the row weights' logits phi")
-      ->check(CLI::PositiveNumber)
+      ->check(rate())
       ->capture_default_str();
   app.add_option("--outer-epsilon", o.outer_epsilon, "Adam's epsilon; 0: 1 / rows, the order of a row's hypergradient")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_in(0, 1e37, "0, or a number up to 1e37"))
       ->capture_default_str();
   app.add_option("--final-steps", o.final_steps, "Steps that each final model is trained")
       ->check(CLI::Range(1, 10000000))
@@ -108,6 +124,11 @@ bool parse_options(int argc, char **argv, Options &options, int &exit_code) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
     exit_code = app.exit(error);
+    std::cout.flush();
+    if (!std::cout) {  // --help into a full disk
+      std::perror("hyper_cleaning: standard output");
+      exit_code = 1;
+    }
     return false;
   }
   return true;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
+#include <string>
 
 #include "examples/common/random.h"
 
@@ -24,6 +26,15 @@ Rows take(const Dataset &data, const std::vector<int64_t> &order, int64_t first,
   return out;
 }
 
+// Rows as floats, which take four times as much as the bytes of images.
+void check_size(const TrainTest &data, int64_t rows, int64_t test_rows) {
+  const int64_t row = data.train.features * static_cast<int64_t>(sizeof(float)), most = most_bytes_of_data();
+  if ((rows + test_rows) <= most / row) return;
+  throw DataError(data.train_path + ": " + std::to_string(rows + test_rows) + " training and test rows of " +
+                  std::to_string(data.train.features) + " features are more data than the limit of " +
+                  std::to_string(most) + " bytes");
+}
+
 void draw_rows(Problem &p, const TrainTest &data, const Options &o, Random &random) {
   const int64_t total = data.train.rows(), wanted = o.rows + o.validation_rows;
   const bool separate_test = data.test.rows() > 0;
@@ -32,6 +43,7 @@ void draw_rows(Problem &p, const TrainTest &data, const Options &o, Random &rand
                     " and --validation-rows " + std::to_string(o.validation_rows) +
                     (separate_test ? " need more" : " and at least one test row need more"));
   }
+  check_size(data, total, separate_test ? data.test.rows() : 0);
   const std::vector<int64_t> order = random.permutation(total);
   p.train = take(data.train, order, 0, o.rows);
   p.validation = take(data.train, order, o.rows, o.validation_rows);
@@ -96,10 +108,24 @@ void scale(Problem &p, bool images, Scaling scaling) {
   }
 }
 
+void check_parameters(const std::vector<int64_t> &widths) {
+  const int64_t most = most_bytes_of_data() / static_cast<int64_t>(sizeof(float));
+  int64_t count = 0;
+  for (size_t layer = 1; layer < widths.size(); ++layer) {
+    const int64_t inputs = widths[layer - 1] + 1;
+    if (widths[layer] > (most - count) / inputs) {
+      throw std::runtime_error("--hidden: a network of more than " + std::to_string(most) +
+                               " parameters; accepted: fewer or narrower layers");
+    }
+    count += widths[layer] * inputs;
+  }
+}
+
 void draw_parameters(Problem &p, const std::vector<int64_t> &hidden, Random &random) {
   p.widths.assign(1, p.features);
   p.widths.insert(p.widths.end(), hidden.begin(), hidden.end());
   p.widths.push_back(p.classes);
+  check_parameters(p.widths);
   for (size_t layer = 1; layer < p.widths.size(); ++layer) {
     const double bound = hidden.empty() ? 0 : 1 / std::sqrt(static_cast<double>(p.widths[layer - 1]));
     const int64_t count = p.widths[layer] * (p.widths[layer - 1] + 1);

@@ -120,5 +120,9 @@ int main(void) {
   blv_plan_destroy(plan);
   blv_context_destroy(context);
   printf("mean of the first ten steps %.4f, of the last ten %.4f\n", first, last);
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    perror("sine_maml: standard output");
+    return 1;
+  }
   return last < 0.8 * first ? 0 : 1; /* NaN is a failure, too */
 }

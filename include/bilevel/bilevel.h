@@ -61,7 +61,8 @@ enum {
   BLV_VERSION_MISMATCH = 6, /* a struct's `size` is none that this library knows */
   BLV_CANCELLED = -1,       /* blv_context_cancel was called */
   BLV_DEVICE_FAULT = -2,    /* the device failed; the context is dead */
-  BLV_INTERNAL = -3         /* a defect of this library: please report it */
+  BLV_INTERNAL = -3,        /* a defect of this library: please report it */
+  BLV_HOOK_FAILED = -4      /* the caller's parallel_for threw, or did not run every index once */
 };
 
 /* Name of a status ("BLV_INVALID"), a static string; "unknown status" for a value that is none. */
@@ -71,9 +72,11 @@ BLV_API const char *blv_status_text(blv_status status);
 
 /* ---- Context: where, and on whose behalf ------------------------------------------------------------------------- */
 
-/* A context is used by one thread at a time; several contexts may be used at once, also with one plan. It holds a
- * thread pool (started at the first execute that wants one; a child process after fork() starts its own) and the last
- * error message.
+/* A context works for one call at a time; several contexts may be used at once, also with one plan. A blv_execute or
+ * blv_plan_create on a context that another one is using, on another thread or from within its parallel_for, is refused
+ * with BLV_INVALID and changes nothing; blv_context_cancel and blv_context_progress are for any thread at any time. A
+ * context holds a thread pool (started at the first execute that wants one; a child process after fork() starts its own)
+ * and the last error message.
  *
  * A context of a CUDA device. The first one of a process opens the plugin libbilevel_cuda.so: the file that the
  * environment variable BILEVEL_CUDA_PLUGIN names, else the one beside the library. An execute then takes memory of that
@@ -103,7 +106,10 @@ typedef struct blv_context_options {
                    NULL on the CPU */
   void *user;   /* first argument of the hook below */
   /* Runs fn(arg, i) once for each i in [0, n) and returns when all have returned, in any order, on any threads, one at
-   * a time or at once. NULL: the context's own pool. Must not call into this context. Results do not depend on it. */
+   * a time or at once. NULL: the context's own pool. Must not call into this context. Results do not depend on it. If it
+   * throws a C++ exception, or returns having run more or fewer indices, the execute returns BLV_HOOK_FAILED with what()
+   * in its message. Before that it waits for the indices that run on other threads; those that start later do nothing,
+   * as long as the context lives. The context goes on. */
   void (*parallel_for)(void *user, int64_t n, void (*fn)(void *arg, int64_t i), void *arg);
 } blv_context_options;
 
@@ -112,15 +118,19 @@ typedef struct blv_context_options {
  * (no plugin, no driver, no device, or not so many), BLV_UNSUPPORTED (ISA; a device older than 8.0), BLV_NO_MEMORY,
  * BLV_DEVICE_FAULT (the device failed earlier in this process). */
 BLV_API blv_status blv_context_create(const blv_context_options *options, blv_context *out);
-/* Ends the pool's threads and frees the context. NULL is allowed. Plans stay valid. */
+/* Ends the pool's threads and frees the context, which no call may be using. NULL is allowed. Plans stay valid. */
 BLV_API void blv_context_destroy(blv_context context);
 /* Message of the last call on `context` that failed: it names the argument, its value and what is accepted. "" if none
- * failed yet. NULL: of the last failed call of this thread that had no context. Valid until the next call on the
- * context. */
+ * failed yet. NULL: of the last failed call of this thread that had no context. A call that found its context in use
+ * leaves its message to its own thread, which gets it from blv_context_error(context) until its next call on the
+ * context, and from blv_context_error(NULL); the other call's message is not touched. Valid until the next call on the
+ * context; not to be asked for while another thread uses the context, but by a thread that was refused. */
 BLV_API const char *blv_context_error(blv_context context);
 /* Asks the running execute, or else the next one, to stop between two inner steps and return BLV_CANCELLED. Any thread;
- * async-signal-safe. That execute consumes the request; one that comes after a running execute's last step is for the
- * next. On a device, what has been enqueued runs to its end: a request is for the next execute. */
+ * async-signal-safe. That execute consumes the request, also where it stops for another reason; one that comes after a
+ * running execute's last step is for the next. An execute that is refused (status > 0) has not run: it leaves the
+ * request to the next one that does. On a device, what has been enqueued runs to its end: a request is for the next
+ * execute. */
 BLV_API void blv_context_cancel(blv_context context);
 /* Passes over rows done and to do (an unroll has one per inner step forward, one back, one of the outer loss; summed over
  * groups of tasks) of the running or last execute. Any thread; either may be NULL. On a device, the passes of all tasks
@@ -397,9 +407,9 @@ typedef struct blv_task_info {
  * gave on that device, or to managed memory; a host pointer (pinned memory too) or another device's is BLV_INVALID. The
  * execute is enqueued on the context's stream, see blv_context.
  *
- * Errors: BLV_INVALID (NULL pointers, overlap, alignment, kind of memory, tasks, a stream that is no more),
- * BLV_TOO_SMALL (workspace), BLV_UNSUPPORTED (the plan was made for another device, or for an ISA level above that of
- * the context), BLV_CANCELLED, BLV_DEVICE_FAULT (the device failed, at this call or before). */
+ * Errors: BLV_INVALID (NULL pointers, overlap, alignment, kind of memory, tasks, a stream that is no more, a context in
+ * use), BLV_TOO_SMALL (workspace), BLV_UNSUPPORTED (the plan was made for another device, or for an ISA level above that
+ * of the context), BLV_CANCELLED, BLV_HOOK_FAILED, BLV_DEVICE_FAULT (the device failed, at this call or before). */
 BLV_API blv_status blv_execute(blv_context context, blv_plan plan, int64_t tasks, void *const *data, void *workspace,
                                int64_t workspace_bytes, void *state, blv_task_info *info);
 

@@ -23,7 +23,7 @@
 //   unroll.hpp     unroll | reverse -> BilevelPlan: hypergradient, loss, train, check_gradient; derivative, residual
 //   evaluation.hpp Evaluation, value_and_gradient, hvp: one loss at given parameters
 //   leaves.hpp     from expressions to slots; requests.hpp, engine.hpp, gradient.hpp, forward.hpp: to plans and results
-//   handles.hpp    Error, Context, Workspace, Spec, Plan: the C ABI with owners, beneath the expressions
+//   handles.hpp    Context, Workspace, Spec, Plan: the C ABI with owners, beneath the expressions; errors.hpp: Error
 #ifndef BILEVEL_BILEVEL_HPP
 #define BILEVEL_BILEVEL_HPP
 #include <bilevel/detail/evaluation.hpp>

@@ -23,7 +23,10 @@ struct QuadraticRows : Map<typename X::Scalar, X::mode, X::lanes_of_one_column> 
   Mat theta, gradient;  // of the block's rows
 
   BLV_INLINE QuadraticRows(const X &x, const Block &block)
-      : Rows(x.planes), b(block), theta(block.theta.at(block.row, 1)), gradient(block.theta_gradient.at(block.row, 1)) {}
+      : Rows(x.planes),
+        b(block),
+        theta(block.theta.at(block.row, 1)),
+        gradient(block.theta_gradient.at(block.row, 1)) {}
 
   BLV_INLINE S theta_of(Index i) const { return this->row_entry(theta, i); }
   BLV_INLINE void add_loss(Index i, S half) const {
@@ -67,8 +70,8 @@ BLV_FUNCTION BLV_NOINLINE void diagonal_gradient(X &x, const NetworkView &net, c
   const P half = P{} + typename X::Scalar(0.5);
   // A product of depth 0 makes the gradient zero where it is not added to.
   if (b.theta_gradient && !b.accumulate)
-    x.product_tn(1, net.size, 0, net.layers[0].weight_tiling, b.state[0].e, b.state[0].e, b.theta_gradient.at(0, net.size),
-                 false);
+    x.product_tn(1, net.size, 0, net.layers[0].weight_tiling, b.state[0].e, b.state[0].e,
+                 b.theta_gradient.at(0, net.size), false);
   x.finish_products();
   QuadraticRows<X, Block> rows(x, b);
   rows.for_rows(b.loss.n, 1, [&](Index i) BLV_LAMBDA {

@@ -25,7 +25,7 @@ struct StepLeaf {
     spec = &leaf_spec, net = &network;
     if (!spec->value) return;
     packs = spec->value.extent == BLV_SCALAR ? 1 : parameter_packs<T, L>(network);
-    steps = spec->value.step_stride || T_steps == 0 ? T_steps : 1;
+    steps = spec->value.step_stride ? T_steps : T_steps > 0;  // without a step the array has no elements
     leaf = arena.template take<P>(steps * packs);
     planes = spec->tangent ? tangent_planes : 0;
     if (planes) tangent = arena.template take<P>(planes * steps * packs);

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads what ptxas says of the kernels in a plugin or an object file: the cubins of its fat binaries and their attributes.
 
-Only this file knows the formats: a fat binary is a header and entries of PTX (kind 1) or ELF (kind 2); a cubin is an ELF file whose
-sections .nv.info hold attributes as (format, attribute, length, data). `nvcc -no-compress` is required, as the plugin has it.
+Only this file knows the formats: a fat binary is a header and entries of PTX (kind 1) or ELF (kind 2), each compressed with Zstandard
+(`nvcc --compress-mode=size`, as the plugin has it) or not at all; a cubin is an ELF file whose sections .nv.info hold attributes as
+(format, attribute, length, data). tests/ptxemu/runtime/rt_fatbin.cpp says more of fat binaries.
 """
 import re
 import struct
@@ -10,6 +11,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 MAGIC = 0xBA55ED50
+ZSTANDARD, COMPRESSIONS = 0x8000, 0xF000  # flags
 REGISTERS, FRAME, ENTRY_STACK, MOST_THREADS = 0x2F, 0x11, 0x12, 0x05  # attributes
 SYSTEM_SHARED = 1024  # from sm_90 on a kernel's section of shared memory begins with the system's
 
@@ -94,13 +96,26 @@ def fat_entries(data):
 
 def _entries(data, at, end):
     while at < end:
-        kind, _, header, size = struct.unpack_from("<HHIQ", data, at)
+        kind, _, header, size, compressed = struct.unpack_from("<HHIQI", data, at)
         arch, = struct.unpack_from("<I", data, at + 28)
-        flags, = struct.unpack_from("<Q", data, at + 40)
-        if flags & 0xF000:
-            raise FormatError("a compressed fat binary: build with nvcc -no-compress")
-        yield kind, arch, data[at + header:at + header + size]
+        flags, _, whole = struct.unpack_from("<QQQ", data, at + 40)
+        if header < 64 or size > end - at - header:
+            raise FormatError(f"a damaged fat binary: an entry of {header} + {size} bytes where {end - at} are left")
+        payload = data[at + header:at + header + size]
+        yield kind, arch, _decompressed(payload[:compressed], flags, whole) if flags & COMPRESSIONS else payload
         at += header + size
+
+
+def _decompressed(payload, flags, size):
+    if flags & COMPRESSIONS != ZSTANDARD:
+        raise FormatError(f"a fat binary that is not compressed with Zstandard (flags {flags:#x}): build with nvcc --compress-mode=size")
+    try:
+        done = subprocess.run(["zstd", "-dc"], input=payload, capture_output=True)
+    except FileNotFoundError:
+        raise FormatError("a fat binary compressed with Zstandard, and there is no program zstd") from None
+    if done.returncode or len(done.stdout) != size:
+        raise FormatError(f"a damaged fat binary: {done.stderr.decode().strip() or f'{len(done.stdout)} bytes instead of {size}'}")
+    return done.stdout
 
 
 def local_arrays(ptx):

@@ -116,6 +116,7 @@ static const struct fact facts[] = {
     E(BLV_CANCELLED, -1),
     E(BLV_DEVICE_FAULT, -2),
     E(BLV_INTERNAL, -3),
+    E(BLV_HOOK_FAILED, -4),
     E(BLV_DEVICE_CPU, -1),
     E(BLV_ISA_BEST, 0),
     E(BLV_ISA_X86_64_V2, 2),

@@ -259,6 +259,78 @@ TEST(BadCall, EmptyArraysMayBeNull) {
       << blv_context_error(context.handle);
 }
 
+// Without a step a rate or a momentum has no elements, whatever its extent and strides; theta_T is theta_0, and what is
+// summed over steps is 0.
+TEST(BadCall, WithoutAStepRatesMayBeNull) {
+  for (const int executor : executors()) {
+    for (const int extent : {BLV_SCALAR, BLV_PER_PARAMETER}) {
+      for (const bool per_step : {false, true}) {
+        SCOPED_TRACE(testing::Message() << executor << ' ' << extent << ' ' << per_step);
+        Case c = unroll_case(BLV_SQUARED, BLV_TANH, BLV_HEAVY_BALL);
+        c.steps = 0;
+        c.executor = executor;
+        for (const int leaf : {BLV_RATE, BLV_MOMENTUM}) {
+          leaf_in(c, BLV_METHOD, leaf).extent = extent;
+          leaf_in(c, BLV_METHOD, leaf).per_step = per_step;
+          leaf_in(c, BLV_METHOD, leaf).link = BLV_EXP;
+        }
+        Problem p(c);
+        const Context context;
+        const Plan plan(context.handle, p.spec());
+        ASSERT_EQ(plan.status, BLV_OK) << blv_context_error(context.handle);
+        std::vector<void *> data = p.pointers();
+        int empty = 0;
+        for (size_t i = 0; i < data.size(); i++) {
+          int64_t elements = -1;
+          ASSERT_EQ(blv_plan_extent(plan.handle, int64_t(i), &elements), BLV_OK);
+          if (elements == 0) data[i] = nullptr, empty++;
+        }
+        EXPECT_EQ(empty, per_step ? 4 : 2);  // and their gradients, where each step has its own
+        const blv_sizes sizes = plan.sizes();
+        Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, Side::kHigh);
+        EXPECT_EQ(blv_execute(context.handle, plan.handle, c.tasks, data.data(), workspace.data(),
+                              sizes.workspace_bytes, nullptr, nullptr),
+                  BLV_OK)
+            << blv_context_error(context.handle);
+        const Array &from = *p.find(BLV_METHOD, BLV_THETA0, BLV_VALUE),
+                    &to = *p.find(BLV_METHOD, BLV_THETA, BLV_RESULT);
+        for (int64_t task = 0; task < c.tasks; task++) {
+          for (int64_t i = 0; i < c.parameters(); i++)
+            EXPECT_EQ(to.get(to.offset(task, 0, 0, i)), from.get(from.offset(task, 0, 0, i)));
+        }
+        if (per_step) continue;
+        const Array &gradient = *p.find(BLV_METHOD, BLV_RATE, BLV_GRADIENT);
+        for (int64_t task = 0; task < c.tasks; task++) EXPECT_EQ(gradient.get(gradient.offset(task, 0, 0, 0)), 0);
+      }
+    }
+  }
+}
+
+// Strides of an array without elements lead nowhere: also not beyond what an offset can count (under UBSan).
+TEST(BadCall, EmptyArraysMayHaveAnyStrides) {
+  for (const int executor : executors()) {
+    Case c = unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD);
+    c.rows = 0;
+    c.executor = executor;
+    Editable e(c);
+    std::vector<void *> data = e.problem.pointers();
+    for (size_t i = 0; i < data.size(); i++) {
+      if (e.problem.arrays[i].extent() != 0) continue;
+      e.slots[i].task_stride = e.slots[i].row_stride = INT64_MAX;
+      if (e.slots[i].leaf == BLV_WEIGHT || e.slots[i].leaf == BLV_X || e.slots[i].leaf == BLV_Y) data[i] = nullptr;
+    }
+    const Context context;
+    const Plan plan(context.handle, &e.spec);
+    ASSERT_EQ(plan.status, BLV_OK) << blv_context_error(context.handle);
+    const blv_sizes sizes = plan.sizes();
+    Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, Side::kLow);
+    EXPECT_EQ(blv_execute(context.handle, plan.handle, c.tasks, data.data(), workspace.data(), sizes.workspace_bytes,
+                          nullptr, nullptr),
+              BLV_OK)
+        << blv_context_error(context.handle);
+  }
+}
+
 TEST(BadCall, PlanOfAnotherInstructionSet) {
   if (levels().size() < 2) GTEST_SKIP() << "this machine has one level only";
   const Context best, lowest({.isa = BLV_ISA_X86_64_V2});
@@ -292,6 +364,7 @@ TEST(BadCall, StatusNamesAndVersion) {
                                                        {BLV_CANCELLED, "BLV_CANCELLED"},
                                                        {BLV_DEVICE_FAULT, "BLV_DEVICE_FAULT"},
                                                        {BLV_INTERNAL, "BLV_INTERNAL"},
+                                                       {BLV_HOOK_FAILED, "BLV_HOOK_FAILED"},
                                                        {99, "unknown status"},
                                                        {-77, "unknown status"}};
   for (const auto &[status, name] : names) {

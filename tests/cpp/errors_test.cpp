@@ -119,6 +119,82 @@ TEST(Errors, ClassesAreThoseOfBothLosses) {
   expect_error(BLV_INVALID, {"classes", "-2"}, [&] { bl::softmax(p.X, two, -2); });
 }
 
+// A softmax over one class has loss 0 and no gradient: where nobody asked for it, it is a mistake in the labels.
+TEST(Errors, OneClassByDefault) {
+  Small p;
+  const std::vector<std::int32_t> zeros(Small::n, 0), none;
+  const std::vector<double> ones(Small::n, 1.0);
+  const auto theta = random(Small::parameters, 3);
+  const std::vector<std::string> words{"inner targets", "no label is above 0", "one class", "classes = 2"};
+  const auto unroll = [&](const auto &inner) { return bl::unroll(inner, bl::sgd(0.1), 4); };
+  const auto one = bl::softmax(p.X, zeros);
+  expect_error(BLV_INVALID, words, [&] { unroll(one) | bl::reverse(one); });
+  expect_error(BLV_INVALID, words, [&] { unroll(one) | bl::reverse(one.on(p.X, zeros)); });
+  expect_error(BLV_INVALID, words,
+               [&] { unroll(one.on(p.X, zeros)) | bl::reverse(one.on(p.X, zeros).on(p.X, zeros)); });
+  expect_error(BLV_INVALID, words, [&] { unroll(one).train(); });
+  expect_error(BLV_INVALID, words, [&] {
+    auto net = bl::network(p.X, zeros, {4}, bl::Activation::tanh, bl::Loss::cross_entropy);
+    unroll(net).from(theta) | bl::reverse(net);
+  });
+  expect_error(BLV_INVALID, {"targets", "no label is above 0"}, [&] { bl::value_and_gradient(one, theta); });
+  expect_error(BLV_INVALID, {"targets", "one number per row"}, [&] { unroll(bl::softmax(p.X, ones)).train(); });
+  expect_error(BLV_INVALID, {"targets", "one class"},
+               [&] { unroll(bl::softmax(p.X, bl::Matrix(ones, Small::n, 1))).train(); });
+
+  // Not where the other loss knows better, or the user says so; the other losses have no classes.
+  EXPECT_TRUE(std::isfinite((unroll(one) | bl::reverse(p.loss)).loss()));
+  EXPECT_TRUE(std::isfinite((unroll(p.loss) | bl::reverse(one)).loss()));
+  EXPECT_TRUE(std::isfinite((unroll(bl::softmax(p.X, zeros, 2)) | bl::reverse(one)).loss()));
+  EXPECT_EQ((unroll(bl::softmax(p.X, zeros, 1)) | bl::reverse(one)).loss(), 0);
+  EXPECT_TRUE(std::isfinite((unroll(bl::logistic(p.X, ones)) | bl::reverse(bl::logistic(p.X, ones))).loss()));
+}
+
+// What the C ABI refuses is told in the words of this layer, which has no spec and no slots.
+TEST(Errors, InTheWordsOfThisLayer) {
+  Small p;
+  const auto refused = [&](blv_status status, const std::vector<std::string> &words, auto &&call) {
+    expect_error(status, words, call);
+    try {
+      call();
+    } catch (const bl::Error &error) {
+      for (const char *word : {"spec", "slots[", "data["})
+        EXPECT_EQ(std::string(error.what()).find(word), std::string::npos) << error.what();
+    }
+  };
+  const auto unroll = bl::unroll(p.loss, bl::sgd(0.1), 4);
+  refused(BLV_TOO_SMALL, {": workspace_limit is 1 bytes"},
+          [&] { (unroll.workspace_limit(1) | bl::reverse(p.loss)).loss(); });
+  refused(BLV_INVALID, {": workspace_limit is -1"}, [&] { unroll.workspace_limit(-1).train(); });
+  refused(BLV_INVALID, {": executor is 77"}, [&] { unroll.executor(77).train(); });
+  refused(BLV_UNSUPPORTED, {"flags (skip_failed, split_tf32)", "on the CPU"}, [&] { unroll.split_tf32().train(); });
+  refused(BLV_INVALID, {": store is 9"}, [&] { unroll.store(static_cast<bl::Store>(9)).train(); });
+  refused(BLV_INVALID, {": steps is 2199023255552"},
+          [&] { bl::unroll(p.loss, bl::sgd(0.1), std::int64_t{1} << 41).train(); });
+  const std::span<const double> nowhere(reinterpret_cast<const double *>(std::uintptr_t{12}), Small::n);
+  refused(BLV_INVALID, {": inner weights is 0xc; accepted: an address aligned to 8 bytes"},
+          [&] { (bl::unroll(p.loss.weights(nowhere), bl::sgd(0.1), 4) | bl::reverse(p.loss)).loss(); });
+  refused(BLV_INVALID, {": outer loss: a network of widths {3, 2}", "{3, 4, 2}"}, [&] {
+    auto net = bl::network(p.X, p.y, {4}, bl::Activation::tanh, bl::Loss::cross_entropy);
+    const auto theta0 = random(static_cast<std::size_t>(net.parameters()), 1);
+    (bl::unroll(net, bl::sgd(0.1), 4).from(theta0) | bl::reverse(p.loss)).loss();
+  });
+  refused(BLV_INVALID, {": outer loss", "without bias"}, [&] { (unroll | bl::reverse(p.loss.no_bias())).loss(); });
+}
+
+// Shapes whose sizes no integer holds: refused by what was given, not by what is left of a product that wrapped.
+TEST(Errors, SizesBeyondCounting) {
+  Small p;
+  const std::int64_t huge = std::int64_t{1} << 62;
+  expect_error(BLV_INVALID, {"Tensor", "over an array of 18 elements"}, [&] { bl::Tensor(p.x, huge, 4, 3); });
+  expect_error(BLV_INVALID, {"Tensor", "over an array of 18 elements"}, [&] { bl::Matrix(p.x, huge, 4); });
+  expect_error(BLV_INVALID, {"Tensor", "over an array of 18 elements"}, [&] { bl::Matrix(p.x, 4, 4, huge); });
+  expect_error(BLV_INVALID, {"minibatches", "6 elements"},
+               [&] { bl::unroll(p.loss, bl::sgd(0.1), 4).minibatches(p.y, huge) | bl::reverse(p.loss); });
+  expect_error(BLV_INVALID, {"rate", "6 elements"},
+               [&] { bl::unroll(p.loss, bl::sgd(bl::per_step(p.phi)), huge) | bl::reverse(p.loss); });
+}
+
 TEST(Errors, MovedFrom) {
   Small p;
   auto plan = p.plan(p.loss.weights(p.phi));

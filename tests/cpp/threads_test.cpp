@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Plans in several threads, one plan under two contexts, cancellation and progress.
+#include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "problems.h"
@@ -88,4 +90,57 @@ TEST(Threads, CancelOfARunningPlan) {
   expect_error(BLV_CANCELLED, {}, [&] { plan.train(); });
   other.join();
   EXPECT_LT(plan.context().progress().done, plan.context().progress().total);
+}
+
+// One context, two plans: the one that comes second, on another thread or from within the hook, is refused by an Error; the first
+// goes on undisturbed, and so does the second once it is alone.
+TEST(Threads, AContextInUseIsRefused) {
+  const Problem p;
+  struct Hook {
+    std::function<void()> during = [] {};
+    static void run(void *self, std::int64_t n, void (*fn)(void *, std::int64_t), void *arg) {
+      static_cast<Hook *>(self)->during();
+      for (std::int64_t i = 0; i < n; ++i) fn(arg, i);
+    }
+  } hook;
+  bl::Context context({.threads = 2, .user = &hook, .parallel_for = Hook::run});
+  const auto make = [&](std::int64_t steps) {
+    return p.unroll(steps).executor(BLV_TASK_PER_CORE).tasks(4).with(context) | bl::reverse(p.outer());
+  };
+  auto first = make(5), second = make(7), third = make(9);
+  const auto expected = first.hypergradient(p.phi).gradient;
+  second.hypergradient(p.phi);  // its plan is made; that of the third is not
+  int calls = 0;
+  hook.during = [&] {
+    ++calls;
+    std::thread([&] {
+      expect_error(BLV_INVALID, {"context is in use"}, [&] { second.hypergradient(p.phi); });
+      expect_error(BLV_INVALID, {"context is in use"}, [&] { third.hypergradient(p.phi); });
+    }).join();
+    expect_error(BLV_INVALID, {"context is in use"}, [&] { second.hypergradient(p.phi); });
+  };
+  EXPECT_EQ(first.hypergradient(p.phi).gradient, expected);
+  EXPECT_GT(calls, 0);
+  hook.during = [] {};
+  EXPECT_EQ(first.hypergradient(p.phi).gradient, expected);
+  EXPECT_TRUE(std::isfinite(second.hypergradient(p.phi).loss));
+  EXPECT_TRUE(std::isfinite(third.hypergradient(p.phi).loss));
+}
+
+// A hook may be C++ and throw: an Error that says so, and the plan goes on.
+TEST(Threads, AHookThatThrowsIsNamed) {
+  const Problem p;
+  bool closed = false;
+  const auto run = [](void *closed_now, std::int64_t n, void (*fn)(void *, std::int64_t), void *arg) {
+    if (*static_cast<bool *>(closed_now)) throw std::runtime_error("the pool is closed");
+    for (std::int64_t i = 0; i < n; ++i) fn(arg, i);
+  };
+  bl::Context context({.threads = 2, .user = &closed, .parallel_for = run});
+  const auto unroll = p.unroll(5).executor(BLV_TASK_PER_CORE).tasks(4).with(context);
+  auto plan = unroll | bl::reverse(p.outer());
+  const auto expected = plan.hypergradient(p.phi).gradient;
+  closed = true;
+  expect_error(BLV_HOOK_FAILED, {"parallel_for threw", "the pool is closed"}, [&] { plan.hypergradient(p.phi); });
+  closed = false;
+  EXPECT_EQ(plan.hypergradient(p.phi).gradient, expected);
 }

@@ -12,24 +12,12 @@
 #include "csrc/plan/storage.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/refusal.h"
-#include "tests/csrc/spec_builder.h"
+#include "tests/csrc/draft.h"
 
 namespace bilevel {
 namespace {
 
 constexpr int64_t most = std::numeric_limits<int64_t>::max();
-
-// The plan of a valid spec with the program of its method, before anything is chosen.
-struct Draft : blv_plan_s {
-  Draft(SpecBuilder *builder, int32_t threads, const Storage &storage) {
-    ValidSpec valid = validate(builder->get(), threads);
-    problem = valid.problem, layers = std::move(valid.layers);
-    slots = std::move(valid.slots), spans = std::move(valid.spans);
-    problem.network.layers = layers.data();
-    problem.storage = storage;
-    set_program(false, this);
-  }
-};
 
 int32_t choose_executor(SpecBuilder *builder, int32_t threads, int64_t lanes) {
   return executors_by_speed(Draft(builder, threads, {1, 5}).problem, lanes)[0];

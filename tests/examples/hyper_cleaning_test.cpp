@@ -229,7 +229,7 @@ TEST_F(HyperCleaning, BadInputIsOneLine) {
   } cases[] = {
       {{"--data=/nowhere"}, "hyper_cleaning: /nowhere: there is no such file or folder\n"},
       {{"--data=" + cut}, "hyper_cleaning: " + cut + ": truncated at byte 20 of 46\n"},
-      {{"--data=" + csv}, "hyper_cleaning: " + csv + ": line 2: column 1: 'oops' is no finite number\n"},
+      {{"--data=" + csv}, "hyper_cleaning: " + csv + ": line 2: column 2: 'oops' is no finite number\n"},
       {{data(), "--report=/nowhere/a.html"},
        "hyper_cleaning: /nowhere/a.html: cannot be written: No such file or directory\n"},
       {{data(), "--rows=100000"},
@@ -262,6 +262,102 @@ TEST_F(HyperCleaning, WrongFlagsAreNamed) {
   const auto help = run({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_NE(help.out.find("--hypergradients"), std::string::npos);
+}
+
+// Numbers that are none, or make no sense, are refused by the flag's name before any work; what float can't hold, too.
+TEST_F(HyperCleaning, NumbersThatMakeNoSenseAreNamed) {
+  const struct {
+    std::string flag;
+    std::vector<std::string> values;
+    std::string accepted;
+  } cases[] = {
+      {"--noise",
+       {"nan", "-nan", "inf", "-inf", "-0.1", "1.0000001", "1e999", "half", ""},
+       "accepted: a number from 0 to 1"},
+      {"--rate",
+       {"nan", "inf", "-inf", "0", "-0", "-1", "1e38", "1e-40", "1e999", "0.1x"},
+       "accepted: a number from 1e-37 to 1e37"},
+      {"--outer-rate", {"nan", "inf", "0", "-0.5", "1e300", "1e-300"}, "accepted: a number from 1e-37 to 1e37"},
+      {"--outer-epsilon", {"nan", "inf", "-1e-8", "1e38"}, "accepted: 0, or a number up to 1e37"},
+  };
+  for (const auto &c : cases)
+    for (const std::string &value : c.values) {
+      const auto result = run({data(), c.flag + "=" + value, "--hypergradients=1"});
+      EXPECT_GT(result.exit_code, 1) << c.flag << "=" << value << ": " << result.err;
+      EXPECT_EQ(result.err.find(c.flag + ": "), 0u) << result.err;
+      if (!value.empty()) {
+        EXPECT_NE(result.err.find("'" + value + "' is not accepted; " + c.accepted), std::string::npos) << result.err;
+      }
+    }
+  EXPECT_EQ(run({data(), "--noise=+.25", "--hypergradients=1", "--final-steps=1"}).exit_code, 0);
+}
+
+TEST_F(HyperCleaning, ANetworkThatNoMemoryHoldsIsNamed) {
+  const auto result = run({data(), "--hidden=100000", "--hidden=100000"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err.find("hyper_cleaning: --hidden: a network of more than "), 0u) << result.err;
+  EXPECT_EQ(occurrences(result.err, "\n"), 1u) << result.err;
+}
+
+// What is printed and cannot be written is no success.
+TEST_F(HyperCleaning, AFullDiskIsAnError) {
+  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const auto into_full = [&](const std::vector<std::string> &flags) {
+    std::vector<std::string> command{"/bin/sh", "-c", "exec \"$0\" \"$@\" > /dev/full", HYPER_CLEANING};
+    command.insert(command.end(), flags.begin(), flags.end());
+    return process::run(command);
+  };
+  const std::vector<std::string> small{data(),      "--rows=400",         "--validation-rows=60",
+                                       "--steps=2", "--hypergradients=1", "--final-steps=1"};
+  std::vector<std::string> flags = small;
+  flags.push_back("--no-report");
+  auto result = into_full(flags);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, "hyper_cleaning: standard output cannot be written: No space left on device\n");
+  result = into_full({"--help"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_NE(result.err.find("standard output"), std::string::npos) << result.err;
+  for (const char *flag : {"--report=/dev/full", "--json=/dev/full"}) {
+    flags = small;
+    flags.emplace_back(flag);
+    if (std::string(flag).starts_with("--json")) flags.emplace_back("--no-report");
+    result = run(flags);
+    EXPECT_EQ(result.exit_code, 1) << flag;
+    EXPECT_NE(result.err.find("hyper_cleaning: /dev/full: cannot be written: No space left on device\n"),
+              std::string::npos)
+        << result.err;
+  }
+}
+
+// A small file that grows to more than the machine gives: one line with the file and the place, as for any bad file.
+TEST_F(HyperCleaning, AGzipBombIsOneLine) {
+  if (UNDER_SANITIZER) GTEST_SKIP() << "sanitizers need more address space than the test allows";
+  const auto repeated = [](const std::string &text, size_t bytes) {
+    std::string out;
+    while (out.size() < bytes) out += text;
+    return out;
+  };
+  const size_t megabyte = size_t{1} << 20;
+  folder.write_gz("bomb-labels-idx1-ubyte.gz", files::idx_header({300}) + std::string(300, '\0'));
+  const struct {
+    std::string path, place;
+  } cases[] = {
+      {folder.write_gz("bomb.libsvm.gz", repeated("1 1:1\n", 100 * megabyte)), ": line "},
+      {folder.write_gz("bomb.csv.gz", repeated("1,2,3,4,5,6,7,8,9,a\n", 400 * megabyte)), ": line "},
+      {folder.write_gz("bomb-images-idx3-ubyte.gz",
+                       files::idx_header({300, 1024, 1024}) + std::string(300 * megabyte, '\0')),
+       "byte "},
+  };
+  for (const auto &c : cases) {
+    ASSERT_LT(std::filesystem::file_size(c.path), 6 * megabyte);
+    const auto result = process::run(
+        {"/bin/sh", "-c", "ulimit -v 400000; exec \"$0\" \"$@\"", HYPER_CLEANING, "--data=" + c.path, "--no-report"});
+    EXPECT_EQ(result.exit_code, 1) << c.path;
+    EXPECT_EQ(result.err.find("hyper_cleaning: " + c.path + ": "), 0u) << result.err;
+    EXPECT_NE(result.err.find(c.place), std::string::npos) << result.err;
+    EXPECT_NE(result.err.find("not enough memory"), std::string::npos) << result.err;
+    EXPECT_EQ(occurrences(result.err, "\n"), 1u) << result.err;
+  }
 }
 
 TEST_F(HyperCleaning, InterruptedWhileLearningWeightsLeavesTheReportSoFar) {

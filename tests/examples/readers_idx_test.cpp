@@ -102,8 +102,24 @@ TEST(Idx, HugeClaimsAreRefusedOrFoundOutWithoutMemory) {
                   "idx dimension 1 at byte 8 is 4294967295");
   // Within the limit, but not there: the reader stops after one chunk, it does not allocate the 3 GB that the header
   // claims.
+  examples::ReaderLimits limits;
+  limits.max_bytes = int64_t{4} << 30;  // on a small machine the default is less
   path = p.folder.write("claims", files::idx_header({5, 25000, 25000}) + "abc");
-  expect_one_line(message_of([&] { examples::read_idx(path, p.labels); }), path, "truncated at byte 19 of 3125000016");
+  expect_one_line(message_of([&] { examples::read_idx(path, p.labels, limits); }), path,
+                  "truncated at byte 19 of 3125000016");
+}
+
+TEST(Idx, LimitsHoldForImagesAndLabelsTogether) {
+  const IdxPair p;
+  examples::ReaderLimits limits;
+  limits.max_bytes = 5 * 6 + 5 * 5;  // images; labels as read and as kept
+  expect_five_images(examples::read_idx(p.images, p.labels, limits));
+  limits.max_bytes -= 1;
+  expect_one_line(message_of([&] { examples::read_idx(p.images, p.labels, limits); }), p.images,
+                  "5 images and their labels are more data than the limit of 54 bytes");
+  limits.max_bytes = 29;
+  expect_one_line(message_of([&] { examples::read_idx(p.images, p.labels, limits); }), p.images,
+                  "idx dimension 2 at byte 12 is 3: more data than the limit of 29 bytes");
 }
 
 TEST(Idx, OtherDefectsAreNamed) {

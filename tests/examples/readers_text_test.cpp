@@ -80,7 +80,7 @@ TEST(Csv, HeaderSeparatorsQuotesAndTextLabels) {
   expect(examples::read_csv(
       folder.write_gz("a.gz", "\xEF\xBB\xBF\"x\"\t\"y\"\tkind\n 1\t\"2.5\"\t\"dog\"\n-3\t400\tcat\n")));
   expect(examples::read_csv(folder.write("a", "kind,x,y\ndog,1,2.5\ncat,-3,4e2\n"), "kind"));
-  expect(examples::read_csv(folder.write("a", "kind,x,y\ndog,1,2.5\ncat,-3,4e2\n"), "0"));
+  expect(examples::read_csv(folder.write("a", "kind,x,y\ndog,1,2.5\ncat,-3,4e2\n"), "1"));
   expect(examples::read_csv(folder.write("a", "x,kind,y\n1,dog,2.5\n-3,cat,4e2\n"), "-2"));
 }
 
@@ -106,15 +106,21 @@ TEST(Csv, DefectsAreNamedByLineAndColumn) {
       {"x,y\n", "-1", "line 1: no rows"},
       {"1\n2\n", "-1", "line 1: only one column"},
       {"1,2,a\n3,b\n", "-1", "line 2: 2 columns, the lines before have 3"},
-      {"1,2,a\n3,x,b\n", "-1", "line 2: column 1: 'x' is no finite number"},
-      {"1,2,a\n3,,b\n", "-1", "line 2: column 1: '' is no finite number"},
-      {"1,2,a\n3,nan,b\n", "-1", "line 2: column 1: 'nan' is no finite number"},
-      {"1,2,a\n3,1e39,b\n", "-1", "line 2: column 1: '1e39' is no finite number"},
-      {"1,2,a\n3,4,\n", "-1", "line 2: the label (column 2) is empty"},
+      {"1,2,a\n3,x,b\n", "-1", "line 2: column 2: 'x' is no finite number"},
+      {"1,2,a\n3,,b\n", "-1", "line 2: column 2: '' is no finite number"},
+      {"1,2,a\n3,nan,b\n", "-1", "line 2: column 2: 'nan' is no finite number"},
+      {"1,2,a\n3,1e39,b\n", "-1", "line 2: column 2: '1e39' is no finite number"},
+      {"1,2,a\n3,4,\n", "-1", "line 2: the label (column 3) is empty"},
       {"1,2,\"a\n3,4,b\n", "-1", "line 1: a quoted field does not end on its line"},
       {"1,2,\"a\"b\n", "-1", "line 1: text after a quoted field"},
       {"1,2,a\n", "7", "line 1: there is no column 7, the line has 3"},
       {"1,2,a\n", "-4", "line 1: there is no column -4"},
+      {"1,2,a\n", "0", "line 1: there is no column 0, the line has 3; columns count from 1"},
+      {"1,2,a\n", "4", "line 1: there is no column 4"},
+      {"1,2,a\n", "1e300", "line 1: there is no column 1e300"},
+      {"1,2,a\n", "-1e300", "line 1: there is no column -1e300"},
+      {"1,2,a\n", "9223372036854775808", "line 1: there is no column 9223372036854775808"},
+      {"1,2,a\n", "1.5", "line 1: no column is called '1.5'"},
       {"x,y,z\n1,2,a\n", "kind", "line 1: no column is called 'kind'"},
       {"x,y,z,kind\n1,2,a\n", "kind", "line 2: has 3 columns, the header has more"},
   };
@@ -130,7 +136,7 @@ TEST(Csv, LimitsHold) {
   limits.max_classes = 3;
   std::string path = folder.write("a", "1,a\n1,b\n1,c\n1,d\n");
   expect_one_line(message_of([&] { examples::read_csv(path, "-1", limits); }), path,
-                  "line 4: more than 3 distinct labels in column 1");
+                  "line 4: more than 3 distinct labels in column 2");
   limits = {};
   limits.max_bytes = 8;
   path = folder.write("a", "1,2,a\n3,4,a\n");
@@ -141,6 +147,44 @@ TEST(Csv, LimitsHold) {
   path = folder.write("a", std::string("1,2,a\n").append(1 << 19, '7'));
   expect_one_line(message_of([&] { examples::read_csv(path, "-1", limits); }), path,
                   "line 2: longer than 131072 characters");
+}
+
+// Whatever a file makes the reader keep is counted: entries before they are made dense, labels, fields of one line.
+TEST(Limits, HoldForEverythingThatIsKept) {
+  const TempFolder folder;
+  const auto rows = [](int n, const std::string &row) {
+    std::string text;
+    for (int i = 0; i < n; ++i) text += row;
+    return text;
+  };
+  ReaderLimits limits;
+  limits.max_bytes = 24 * 100;
+  std::string path = folder.write_gz("entries.gz", rows(1000, "1 1:1\n"));
+  expect_one_line(message_of([&] { examples::read_libsvm(path, 0, limits); }), path,
+                  "more than the limit of 2400 bytes");
+  path = folder.write_gz("one-line.gz", "1" + rows(1, [] {
+                                          std::string text;
+                                          for (int i = 1; i < 1000; ++i) text += " " + std::to_string(i) + ":1";
+                                          return text;
+                                        }()));
+  expect_one_line(message_of([&] { examples::read_libsvm(path, 0, limits); }), path,
+                  "line 1: more data than the limit of 2400 bytes");
+  path = folder.write_gz("labels.gz", "1 1:1\n" + rows(1000, "1\n"));
+  expect_one_line(message_of([&] { examples::read_libsvm(path, 0, limits); }), path, "the limit of 2400 bytes");
+  path = folder.write_gz("rows.csv.gz", rows(1000, "1,2\n"));
+  expect_one_line(message_of([&] { examples::read_csv(path, "-1", limits); }), path,
+                  "line 301: more data than the limit of 2400 bytes");
+  limits = {};
+  limits.max_columns = 50;
+  path = folder.write("columns.csv", rows(1000, "1,") + "a\n");
+  expect_one_line(message_of([&] { examples::read_csv(path, "-1", limits); }), path, "line 1: more than 50 columns");
+  const std::string label = std::string(1000, '0') + "7";
+  path = folder.write("label.csv", "1,2," + label + "\n");
+  expect_one_line(message_of([&] { examples::read_csv(path); }), path,
+                  "line 1: the label (column 3) is longer than 1000 characters");
+  path = folder.write("label", label + " 1:2\n");
+  expect_one_line(message_of([&] { examples::read_libsvm(path); }), path,
+                  "line 1: the label is longer than 1000 characters");
 }
 
 TEST(Lines, LongLinesCrossTheBufferUnharmed) {

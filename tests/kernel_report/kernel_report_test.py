@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,40 @@ class Names(unittest.TestCase):
         ptx = (b".visible .entry one(\n.param .b32 x\n)\n{\n.local .align 8 .b8 \t__local_depot0[112];\n}\n"
                b".func  (.param .b32 r) two(\n)\n{\n.local .align 8 .b8 \t__local_depot1[16];\n}\n.weak .entry three(\n)\n{\n}\n")
         self.assertEqual(cubin.local_arrays(ptx), {"one": 112, "two": 16})
+
+
+def entry(payload, flags=0, whole=0, kind=2):
+    """An entry of a fat binary."""
+    padded = payload + bytes(-len(payload) % 8)
+    compressed = len(payload) if flags & 0xF000 else 0
+    return struct.pack("<HHIQIIHHIIIQQQ", kind, 0x101, 64, len(padded), compressed, 0, 1, 8, 90, 0, 0, flags | 0x11, 0, whole) + padded
+
+
+class FatBinaries(unittest.TestCase):
+    TEXT = b"code " * 1001
+
+    def packed(self):
+        return subprocess.run(["zstd", "-qc"], input=self.TEXT, capture_output=True, check=True).stdout
+
+    def read(self, *entries):
+        data = b"".join(entries)
+        return list(cubin._entries(data, 0, len(data)))
+
+    def test_compressed_and_plain_entries_give_the_same(self):
+        found = self.read(entry(self.TEXT, kind=1), entry(self.packed(), 0x8000, len(self.TEXT)))
+        self.assertEqual([(kind, arch) for kind, arch, _ in found], [(1, 90), (2, 90)])
+        self.assertEqual(found[0][2].rstrip(b"\0"), self.TEXT)
+        self.assertEqual(found[1][2], self.TEXT)
+
+    def test_another_compression_is_refused(self):
+        with self.assertRaisesRegex(cubin.FormatError, "not compressed with Zstandard.*--compress-mode=size"):
+            self.read(entry(self.packed(), 0x2000, len(self.TEXT)))
+
+    def test_damage_is_said(self):
+        for damaged in (entry(self.packed()[:-5], 0x8000, len(self.TEXT)), entry(b"x" + self.packed()[1:], 0x8000, len(self.TEXT)),
+                        entry(self.packed(), 0x8000, 7), entry(self.TEXT)[:-8]):
+            with self.assertRaisesRegex(cubin.FormatError, "a damaged fat binary: .+"):
+                self.read(damaged)
 
 
 class Budgets(unittest.TestCase):

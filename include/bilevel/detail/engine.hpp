@@ -22,12 +22,12 @@ class Engine {
       : spec_(std::move(prototype)), leaves_(std::move(leaves)), vectors_(vectors), context_(context) {
     if (context_ == nullptr) own_context_ = std::make_unique<Context>();
     if (on_device()) return;  // results go where the caller says
-    const auto tasks = static_cast<std::size_t>(spec_.tasks);
-    losses_.reserve(tasks + 1);  // one more than used, so that no slot of a plan of 0 tasks is null
-    losses_.assign(tasks, T(0));
-    info_.resize(tasks);
-    theta_.reserve(1);
-    theta_.assign(tasks * static_cast<std::size_t>(spec_.inner.parameters()), T(0));
+    allocate(losses_, plus(spec_.tasks, 1),
+             "losses");  // one more than used, so that no slot of a plan of 0 tasks is null
+    losses_.pop_back();
+    allocate(info_, spec_.tasks, "info");
+    allocate(theta_, plus(times(spec_.tasks, spec_.inner.parameters()), 1), "theta");
+    theta_.pop_back();
   }
 
   /// Runs all tasks. outer false: an unroll without its outer loss.
@@ -36,25 +36,29 @@ class Engine {
       fail(BLV_UNSUPPORTED, "this call reads and returns host memory, and the context is of CUDA device ",
            context().device(), "; accepted: enqueue, or a context of the CPU");
     }
-    Compiled &c = compiled(mask_of(wanted, outer));
-    std::vector<void *> data = bind_inputs(c, substitution);
-    if (c.loss) data.push_back(losses_.data());
-    if (c.theta) data.push_back(theta_.data());
-    for (const std::size_t i : c.extras) data.push_back(extras_[i].values.data());
-    const std::vector<bool> direct = bind_gradients(c, wanted, data);
-    c.plan.execute(context(), spec_.tasks, data, workspace_, info_);
-    refuse_bad_data();
-    for (std::size_t i = 0; i < c.gradients.size(); ++i) {
-      if (!direct[i]) add_scratch(c, i, wanted);
-    }
+    guarded([&] {
+      Compiled &c = compiled(mask_of(wanted, outer));
+      std::vector<void *> data = bind_inputs(c, substitution);
+      if (c.loss) data.push_back(losses_.data());
+      if (c.theta) data.push_back(theta_.data());
+      for (const std::size_t i : c.extras) data.push_back(extras_[i].values.data());
+      const std::vector<bool> direct = bind_gradients(c, wanted, data);
+      workspace_.reserve(c.sizes.workspace_bytes, c.sizes.workspace_align);
+      in_own_words_of(c.slots, [&] { c.plan.execute(context(), spec_.tasks, data, workspace_, info_); });
+      refuse_bad_data();
+      for (std::size_t i = 0; i < c.gradients.size(); ++i) {
+        if (!direct[i]) add_scratch(c, i, wanted);
+      }
+    });
   }
 
   /// Lets plans on the CPU write the RESULT `leaf` too, `each` elements per task.
-  void want(std::int32_t leaf, std::int64_t each) {
-    const auto size = static_cast<std::size_t>(spec_.tasks * each);
-    Extra &extra = extras_.emplace_back(Extra{leaf, each, {}});
-    extra.values.reserve(size + 1);
-    extra.values.assign(size, T(0));
+  void want(std::int32_t leaf, std::int64_t each, const char *name) {
+    guarded([&] {
+      Extra &extra = extras_.emplace_back(Extra{leaf, each, name, {}});
+      allocate(extra.values, plus(times(spec_.tasks, each), 1), name);  // of 0 tasks no null either
+      extra.values.pop_back();
+    });
   }
   /// What the last run wrote there.
   std::span<const T> result_of(std::int32_t leaf) const {
@@ -66,27 +70,13 @@ class Engine {
 
   /// Bytes of device memory that enqueue takes.
   std::int64_t device_bytes(std::span<const Request<T>> wanted, bool outer = true) {
-    return layout_of(compiled(mask_of(wanted, outer))).bytes;
+    return guarded([&] { return layout_of(compiled(mask_of(wanted, outer))).bytes; });
   }
 
   /// Enqueues all tasks on the context's stream; `memory` is of its device.
   DeviceResults<T> enqueue(const WorkspaceView &memory, std::span<const Request<T>> wanted, bool outer = true) {
     if (!on_device()) fail(BLV_UNSUPPORTED, "enqueue: the context is of the CPU; accepted: one of a CUDA device");
-    Compiled &c = compiled(mask_of(wanted, outer));
-    const DeviceLayout layout = layout_of(c);
-    if (memory.bytes < layout.bytes) {
-      fail(BLV_TOO_SMALL, "enqueue: memory has ", memory.bytes, " bytes; accepted: at least ", layout.bytes);
-    }
-    const auto at = [&](std::int64_t offset) { return static_cast<void *>(static_cast<char *>(memory.data) + offset); };
-    refuse_host_leaves(c);
-    std::vector<void *> data = bind_inputs(c, {});
-    if (c.loss) data.push_back(at(layout.losses));
-    if (c.theta) data.push_back(at(layout.theta));
-    refuse_scratch(c, bind_gradients(c, wanted, data));
-    auto *info = static_cast<blv_task_info *>(at(layout.info));
-    c.plan.execute(context(), spec_.tasks, data, WorkspaceView{memory.data, layout.workspace}, info);
-    return {c.loss ? static_cast<const T *>(at(layout.losses)) : nullptr,
-            c.theta ? static_cast<const T *>(at(layout.theta)) : nullptr, info};
+    return guarded([&] { return enqueue_on_device(memory, wanted, outer); });
   }
 
   Context &context() { return context_ != nullptr ? *context_ : *own_context_; }
@@ -113,6 +103,8 @@ class Engine {
   struct Compiled {
     Plan plan;
     std::vector<std::size_t> inputs, gradients;  ///< indices into leaves_, in the order of the slots
+    std::vector<std::string> slots;              ///< their names, for messages
+    blv_sizes sizes;
     bool loss, theta;
     std::vector<std::vector<T>> scratch;  ///< one per gradient
     std::vector<std::size_t> extras;      ///< indices into extras_
@@ -120,8 +112,29 @@ class Engine {
   struct Extra {
     std::int32_t leaf;
     std::int64_t each;
+    std::string name;
     std::vector<T> values;
   };
+
+  DeviceResults<T> enqueue_on_device(const WorkspaceView &memory, std::span<const Request<T>> wanted, bool outer) {
+    Compiled &c = compiled(mask_of(wanted, outer));
+    const DeviceLayout layout = layout_of(c);
+    if (memory.bytes < layout.bytes) {
+      fail(BLV_TOO_SMALL, "enqueue: memory has ", memory.bytes, " bytes; accepted: at least ", layout.bytes);
+    }
+    const auto at = [&](std::int64_t offset) { return static_cast<void *>(static_cast<char *>(memory.data) + offset); };
+    refuse_host_leaves(c);
+    std::vector<void *> data = bind_inputs(c, {});
+    if (c.loss) data.push_back(at(layout.losses));
+    if (c.theta) data.push_back(at(layout.theta));
+    refuse_scratch(c, bind_gradients(c, wanted, data));
+    auto *info = static_cast<blv_task_info *>(at(layout.info));
+    in_own_words_of(c.slots, [&] {
+      c.plan.execute(context(), spec_.tasks, data, WorkspaceView{memory.data, layout.workspace}, info);
+    });
+    return {c.loss ? static_cast<const T *>(at(layout.losses)) : nullptr,
+            c.theta ? static_cast<const T *>(at(layout.theta)) : nullptr, info};
+  }
 
   static bool before(const T *a, const T *b) { return std::less<const T *>()(a, b); }
 
@@ -175,8 +188,8 @@ class Engine {
 
   DeviceLayout layout_of(const Compiled &c) const {
     const auto element = static_cast<std::int64_t>(sizeof(T)), entry = static_cast<std::int64_t>(sizeof(blv_task_info));
-    const std::int64_t theta = c.theta ? spec_.tasks * spec_.inner.parameters() * element : 0;
-    return device_layout(c.plan.sizes(), spec_.tasks * element, theta, spec_.tasks * entry);
+    const std::int64_t theta = c.theta ? times(times(spec_.tasks, spec_.inner.parameters()), element) : 0;
+    return device_layout(c.sizes, times(spec_.tasks, element), theta, times(spec_.tasks, entry));
   }
 
   void refuse_host_leaves(const Compiled &c) const {
@@ -204,37 +217,50 @@ class Engine {
     if (found != cache_.end()) return found->second;
     Spec spec = spec_;
     std::vector<std::size_t> inputs, gradients;
+    std::vector<std::string> slots;
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       if (!reads(i, mask)) continue;
       inputs.push_back(i);
+      slots.push_back(leaves_[i].name);
       spec.slots.push_back(leaves_[i].slot);
     }
     const bool trained =
         !std::holds_alternative<blv_method>(spec.method) && !std::holds_alternative<blv_hvp>(spec.method);
     if ((mask & ~without_outer) == 0) spec.method = steps_alone(spec.method);
     if ((mask & without_outer) != 0) spec.outer.reset();
+    if (spec.outer) refuse_other_network(spec.inner, *spec.outer);
     const bool loss = std::holds_alternative<blv_method>(spec.method) || spec.outer.has_value();
-    if (loss) spec.add(result(BLV_LOSS, 1));
-    if (trained) spec.add(result(BLV_THETA, spec.inner.parameters()));
+    if (loss) spec.add(result(BLV_LOSS, 1)), slots.emplace_back("losses");
+    if (trained) spec.add(result(BLV_THETA, spec.inner.parameters())), slots.emplace_back("theta_T");
     std::vector<std::size_t> extras;
     for (std::size_t i = 0; i < extras_.size(); ++i) {
       if (on_device() || spec.method.index() != spec_.method.index()) break;  // no such result
       extras.push_back(i);
+      slots.push_back(extras_[i].name);
       spec.add(result(extras_[i].leaf, extras_[i].each));
     }
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       if ((mask >> i & 1) == 0) continue;
       gradients.push_back(i);
+      slots.push_back("gradient of " + leaves_[i].name);
       spec.slots.push_back(gradient(leaves_[i]));
     }
-    Plan plan(context(), spec);
+    Plan plan = in_own_words_of(slots, [&] { return Plan(context(), spec); });
     for (std::size_t i = 0; i < inputs.size(); ++i) check_extent(plan, i, leaves_[inputs[i]]);
     const blv_sizes sizes = plan.sizes();
-    if (!on_device()) workspace_.reserve(sizes.workspace_bytes, sizes.workspace_align);
     std::vector<std::vector<T>> scratch(gradients.size());
-    Compiled c{std::move(plan), std::move(inputs),  std::move(gradients), loss,
+    Compiled c{std::move(plan), std::move(inputs),  std::move(gradients), std::move(slots), sizes, loss,
                trained,         std::move(scratch), std::move(extras)};
     return cache_.emplace(mask, std::move(c)).first->second;
+  }
+
+  template <class Body>
+  static auto in_own_words_of(const std::vector<std::string> &slots, Body &&body) {
+    try {
+      return body();
+    } catch (const Error &error) {
+      throw in_own_words(error, slots);
+    }
   }
 
   static Slot result(std::int32_t leaf, std::int64_t task_stride) {
@@ -285,7 +311,7 @@ class Engine {
         taken.emplace_back(begin, begin + l.extent);
         data.push_back(r.out + (begin - r.array));
       } else {
-        c.scratch[i].assign(static_cast<std::size_t>(l.extent * vectors_), T(0));
+        allocate(c.scratch[i], times(l.extent, vectors_), c.slots[c.slots.size() - c.gradients.size() + i]);
         data.push_back(c.scratch[i].data());
       }
     }

@@ -16,7 +16,8 @@ class Evaluation {
   /// theta: P parameters that all tasks share, or tasks x P; read anew at each call. tasks 0: as the tensors tell. The
   /// context, if given, must outlive this object. Throws Error (BLV_INVALID).
   Evaluation(const Objective<T> &objective, Array<T> theta, std::int64_t tasks = 0, Context *context = nullptr)
-      : objective_(objective), theta_(theta), context_(context) {
+      : objective_(detail::guarded([&] { return objective; })), theta_(theta), context_(context) {
+    if (!objective.classes_told()) objective.refuse_one_class("");
     tasks_ = tasks != 0 ? tasks : detail::tasks_of(objective);
     engine_ = make_engine(0);
   }
@@ -89,7 +90,7 @@ class Evaluation {
     engine();
     const Array<T> v = detail::real_array_of<T>(vectors);
     const std::int64_t K = theta_.size > 0 ? v.size / theta_.size : 0;
-    if (K < 1 || K > 8 || v.size != K * theta_.size) {
+    if (K < 1 || K > 8 || v.size != detail::times(K, theta_.size)) {
       detail::fail(BLV_INVALID, "vectors: ", v.size, " elements; accepted: 1 to 8 times ", theta_.size,
                    ", the elements of theta");
     }
@@ -101,6 +102,9 @@ class Evaluation {
 
   /// K = 0: loss and gradients; else products with K vectors.
   std::unique_ptr<Engine> make_engine(std::int64_t K) {
+    return detail::guarded([&] { return engine_of(K); });
+  }
+  std::unique_ptr<Engine> engine_of(std::int64_t K) {
     detail::Shape s;
     s.tasks = tasks_;
     s.parameters = objective_.parameters();

@@ -87,7 +87,10 @@ class ForwardEngines {
     const auto &unroll = std::get<blv_unroll>(spec.method);
     spec.method = forward_method(unroll.optimiser, unroll.steps, K, unroll.batch_rows);
     auto engine = std::make_unique<Engine<T>>(std::move(spec), std::move(leaves), &base.context());
-    engine->want(wanted, wanted == BLV_LOSS_TANGENT ? K : K * base.spec().inner.parameters());
+    if (wanted == BLV_LOSS_TANGENT)
+      engine->want(wanted, K, "derivatives of the losses");
+    else
+      engine->want(wanted, times(K, base.spec().inner.parameters()), "derivatives of theta_T");
     return engine;
   }
 
@@ -112,10 +115,12 @@ std::vector<T> sum_over_tasks(const Engine<T> &engine) {
 template <class T>
 std::vector<T> gradient_by_directions(ForwardEngines<T> &engines, Engine<T> &base, const Array<T> &a,
                                       Engine<T> **last) {
-  std::vector<T> gradient(static_cast<std::size_t>(a.size), T(0)), units;
+  std::vector<T> gradient, units;
+  allocate(gradient, a.size, "gradient");
   for (std::int64_t i = 0; i < a.size; i += most_directions) {
     const std::int64_t K = std::min(most_directions, a.size - i);
-    units.assign(static_cast<std::size_t>(K * a.size), T(0));
+    allocate(units, times(K, a.size), "directions");
+    std::ranges::fill(units, T(0));
     for (std::int64_t k = 0; k < K; ++k) units[static_cast<std::size_t>(k * a.size + i + k)] = T(1);
     const Along<T> directions{a, units.data(), K * a.size};
     *last = &engines.run(base, {&directions, 1}, BLV_LOSS_TANGENT);

@@ -35,10 +35,10 @@ auto gradients(Engine<T> &engine, std::int64_t vectors, const A &...arrays) {
   static_assert(sizeof...(A) > 0, "name the arrays whose gradient is wanted");
   const std::array<Array<T>, sizeof...(A)> views{real_array_of<T>(arrays)...};
   std::array<std::vector<T>, sizeof...(A)> out;
-  std::vector<Request<T>> wanted;
+  std::array<Request<T>, sizeof...(A)> wanted;
   for (std::size_t i = 0; i < views.size(); ++i) {
-    out[i].assign(static_cast<std::size_t>(views[i].size * vectors), T(0));
-    wanted.push_back({views[i].data, views[i].size, out[i].data()});
+    allocate(out[i], times(views[i].size, vectors), "gradient");
+    wanted[i] = {views[i].data, views[i].size, out[i].data()};
   }
   engine.run(wanted);
   return out;
@@ -50,8 +50,8 @@ std::array<Request<T>, sizeof...(I)> requests(std::int64_t vectors, const I &...
   static_assert((std::same_as<I, Into<T>> && ...), "name what is wanted as bl::into(array, gradient), of this dtype");
   [[maybe_unused]] const auto request = [&](const Into<T> &i) {
     if (i.array.number) fail(BLV_INVALID, "gradient: of a number; accepted: of an array");
-    if (i.size != i.array.size * vectors) {
-      fail(BLV_INVALID, "gradient: goes to ", i.size, " elements; accepted: ", i.array.size * vectors);
+    if (i.size != times(i.array.size, vectors)) {
+      fail(BLV_INVALID, "gradient: goes to ", i.size, " elements; accepted: ", times(i.array.size, vectors));
     }
     return Request<T>{i.array.data, i.array.size, i.out};
   };
@@ -78,11 +78,13 @@ double directional_error(Engine<T> &engine, const Array<T> &a, const std::vector
     scale = std::max(scale, std::abs(static_cast<double>(a.data[i])));
   }
   const double h = std::cbrt(static_cast<double>(std::numeric_limits<T>::epsilon())) * scale;
-  std::vector<T> moved(static_cast<std::size_t>(a.size));
+  std::vector<T> moved;
+  allocate(moved, a.size, "check_gradient");
   std::mt19937 random(1);
   double worst = 0;
   for (int k = 0; k < directions; ++k) {
-    std::vector<int> sign(moved.size());
+    std::vector<int> sign;
+    allocate(sign, a.size, "check_gradient");
     for (int &s : sign) s = (random() & 1) != 0 ? 1 : -1;
     const auto loss_at = [&](double step) {
       for (std::size_t i = 0; i < moved.size(); ++i) moved[i] = static_cast<T>(a.data[i] + sign[i] * step);

@@ -1,56 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Owners of what the C ABI hands out, one class each: Context, Plan, Workspace, and Error for every status that is not
-// BLV_OK. This layer knows no models and no element types: a user of it fills a Spec, as in C, and passes pointers to
+// Owners of what the C ABI hands out, one class each: Context, Plan, Workspace; every status that is not BLV_OK is an
+// Error. This layer knows no models and no element types: a user of it fills a Spec, as in C, and passes pointers to
 // Plan::execute.
 #ifndef BILEVEL_DETAIL_HANDLES_HPP
 #define BILEVEL_DETAIL_HANDLES_HPP
-#include <bilevel/bilevel.h>
+#include <bilevel/detail/errors.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <optional>
 #include <span>
-#include <sstream>
-#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
 
 namespace bilevel {
 
-/// What every function of this header throws. what() is "BLV_INVALID: <the argument, its value and what is accepted>".
-class Error : public std::runtime_error {
- public:
-  Error(blv_status status, std::string_view message)
-      : std::runtime_error(std::string(blv_status_name(status)).append(": ").append(message)), status_(status) {}
-  /// BLV_INVALID, BLV_CANCELLED, ...; never BLV_OK.
-  blv_status status() const noexcept { return status_; }
-
- private:
-  blv_status status_;
-};
-
 namespace detail {
-
-template <class... Parts>
-[[noreturn]] void fail(blv_status status, const Parts &...parts) {
-  std::ostringstream text;
-  (text << ... << parts);
-  throw Error(status, text.str());
-}
-
-inline void check(blv_status status, blv_context context) {
-  if (status != BLV_OK) {
-    const char *message = blv_context_error(context);
-    fail(status, message != nullptr && *message != '\0' ? message : blv_status_text(status));
-  }
-}
 
 struct AlignedDelete {
   std::int64_t align = 0;
@@ -58,12 +28,6 @@ struct AlignedDelete {
     ::operator delete (memory, std::align_val_t{static_cast<std::size_t>(align)});
   }
 };
-
-template <class Handle>
-Handle alive(Handle handle, const char *what) {
-  if (handle == nullptr) fail(BLV_INVALID, "this ", what, " has been moved from and holds nothing");
-  return handle;
-}
 
 }  // namespace detail
 
@@ -79,9 +43,9 @@ struct ContextOptions {
                        void *) = nullptr;  ///< nullptr: the own pool
 };
 
-/// Where a computation runs: device, threads, cancellation, progress. Used by one thread at a time, but for cancel()
-/// and progress(), which any thread may call. Move-only; a moved-from context throws Error (BLV_INVALID) when it is
-/// used.
+/// Where a computation runs: device, threads, cancellation, progress. It works for one call at a time: one that finds it
+/// in use throws Error (BLV_INVALID), but for cancel() and progress(), which any thread may call. Move-only; a
+/// moved-from context throws Error (BLV_INVALID) when it is used.
 class Context {
  public:
   /// Throws Error: BLV_INVALID, BLV_NO_DEVICE, BLV_UNSUPPORTED, BLV_NO_MEMORY.
@@ -186,8 +150,10 @@ struct Spec {
 
   /// Appends a slot and returns its index, the place of its pointer in Plan::execute.
   std::size_t add(const Slot &s) {
-    slots.push_back({s.side, s.leaf, s.use, s.dtype == 0 ? dtype : s.dtype, s.link, s.extent, s.task_stride,
-                     s.step_stride, s.row_stride});
+    detail::guarded([&] {
+      slots.push_back({s.side, s.leaf, s.use, s.dtype == 0 ? dtype : s.dtype, s.link, s.extent, s.task_stride,
+                       s.step_stride, s.row_stride});
+    });
     return slots.size() - 1;
   }
 };
@@ -196,7 +162,7 @@ struct Spec {
 class Workspace {
  public:
   Workspace() = default;
-  /// `align` is a power of two. Throws std::bad_alloc.
+  /// `align` is a power of two. Throws Error (BLV_NO_MEMORY).
   explicit Workspace(std::int64_t bytes, std::int64_t align) { reserve(bytes, align); }
   /// Workspace as blv_plan_sizes asks for it.
   explicit Workspace(const blv_sizes &sizes) { reserve(sizes.workspace_bytes, sizes.workspace_align); }
@@ -214,8 +180,13 @@ class Workspace {
     bytes_ = 0;
     const auto alignment = static_cast<std::size_t>(std::max<std::int64_t>(align, alignof(std::max_align_t)));
     const auto size = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1));
-    memory_ = {::operator new (size, std::align_val_t{alignment}),
-               detail::AlignedDelete{static_cast<std::int64_t>(alignment)}};
+    void *memory = ::operator new (size, std::align_val_t{alignment}, std::nothrow);
+    if (memory == nullptr) {
+      detail::fail(BLV_NO_MEMORY, "workspace: ", bytes,
+                   " bytes, which the host could not give; accepted: a plan that needs less, for an unroll by "
+                   "Store::checkpoints (BLV_STORE_CHECKPOINTS) or a workspace_limit in bytes");
+    }
+    memory_ = {memory, detail::AlignedDelete{static_cast<std::int64_t>(alignment)}};
     bytes_ = static_cast<std::int64_t>(size);
   }
 
@@ -280,7 +251,7 @@ class Plan {
     std::int64_t needed = 0;
     const blv_status status = blv_plan_describe(get(), nullptr, 0, &needed);
     if (status != BLV_TOO_SMALL) detail::check(status, nullptr);
-    std::string text(static_cast<std::size_t>(needed), '\0');
+    std::string text = detail::guarded([&] { return std::string(static_cast<std::size_t>(needed), '\0'); });
     detail::check(blv_plan_describe(get(), text.data(), needed, &needed), nullptr);
     text.resize(text.find('\0') == std::string::npos ? text.size() : text.find('\0'));
     return text;

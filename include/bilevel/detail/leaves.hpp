@@ -55,9 +55,9 @@ Leaf<T> leaf(std::int32_t side, std::int32_t which, const char *name, const Arra
 template <class L>
 L shared_or_per_task(L l, std::int64_t size, std::int64_t each, std::int64_t tasks) {
   if (size == each) return l;
-  if (size != tasks * each) {
+  if (size != times(tasks, each)) {
     fail(BLV_INVALID, l.name, ": an array of ", size, " elements; accepted: ", each, ", or tasks x ", each, " = ",
-         tasks * each);
+         times(tasks, each));
   }
   l.slot.task_stride = each;
   return l;
@@ -88,12 +88,12 @@ Leaf<T> sized(Leaf<T> l, const Array<T> &a, const Shape &s, bool features) {
   }
   if (features && a.per_step) fail(BLV_INVALID, l.name, ": bl::per_step; accepted: the same penalty at every step");
   const std::int64_t steps = a.per_step ? s.steps : 1;
-  const std::int64_t copies = (a.per_task ? s.tasks : 1) * steps;
+  const std::int64_t copies = times(a.per_task ? s.tasks : 1, steps);
   const auto fits = [&](std::int32_t extent, std::int64_t each) {
-    if (l.slot.extent != 0 || (a.extent != BLV_NATURAL && a.extent != extent) || a.size != copies * each) return;
+    if (l.slot.extent != 0 || (a.extent != BLV_NATURAL && a.extent != extent) || a.size != times(copies, each)) return;
     l.slot.extent = extent;
     l.slot.step_stride = a.per_step ? each : 0;
-    l.slot.task_stride = a.per_task ? steps * each : 0;
+    l.slot.task_stride = a.per_task ? times(steps, each) : 0;
   };
   fits(BLV_SCALAR, 1);
   if (features) fits(BLV_PER_FEATURE, s.inputs);

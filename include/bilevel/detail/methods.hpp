@@ -17,8 +17,8 @@ struct Reverse {
 /// The outer loss at the end of the inner steps; the hypergradient goes back through all of them. It costs a few
 /// times the steps, whatever the number of hyperparameters, and memory that grows with the steps (see Store).
 template <class T>
-Reverse<T> reverse(Objective<T> outer) {
-  return {std::move(outer)};
+Reverse<T> reverse(const Objective<T> &outer) {
+  return detail::guarded([&] { return Reverse<T>{outer}; });
 }
 
 /// An outer loss whose derivatives are taken by forward accumulation. Made by forward.
@@ -30,8 +30,8 @@ struct Forward {
 /// The same, with derivatives that go along with the steps: for few hyperparameters, or few directions of them
 /// (BilevelPlan::derivative). Memory does not grow with the steps; the time is proportional to the hyperparameters.
 template <class T>
-Forward<T> forward(Objective<T> outer) {
-  return {std::move(outer)};
+Forward<T> forward(const Objective<T> &outer) {
+  return detail::guarded([&] { return Forward<T>{outer}; });
 }
 
 /// How the linear system of implicit differentiation is solved. Made by cg.
@@ -60,8 +60,8 @@ struct Implicit {
 /// its gradient is 0, and then independent of how they got there. No step is stored, and initial parameters, rates and
 /// momenta have no gradient.
 template <class T>
-Implicit<T> implicit(Objective<T> outer, const Solver &solver = cg()) {
-  return {std::move(outer), solver};
+Implicit<T> implicit(const Objective<T> &outer, const Solver &solver = cg()) {
+  return detail::guarded([&] { return Implicit<T>{outer, solver}; });
 }
 
 /// An array and K directions of it. Made by along.

@@ -81,7 +81,13 @@ class Objective {
   /// Use the named functions below. outputs 0: as the targets imply.
   Objective(const Tensor<T> &X, detail::Targets<T> y, Loss loss, std::vector<std::int64_t> hidden,
             Activation activation, std::int64_t outputs)
-      : X_(X), y_(std::move(y)), loss_(loss), hidden_(std::move(hidden)), activation_(activation), outputs_(outputs) {
+      : X_(X),
+        y_(std::move(y)),
+        loss_(loss),
+        hidden_(std::move(hidden)),
+        activation_(activation),
+        outputs_(outputs),
+        classes_told_(outputs != 0) {
     if (outputs < 0)
       detail::fail(BLV_INVALID, "classes is ", outputs, "; accepted: 1 or more, or 0 to take the largest label + 1");
     if (outputs == 0 && y_.outputs < 0)
@@ -92,7 +98,7 @@ class Objective {
   /// bl::softplus(phi).
   template <class A>
   [[nodiscard]] Objective weights(A &&w) const {
-    Objective o = *this;
+    Objective o = copy();
     o.weights_ = detail::real_array_of<T>(std::forward<A>(w));
     return o;
   }
@@ -103,14 +109,14 @@ class Objective {
   /// Links as for weights; bl::per_task for tasks x as many.
   template <class A>
   [[nodiscard]] Objective l2(A &&p) const {
-    Objective o = *this;
+    Objective o = copy();
     o.penalty_ = detail::array_of<T>(std::forward<A>(p));
     return o;
   }
 
   /// Layers are W h, without + b.
   [[nodiscard]] Objective no_bias() const {
-    Objective o = *this;
+    Objective o = copy();
     o.bias_ = false;
     return o;
   }
@@ -118,7 +124,7 @@ class Objective {
   /// Ragged tasks: counts[b] in [0, rows of X] is the number of rows of task b; the rows beyond are never read.
   template <class R>
   [[nodiscard]] Objective rows(R &&counts) const {
-    Objective o = *this;
+    Objective o = copy();
     o.rows_ = detail::indices(std::forward<R>(counts));
     return o;
   }
@@ -126,8 +132,10 @@ class Objective {
   /// The same model and loss on other rows, without weights, penalty and row counts: a validation loss.
   template <class Y>
   [[nodiscard]] Objective on(const Tensor<T> &X, Y &&y) const {
-    Objective o(X, detail::targets<T>(std::forward<Y>(y)), loss_, hidden_, activation_, outputs_);
+    Objective same = copy();
+    Objective o(X, detail::targets<T>(std::forward<Y>(y)), loss_, std::move(same.hidden_), activation_, outputs_);
     o.bias_ = bias_;
+    o.classes_told_ = classes_told_;
     if (!o.outputs_given()) o.outputs_ = std::max(outputs(), o.outputs());
     return o;
   }
@@ -143,33 +151,54 @@ class Objective {
   std::int64_t outputs() const { return outputs_ != 0 ? outputs_ : std::max<std::int64_t>(y_.outputs, 1); }
   bool outputs_given() const { return outputs_ != 0 || !std::holds_alternative<detail::Indices>(y_.value); }
   void set_outputs(std::int64_t outputs) { outputs_ = outputs; }
+  /// Whether the user said how many classes there are.
+  bool classes_told() const { return classes_told_; }
+  /// Throws Error (BLV_INVALID) for a softmax over one class, of which nobody spoke: its loss is 0 for all parameters.
+  void refuse_one_class(const char *side) const {
+    if (loss_ != Loss::cross_entropy || outputs() != 1) return;
+    const bool indices = std::holds_alternative<detail::Indices>(y_.value);
+    detail::fail(
+        BLV_INVALID, side, "targets: ",
+        indices ? "no label is above 0, so that there is one class" : "one number per row, dense, is one class",
+        " and the cross-entropy is 0 whatever the parameters; accepted: class indices of two classes or more, "
+        "their number (classes = 2), or dense targets with a column per class");
+  }
   /// Number of parameters P, in PyTorch's order: per layer the weight (outputs x inputs, row-major), then the bias.
   /// Throws Error (BLV_INVALID) if a width is none.
   std::int64_t parameters() const {
     const ObjectiveSpec s = spec();
     const std::int64_t count = s.parameters();
     if (count >= 0) return count;
-    std::string widths;
-    for (const std::int64_t width : s.widths) widths += (widths.empty() ? "" : ", ") + std::to_string(width);
-    detail::fail(BLV_INVALID, "network of widths {", widths, "}; accepted: widths of 1 or more");
+    return detail::guarded([&]() -> std::int64_t {
+      std::string widths;
+      for (const std::int64_t width : s.widths) widths += (widths.empty() ? "" : ", ") + std::to_string(width);
+      detail::fail(BLV_INVALID, "network of widths {", widths,
+                   "}; accepted: widths of 1 or more, and at most 2^40 parameters");
+    });
   }
 
   ObjectiveSpec spec() const {
-    std::vector<std::int64_t> widths{X_.columns()};
-    widths.insert(widths.end(), hidden_.begin(), hidden_.end());
-    widths.push_back(outputs());
-    return {static_cast<std::int32_t>(loss_), std::move(widths), X_.rows(),
-            hidden_.empty() ? 0 : static_cast<std::int32_t>(activation_), bias_ ? 0 : BLV_NO_BIAS};
+    return detail::guarded([&]() -> ObjectiveSpec {
+      std::vector<std::int64_t> widths{X_.columns()};
+      widths.insert(widths.end(), hidden_.begin(), hidden_.end());
+      widths.push_back(outputs());
+      return {static_cast<std::int32_t>(loss_), std::move(widths), X_.rows(),
+              hidden_.empty() ? 0 : static_cast<std::int32_t>(activation_), bias_ ? 0 : BLV_NO_BIAS};
+    });
   }
 
  private:
+  Objective copy() const {
+    return detail::guarded([&] { return *this; });
+  }
+
   Tensor<T> X_;
   detail::Targets<T> y_;
   Loss loss_;
   std::vector<std::int64_t> hidden_;
   Activation activation_;
   std::int64_t outputs_;
-  bool bias_ = true;
+  bool classes_told_, bias_ = true;
   std::optional<Array<T>> weights_, penalty_;
   std::optional<detail::Indices> rows_;
 };
@@ -191,7 +220,7 @@ Objective<T> logistic(const Tensor<T> &X, Y &&y) {
 
 /// Softmax regression, cross-entropy. y: class indices (int32_t or int64_t, one per row, or tasks x rows), or dense
 /// targets (Matrix or Tensor). The number of classes is the largest label of inner and outer loss + 1 unless it is
-/// given.
+/// given; where that is one class, a plan throws Error (BLV_INVALID).
 template <class T, class Y>
 Objective<T> softmax(const Tensor<T> &X, Y &&y, std::int64_t classes = 0) {
   return {X, detail::targets<T>(std::forward<Y>(y)), Loss::cross_entropy, {}, Activation::tanh, classes};

@@ -69,19 +69,62 @@ inline std::string bad_data(const blv_task_info &task, const Spec &spec) {
   }
 }
 
+inline std::string widths_of(const ObjectiveSpec &o) {
+  std::string text;
+  for (const std::int64_t width : o.widths) text += (text.empty() ? "{" : ", ") + std::to_string(width);
+  return text + ((o.flags & BLV_NO_BIAS) != 0 ? "} without bias" : "}");
+}
+
+/// Both losses are of one network.
+inline void refuse_other_network(const ObjectiveSpec &inner, const ObjectiveSpec &outer) {
+  if (inner.widths != outer.widths || inner.flags != outer.flags) {
+    fail(BLV_INVALID, "outer loss: a network of widths ", widths_of(outer), "; accepted: that of the inner loss, ",
+         widths_of(inner), ", as inner.on(X, y) has");
+  }
+  if (inner.activation != outer.activation) {
+    fail(BLV_INVALID, "outer loss: another activation than the inner loss; accepted: the same network, as ",
+         "inner.on(X, y) has");
+  }
+}
+
+inline void replace_all(std::string &text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+/// The message of an error of the C ABI in the words of this layer, whose user knows no spec and no slots. slots[i] names
+/// slot i.
+inline Error in_own_words(const Error &error, const std::vector<std::string> &slots) {
+  std::string text = error.what();
+  text.erase(0, text.find(": ") + 2);
+  for (std::size_t i = slots.size(); i-- > 0;) {
+    const std::string index = std::string("[").append(std::to_string(i)).append("]");
+    replace_all(text, std::string("spec.slots").append(index), slots[i]);
+    replace_all(text, std::string("data").append(index), slots[i]);
+  }
+  constexpr std::pair<const char *, const char *> words[] = {{"spec.flags", "flags (skip_failed, split_tf32)"},
+                                                             {"spec.inner.", "inner "},
+                                                             {"spec.outer.", "outer "},
+                                                             {"spec.method.", ""},
+                                                             {"spec.", ""},
+                                                             {"spec asks", "the plan asks"}};
+  for (const auto &[from, to] : words) replace_all(text, from, to);
+  return {error.status(), text};
+}
+
 /// Offsets in the caller's device memory: the workspace comes first.
 struct DeviceLayout {
   std::int64_t workspace = 0, losses = 0, theta = 0, info = 0, bytes = 0;
 };
 
 inline DeviceLayout device_layout(const blv_sizes &sizes, std::int64_t losses, std::int64_t theta, std::int64_t info) {
-  const auto aligned = [&](std::int64_t bytes) { return (bytes + 255) / 256 * 256; };
+  const auto aligned = [&](std::int64_t bytes) { return plus(bytes, 255) / 256 * 256; };
   DeviceLayout layout;
   layout.workspace = sizes.workspace_bytes;
   layout.losses = aligned(sizes.workspace_bytes);
-  layout.theta = layout.losses + aligned(losses);
-  layout.info = layout.theta + aligned(theta);
-  layout.bytes = layout.info + info;
+  layout.theta = plus(layout.losses, aligned(losses));
+  layout.info = plus(layout.theta, aligned(theta));
+  layout.bytes = plus(layout.info, info);
   return layout;
 }
 

@@ -33,7 +33,7 @@ class Unroll {
   /// Initial parameters, P that all tasks share or tasks x P. Default: zeros, for models without hidden layers.
   template <class A>
   [[nodiscard]] Unroll from(A &&theta0) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.theta0_ = detail::real_array_of<T>(std::forward<A>(theta0));
     return u;
   }
@@ -42,7 +42,7 @@ class Unroll {
   /// every step; or tasks x steps x batch_rows. The inner mean is then over the minibatch.
   template <class R>
   [[nodiscard]] Unroll minibatches(R &&indices, std::int64_t batch_rows) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.batches_ = detail::indices(std::forward<R>(indices));
     u.batch_rows_ = batch_rows;
     if (batch_rows < 1) detail::fail(BLV_INVALID, "minibatches: batch_rows is ", batch_rows, "; accepted: 1 or more");
@@ -52,47 +52,47 @@ class Unroll {
   /// Number of tasks, where no Tensor tells it.
   [[nodiscard]] Unroll tasks(std::int64_t tasks) const {
     if (tasks < 0) detail::fail(BLV_INVALID, "tasks is ", tasks, "; accepted: 0 or more");
-    Unroll u = *this;
+    Unroll u = copy();
     u.tasks_ = tasks;
     return u;
   }
 
   /// What the reverse sweep finds stored. Default: the fastest that fits the limit.
   [[nodiscard]] Unroll store(Store store) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.store_ = store;
     return u;
   }
   /// Bytes of workspace; the plan stores less to meet it, or throws Error (BLV_TOO_SMALL).
   [[nodiscard]] Unroll workspace_limit(std::int64_t bytes) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.limit_ = bytes;
     return u;
   }
   /// BLV_EXECUTOR_AUTO, BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES; on a CUDA device BLV_WARP_PER_TASK
   /// and its like.
   [[nodiscard]] Unroll executor(std::int32_t executor) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.executor_ = executor;
     return u;
   }
   /// Tasks that fail (diverge, or have a label or an index out of range) are left out of gradients summed over tasks
   /// and told by info() only. Default: divergence makes the sum NaN, bad data throws.
   [[nodiscard]] Unroll skip_failed() const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.flags_ |= BLV_SKIP_FAILED;
     return u;
   }
   /// Matrix products of floats on a CUDA device's tensor cores, each as three of TF32 numbers; see bilevel.h.
   [[nodiscard]] Unroll split_tf32() const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.flags_ |= BLV_SPLIT_TF32;
     return u;
   }
   /// Where to run. The context must outlive the plan and stay where it is. Default: the plan makes its own, all
   /// threads.
   [[nodiscard]] Unroll with(Context &context) const {
-    Unroll u = *this;
+    Unroll u = copy();
     u.context_ = &context;
     return u;
   }
@@ -102,6 +102,10 @@ class Unroll {
 
  private:
   friend class BilevelPlan<T>;
+
+  Unroll copy() const {
+    return detail::guarded([&] { return *this; });
+  }
 
   Objective<T> inner_;
   Optimiser<T> optimiser_;
@@ -117,10 +121,10 @@ class Unroll {
 
 /// `steps` steps of `optimiser` on the loss `inner`.
 template <class T, class U>
-Unroll<T> unroll(Objective<T> inner, const Optimiser<U> &optimiser, std::int64_t steps) {
+Unroll<T> unroll(const Objective<T> &inner, const Optimiser<U> &optimiser, std::int64_t steps) {
   Optimiser<T> o{optimiser.kind, detail::array_of<T>(optimiser.rate), {}};
   if (optimiser.momentum) o.momentum = detail::array_of<T>(*optimiser.momentum);
-  return {std::move(inner), std::move(o), steps};
+  return detail::guarded([&] { return Unroll<T>(inner, std::move(o), steps); });
 }
 
 /// A bilevel problem that is ready to run: unroll(inner, optimiser, steps) | reverse(outer), or forward, implicit.
@@ -132,10 +136,11 @@ class BilevelPlan {
   BilevelPlan(Unroll<T> unroll, std::optional<Objective<T>> outer, const detail::Differentiation &by = {})
       : method_(by.method) {
     if (outer) agree_on_outputs(unroll.inner_, *outer);
+    refuse_one_class(unroll.inner_, outer);
     has_outer_ = outer.has_value();
-    engine_ = make_engine(unroll, outer, by);
+    engine_ = detail::guarded([&] { return make_engine(unroll, outer, by); });
     last_ = engine_.get();
-    if (method_ == BLV_IMPLICIT) engine_->want(BLV_RESIDUAL, 1);
+    if (method_ == BLV_IMPLICIT) engine_->want(BLV_RESIDUAL, 1, "residual");
   }
 
   /// The outer loss at theta_T, summed over tasks, and its gradients: `auto [loss, grad] = plan.hypergradient(phi);`,
@@ -145,8 +150,9 @@ class BilevelPlan {
   /// those; gradient[i] is the derivative with respect to array[i], before any link, over everything that reads
   /// array[i]: every loss, every task, every step. Elements that nothing reads have gradient 0.
   ///
-  /// Throws Error: BLV_INVALID (nothing depends on an array; by implicit: on an array of the inner steps alone; a label or
-  /// an index of a task is out of range), BLV_CANCELLED. Divergence does not throw: loss and gradient are then NaN, and info() tells task and step.
+  /// Throws Error: BLV_INVALID (nothing depends on an array; by implicit: on an array of the inner steps; a label or an
+  /// index of a task is out of range), BLV_NO_MEMORY, BLV_CANCELLED. Divergence does not throw: loss and gradient are then
+  /// NaN, and info() tells task and step.
   template <class... A>
   auto hypergradient(const A &...arrays) {
     Engine &e = engine_with_outer();
@@ -159,15 +165,19 @@ class BilevelPlan {
   /// same number of directions, and move at once.
   template <class... A>
   LossAndDerivative<T> derivative(const A &...directions) {
-    last_ = &along(BLV_LOSS_TANGENT, directions...);
-    return {detail::total(last_->losses()), detail::sum_over_tasks(*last_)};
+    return detail::guarded([&]() -> LossAndDerivative<T> {
+      last_ = &along(BLV_LOSS_TANGENT, directions...);
+      return {detail::total(last_->losses()), detail::sum_over_tasks(*last_)};
+    });
   }
   /// By forward: the derivatives of theta_T, tasks x K x P, without the outer loss.
   template <class... A>
   std::vector<T> theta_derivative(const A &...directions) {
-    last_ = &along(BLV_THETA_TANGENT, directions...);
-    const std::span<const T> d = last_->result_of(BLV_THETA_TANGENT);
-    return {d.begin(), d.end()};
+    return detail::guarded([&]() -> std::vector<T> {
+      last_ = &along(BLV_THETA_TANGENT, directions...);
+      const std::span<const T> d = last_->result_of(BLV_THETA_TANGENT);
+      return {d.begin(), d.end()};
+    });
   }
 
   /// On a CUDA device, with a context of it (Unroll::with) and arrays in its memory (bl::device): enqueues the same on
@@ -201,7 +211,10 @@ class BilevelPlan {
     Engine &e = engine();
     last_ = &e;
     e.run({}, {}, false);
-    return {e.theta().begin(), e.theta().end()};
+    std::vector<T> theta;
+    detail::allocate(theta, static_cast<std::int64_t>(e.theta().size()), "theta_T");
+    std::ranges::copy(e.theta(), theta.begin());
+    return theta;
   }
 
   /// Largest relative error of the directional derivatives of hypergradient(array) along `directions` random directions
@@ -231,7 +244,9 @@ class BilevelPlan {
   std::span<const T> loss_derivatives() const { return last().result_of(BLV_LOSS_TANGENT); }
 
   /// JSON of the last call's plan (before the first: of loss()): executor, ISA level, what is stored, sizes.
-  std::string describe() { return last().describe(); }
+  std::string describe() {
+    return detail::guarded([&] { return last().describe(); });
+  }
 
   /// To cancel from another thread, or to poll the progress.
   Context &context() { return engine().context(); }
@@ -271,7 +286,9 @@ class BilevelPlan {
     static_assert(sizeof...(A) > 0, "name the arrays whose gradient is wanted");
     last_ = &e;
     if (method_ != BLV_FORWARD) return detail::gradients(e, 1, arrays...);
-    return {detail::gradient_by_directions(forward_, e, detail::real_array_of<T>(arrays), &last_)...};
+    return detail::guarded([&]() -> std::array<std::vector<T>, sizeof...(A)> {
+      return {detail::gradient_by_directions(forward_, e, detail::real_array_of<T>(arrays), &last_)...};
+    });
   }
 
   template <class... A>
@@ -295,6 +312,12 @@ class BilevelPlan {
     outer.set_outputs(outputs);
   }
 
+  static void refuse_one_class(const Objective<T> &inner, const std::optional<Objective<T>> &outer) {
+    if (inner.classes_told() || (outer && outer->classes_told())) return;
+    inner.refuse_one_class("inner ");
+    if (outer) outer->refuse_one_class("outer ");
+  }
+
   static detail::Shape shape_of(const Unroll<T> &u, const std::optional<Objective<T>> &outer) {
     detail::Shape s;
     s.tasks = u.tasks_ ? *u.tasks_ : detail::tasks_of(u.inner_);
@@ -316,7 +339,7 @@ class BilevelPlan {
                      s.parameters, " parameters");
       }
       auto zeros = detail::leaf<T>(BLV_METHOD, BLV_THETA0, "theta0", Array<T>{nullptr, s.parameters});
-      zeros.own.assign(static_cast<std::size_t>(s.parameters), T(0));
+      detail::allocate(zeros.own, s.parameters, "theta0");
       return zeros;
     }
     const auto l = detail::leaf<T>(BLV_METHOD, BLV_THETA0, "theta0", *u.theta0_);
@@ -324,7 +347,7 @@ class BilevelPlan {
   }
 
   static detail::Leaf<T> batch_leaf(const Unroll<T> &u, const detail::Shape &s) {
-    const std::int64_t all = s.steps * u.batch_rows_;
+    const std::int64_t all = detail::times(s.steps, u.batch_rows_);
     if (u.batches_->size == u.batch_rows_) {
       return detail::index_leaf<T>(BLV_INNER, BLV_BATCH, "minibatches", *u.batches_, u.batch_rows_, s.tasks);
     }
@@ -373,22 +396,22 @@ class BilevelPlan {
 template <class T, class U>
 BilevelPlan<T> operator|(const Unroll<T> &unroll, const Reverse<U> &reverse) {
   static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
-  return {unroll, reverse.outer};
+  return detail::guarded([&] { return BilevelPlan<T>(unroll, reverse.outer); });
 }
 template <class T, class U>
 BilevelPlan<T> operator|(const Unroll<T> &unroll, const Forward<U> &forward) {
   static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
-  return {unroll, forward.outer, {BLV_FORWARD}};
+  return detail::guarded([&] { return BilevelPlan<T>(unroll, forward.outer, {BLV_FORWARD}); });
 }
 template <class T, class U>
 BilevelPlan<T> operator|(const Unroll<T> &unroll, const Implicit<U> &implicit) {
   static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
-  return {unroll, implicit.outer, {BLV_IMPLICIT, implicit.solver}};
+  return detail::guarded([&] { return BilevelPlan<T>(unroll, implicit.outer, {BLV_IMPLICIT, implicit.solver}); });
 }
 
 template <class T>
 std::vector<T> Unroll<T>::train() const {
-  return BilevelPlan<T>(*this, std::nullopt).train();
+  return detail::guarded([&] { return BilevelPlan<T>(*this, std::nullopt).train(); });
 }
 
 }  // namespace bilevel

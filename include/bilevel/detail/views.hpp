@@ -83,7 +83,7 @@ class Tensor {
                                                       std::int64_t row_stride = 0)
       : data_(std::ranges::data(data)), tasks_(tasks), rows_(rows), columns_(columns) {
     row_stride_ = row_stride == 0 ? columns : row_stride;
-    task_stride_ = task_stride == 0 ? rows * row_stride_ : task_stride;
+    task_stride_ = task_stride == 0 ? detail::times(rows, row_stride_) : task_stride;
     const std::int64_t size = detail::count(data);
     if (tasks < 0 || rows < 0 || columns < 1 || row_stride_ < columns || task_stride_ < 0 || extent() > size) {
       detail::fail(BLV_INVALID, "Tensor: ", tasks, " tasks x ", rows, " rows x ", columns, " columns with task stride ",
@@ -101,7 +101,9 @@ class Tensor {
   std::int32_t link() const noexcept { return link_; }
   /// Elements from the first to the last one that is read, gaps included.
   std::int64_t extent() const noexcept {
-    return tasks_ == 0 || rows_ == 0 ? 0 : (tasks_ - 1) * task_stride_ + (rows_ - 1) * row_stride_ + columns_;
+    if (tasks_ == 0 || rows_ == 0) return 0;
+    return detail::plus(detail::plus(detail::times(tasks_ - 1, task_stride_), detail::times(rows_ - 1, row_stride_)),
+                        columns_);
   }
   Tensor with_link(std::int32_t link) const {
     Tensor t = *this;

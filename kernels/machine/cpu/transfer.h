@@ -44,9 +44,10 @@ struct Transfer {
   long first, count;  // the group's tasks
 
   BLV_INLINE T *target(const Slot &slot, long lane, long step) const {
-    const long offset = (first + lane) * slot.task_stride + step * slot.step_stride;
-    // As integers, since an array without elements may be NULL.
-    return reinterpret_cast<T *>(reinterpret_cast<uintptr_t>(data[slot.index]) + uintptr_t(offset) * sizeof(T));
+    // As integers, since an array without elements may be NULL and have any strides.
+    const uintptr_t offset =
+        uintptr_t(first + lane) * uintptr_t(slot.task_stride) + uintptr_t(step) * uintptr_t(slot.step_stride);
+    return reinterpret_cast<T *>(reinterpret_cast<uintptr_t>(data[slot.index]) + offset * sizeof(T));
   }
   BLV_INLINE const T *source(const Slot &slot, long lane, long step) const { return target(slot, lane, step); }
   BLV_INLINE int64_t integer(const Slot &slot, long lane, long step, long at) const {

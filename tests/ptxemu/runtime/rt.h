@@ -30,6 +30,14 @@ using ptxemu::Program;
 struct NoImage : Fault {  // the program has no PTX that this device can run
   using Fault::Fault;
 };
+struct PtxImage {  // the PTX for one architecture, as it lies in a fat binary
+  int arch;
+  uint64_t flags;
+  const char *data;
+  size_t size, text_size;  // bytes in the fat binary, and of the text if that is compressed
+};
+std::vector<PtxImage> ptx_images(const void *wrapper);
+std::string ptx_text(const PtxImage &image);
 struct FatModule {  // one fat binary registered by nvcc's start-up code
   const void *wrapper;
   std::unique_ptr<Module> m;

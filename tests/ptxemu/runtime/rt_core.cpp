@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // State, errors, and the entry points nvcc's generated code calls (registration of fat binaries, kernels and
-// variables; launch configuration stack). The fat-binary layout: a wrapper struct points to a container that
-// holds entries with a fixed header; PTX entries have kind 1.
+// variables; launch configuration stack).
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -45,39 +44,6 @@ cudaError_t pre() {
 }
 
 namespace {
-struct Wrapper {
-  int magic, version;
-  const void *data;
-  void *file;
-};
-struct Header {
-  uint32_t magic;
-  uint16_t version, header_size;
-  uint64_t size;
-};
-struct Entry {
-  uint16_t kind, version;
-  uint32_t header_size;
-  uint64_t size;
-  uint32_t compressed_size, unknown;
-  uint16_t minor, major;
-  uint32_t arch, name_offset, name_size;
-  uint64_t flags, zero, uncompressed_size;
-};
-
-template <class F>
-void for_each_ptx(const void *wrapper, F f) {
-  auto *h = (const Header *)((const Wrapper *)wrapper)->data;
-  if (h->magic != 0xBA55ED50u) throw Fault("not a fat binary");
-  const char *p = (const char *)h + h->header_size;
-  const char *e = p + h->size;
-  while (p < e) {
-    auto *n = (const Entry *)p;
-    if (n->kind == 1) f(*n, p + n->header_size);
-    p += n->header_size + n->size;
-  }
-}
-
 struct Config {
   dim3 g, b;
   size_t s;
@@ -85,24 +51,6 @@ struct Config {
 };
 thread_local std::vector<Config> configs;
 }  // namespace
-
-// The PTX for the highest architecture not above the emulated device.
-Module &FatModule::get() {
-  if (m) return *m;
-  const Entry *best = nullptr;
-  const char *text = nullptr;
-  for_each_ptx(wrapper, [&](const Entry &n, const char *t) {
-    int cc = device_cc(), arch = (int)n.arch;
-    bool better = !best || (arch <= cc ? arch > (int)best->arch || (int)best->arch > cc : arch < (int)best->arch);
-    if (better) best = &n, text = t;
-  });
-  if (!best) throw NoImage("no PTX in the fat binary: build with -gencode arch=compute_80,code=compute_80");
-  if ((int)best->arch > device_cc())
-    throw NoImage("the fat binary has PTX for compute_" + std::to_string(best->arch) + " only, above PTXEMU_CC");
-  if (best->flags & 0xF000) throw Fault("compressed PTX in the fat binary: build with nvcc -no-compress");
-  m = std::make_unique<Module>(std::string(text, best->size).c_str());
-  return *m;
-}
 
 cudaError_t image_error(const Kernel &k, const std::exception &x) {
   const bool none = dynamic_cast<const NoImage *>(&x);
@@ -120,8 +68,8 @@ void **__cudaRegisterFatBinary(void *w) {
   auto *m = new FatModule{w, nullptr};
   S().modules.push_back(m);
   try {
-    for_each_ptx(w, [&](const Entry &n, const char *) { S().max_ptx_arch = std::max(S().max_ptx_arch, (int)n.arch); });
-  } catch (const std::exception &) {
+    for (const PtxImage &image : ptx_images(w)) S().max_ptx_arch = std::max(S().max_ptx_arch, image.arch);
+  } catch (const std::exception &) {  // said again at the first launch, which fails
   }
   return (void **)m;
 }
