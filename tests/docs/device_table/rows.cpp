@@ -84,6 +84,11 @@ bl::Spec implicit(std::int32_t dtype = BLV_F32) {
   return spec;
 }
 
+[[maybe_unused]] bl::Spec with_method(bl::Spec spec, bl::Method method) {
+  spec.method = method;
+  return spec;
+}
+
 bl::Spec with(bl::Spec spec, const bl::Slot &slot) {
   spec.add(slot);
   return spec;
