@@ -123,8 +123,16 @@ inline Method forward_method(std::int32_t optimiser, std::int64_t steps, std::in
 /// The same steps, and the hypergradient from the optimality condition; solver: BLV_CG.
 inline Method implicit_method(std::int32_t optimiser, std::int64_t steps, std::int32_t solver, std::int64_t iterations,
                               double tolerance, double damping = 0, std::int64_t batch_rows = 0) {
-  return blv_implicit{
-      {sizeof(blv_implicit), BLV_IMPLICIT, 0}, optimiser, solver, steps, batch_rows, iterations, tolerance, damping};
+  blv_implicit m{};
+  m.head = {sizeof m, BLV_IMPLICIT, 0};
+  m.optimiser = optimiser;
+  m.solver = solver;
+  m.steps = steps;
+  m.batch_rows = batch_rows;
+  m.iterations = iterations;
+  m.tolerance = tolerance;
+  m.damping = damping;
+  return m;
 }
 
 /// A blv_slot with defaults, for example Slot{.side = BLV_METHOD, .leaf = BLV_THETA0}.
