@@ -27,7 +27,7 @@ class SlotTable {
   }
 
   // nullptr if the plan has no such slot.
-  const Slot *find(int32_t side, int32_t leaf, int32_t use) const { return entries_[place(side, leaf, use)]; }
+  const Slot *find(int32_t side, int32_t leaf, int32_t use) const { return entries_[side][leaf][use]; }
   // The slot of this side, or the one of both.
   const Slot *find_either(int32_t side, int32_t leaf, int32_t use) const {
     const Slot *own = find(side, leaf, use);
@@ -37,10 +37,7 @@ class SlotTable {
   const std::vector<Slot> &all() const { return resolved_; }
 
  private:
-  static size_t place(int32_t side, int32_t leaf, int32_t use) {
-    return static_cast<size_t>((side * leaf_capacity + leaf) * use_capacity + use);
-  }
-  const Slot *&entry(int32_t side, int32_t leaf, int32_t use) { return entries_[place(side, leaf, use)]; }
+  const Slot *&entry(int32_t side, int32_t leaf, int32_t use) { return entries_[side][leaf][use]; }
 
   [[noreturn]] void refuse_twice(int64_t i, int64_t first) const {
     const blv_slot &slot = slots_[static_cast<size_t>(i)];
@@ -52,7 +49,7 @@ class SlotTable {
 
   const std::vector<blv_slot> &slots_;
   const std::vector<Slot> &resolved_;
-  const Slot *entries_[side_capacity * leaf_capacity * use_capacity] = {};
+  const Slot *entries_[side_capacity][leaf_capacity][use_capacity] = {};
 };
 
 // ---- Rules about several slots --------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ template <class Row>
 EnumNames names_of(const std::vector<const Row *> &rows) {
   static const std::vector<EnumName> entries = [&rows] {
     std::vector<EnumName> names;
+    names.reserve(rows.size());
     for (const Row *row : rows) names.push_back({row->id, row->name, row->plain});
     return names;
   }();
