@@ -2,9 +2,14 @@
 //
 // EVALUATE: L and its gradient with respect to every leaf, in one pass.
 #include "csrc/methods/method.h"
+#include "csrc/support/read_struct.h"
 
 namespace bilevel {
 namespace {
+
+void read(const blv_method *given, Problem *, int32_t *) {
+  read_struct<blv_method>("spec.method", "blv_method", given);
+}
 
 MethodProgram build(const Problem &p, const ProgramTarget &) {
   ProgramBuilder b(p);
@@ -29,6 +34,11 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
 }  // namespace
 
 extern const Method evaluate_method;
-const Method evaluate_method = {BLV_EVALUATE, "BLV_EVALUATE", "evaluate", false, false, false, build};
+const Method evaluate_method = {.id = BLV_EVALUATE,
+                                .name = "BLV_EVALUATE",
+                                .plain = "evaluate",
+                                .leaves_like = BLV_EVALUATE,
+                                .read = read,
+                                .build = build};
 
 }  // namespace bilevel

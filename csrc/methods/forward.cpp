@@ -9,6 +9,14 @@
 namespace bilevel {
 namespace {
 
+void read(const blv_method *given, Problem *problem, int32_t *) {
+  const auto forward = read_struct<blv_forward>("spec.method", "blv_forward", given);
+  read_steps(forward, problem);
+  check_range("spec.method.reserved", forward.reserved, 0, 0);
+  check_range("spec.method.tangents", forward.tangents, 1, most_planes);
+  problem->planes = forward.tangents;
+}
+
 MethodProgram build(const Problem &p, const ProgramTarget &) {
   ProgramBuilder b(p);
   InnerSteps inner(b, p);
@@ -47,6 +55,14 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
 }  // namespace
 
 extern const Method forward_method;
-const Method forward_method = {BLV_FORWARD, "BLV_FORWARD", "forward", true, true, false, build};
+const Method forward_method = {.id = BLV_FORWARD,
+                               .name = "BLV_FORWARD",
+                               .plain = "forward",
+                               .leaves_like = BLV_FORWARD,
+                               .has_outer = true,
+                               .has_steps = true,
+                               .planes = "tangents",
+                               .read = read,
+                               .build = build};
 
 }  // namespace bilevel

@@ -2,9 +2,17 @@
 //
 // HVP: for K vectors v_k, H v_k and at every other leaf the cross product (d2 L / dleaf dtheta) v_k, in one pass at theta + eps v_k.
 #include "csrc/methods/method.h"
+#include "csrc/support/limits.h"
+#include "csrc/support/read_struct.h"
 
 namespace bilevel {
 namespace {
+
+void read(const blv_method *given, Problem *problem, int32_t *) {
+  const auto hvp = read_struct<blv_hvp>("spec.method", "blv_hvp", given);
+  check_range("spec.method.vectors", hvp.vectors, 1, most_planes);
+  problem->planes = hvp.vectors;
+}
 
 MethodProgram build(const Problem &p, const ProgramTarget &) {
   ProgramBuilder b(p);
@@ -27,6 +35,13 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
 }  // namespace
 
 extern const Method hvp_method;
-const Method hvp_method = {BLV_HVP, "BLV_HVP", "hvp", false, false, false, build};
+const Method hvp_method = {.id = BLV_HVP,
+                           .name = "BLV_HVP",
+                           .plain = "hvp",
+                           .leaves_like = BLV_HVP,
+                           .has_products = true,
+                           .planes = "vectors",
+                           .read = read,
+                           .build = build};
 
 }  // namespace bilevel

@@ -3,6 +3,8 @@
 // IMPLICIT: the hypergradient at theta* = theta_T from the optimality condition (Pedregosa 2016),
 //     (H + damping I) v = lambda,    dL_out/dleaf - (d2 L_in / dleaf dtheta) v,    lambda = dL_out/dtheta, H = d2 L_in/dtheta2,
 // with v by conjugate gradients (Hestenes & Stiefel 1952) on products H d, whose activations are kept over the iterations.
+#include <cmath>
+
 #include "csrc/methods/inner_steps.h"
 
 namespace bilevel {
@@ -93,6 +95,26 @@ class ConjugateGradients {
   const Number damping = p.damping != 0 ? b.constant("damping", p.damping) : Number();
 };
 
+void check_not_negative(const char *argument, double value) {
+  if (value >= 0 && std::isfinite(value)) return;
+  refuse(BLV_INVALID, format("%s is %g; accepted: a finite number >= 0", argument, value));
+}
+
+void read(const blv_method *given, Problem *problem, int32_t *) {
+  const auto implicit = read_struct<blv_implicit>("spec.method", "blv_implicit", given);
+  read_steps(implicit, problem);
+  check_enum("spec.method.solver", implicit.solver, solver_names);
+  check_range("spec.method.iterations", implicit.iterations, 0, INT32_MAX);
+  check_not_negative("spec.method.tolerance", implicit.tolerance);
+  check_not_negative("spec.method.damping", implicit.damping);
+  check_range("spec.method.warm_start", implicit.warm_start, 0, 1);
+  check_range("spec.method.reserved", implicit.reserved, 0, 0);
+  problem->solver_iterations = implicit.iterations;
+  problem->solver_tolerance = implicit.tolerance;
+  problem->damping = implicit.damping;
+  problem->warm_start = implicit.warm_start;
+}
+
 MethodProgram build(const Problem &p, const ProgramTarget &) {
   ProgramBuilder b(p);
   InnerSteps inner(b, p);
@@ -121,6 +143,14 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
 }  // namespace
 
 extern const Method implicit_method;
-const Method implicit_method = {BLV_IMPLICIT, "BLV_IMPLICIT", "implicit", true, true, false, build};
+const Method implicit_method = {.id = BLV_IMPLICIT,
+                                .name = "BLV_IMPLICIT",
+                                .plain = "implicit",
+                                .leaves_like = BLV_IMPLICIT,
+                                .has_outer = true,
+                                .needs_outer = true,
+                                .has_steps = true,
+                                .read = read,
+                                .build = build};
 
 }  // namespace bilevel

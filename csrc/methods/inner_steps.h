@@ -4,8 +4,22 @@
 #pragma once
 #include "csrc/methods/method.h"
 #include "csrc/methods/optimiser.h"
+#include "csrc/support/limits.h"
+#include "csrc/support/names.h"
+#include "csrc/support/read_struct.h"
 
 namespace bilevel {
+
+// The members that all structs of methods with inner steps have.
+template <class Struct>
+void read_steps(const Struct &given, Problem *problem) {
+  check_enum("spec.method.optimiser", given.optimiser, names_of(optimisers()));
+  check_range("spec.method.steps", given.steps, 0, most_size);
+  check_range("spec.method.batch_rows", given.batch_rows, 0, most_size);
+  problem->optimiser = given.optimiser;
+  problem->steps = given.steps;
+  problem->batch_rows = given.batch_rows;
+}
 
 struct InnerSteps {
   ProgramBuilder &b;

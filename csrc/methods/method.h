@@ -13,12 +13,18 @@ struct ProgramTarget {
 };
 
 struct Method {
-  int32_t id;
-  const char *name, *plain;  // as in bilevel.h; as in descriptions
-  bool has_outer;            // an outer objective may be given
-  bool has_steps;            // an inner optimiser runs
-  bool has_reverse;          // the forward sweep is stored for a reverse one, see Storage
-  MethodProgram (*build)(const Problem &problem, const ProgramTarget &target);
+  int32_t id = 0;
+  const char *name = nullptr, *plain = nullptr;  // as in bilevel.h; as in descriptions
+  int32_t leaves_like = 0;                       // the method whose rows of the leaf table it shares, often its own
+  bool has_outer = false;                        // an outer objective may be given,
+  bool needs_outer = false;                      // must be given
+  bool has_steps = false;                        // an inner optimiser runs
+  bool has_reverse = false;                      // the forward sweep is stored for a reverse one, see Storage
+  bool has_products = false;                     // a GRADIENT is of each of its vectors
+  const char *planes = nullptr;                  // what Problem::planes counts, as in descriptions
+  // Checks the caller's struct and copies its members to the problem; `store`: BLV_STORE_*.
+  void (*read)(const blv_method *given, Problem *problem, int32_t *store) = nullptr;
+  MethodProgram (*build)(const Problem &problem, const ProgramTarget &target) = nullptr;
 };
 
 const std::vector<const Method *> &methods();

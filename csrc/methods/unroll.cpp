@@ -139,6 +139,13 @@ class Reverse {
   std::vector<Vector> kept_from;
 };
 
+void read(const blv_method *given, Problem *problem, int32_t *store) {
+  const auto unroll = read_struct<blv_unroll>("spec.method", "blv_unroll", given);
+  read_steps(unroll, problem);
+  check_enum("spec.method.store", unroll.store, store_names);
+  *store = unroll.store;
+}
+
 MethodProgram build(const Problem &p, const ProgramTarget &target) {
   ProgramBuilder b(p);
   if (p.reverse && p.steps > 0) return Reverse(b, p, target).build();
@@ -154,6 +161,14 @@ MethodProgram build(const Problem &p, const ProgramTarget &target) {
 }  // namespace
 
 extern const Method unroll_method;
-const Method unroll_method = {BLV_UNROLL, "BLV_UNROLL", "unroll", true, true, true, build};
+const Method unroll_method = {.id = BLV_UNROLL,
+                              .name = "BLV_UNROLL",
+                              .plain = "unroll",
+                              .leaves_like = BLV_UNROLL,
+                              .has_outer = true,
+                              .has_steps = true,
+                              .has_reverse = true,
+                              .read = read,
+                              .build = build};
 
 }  // namespace bilevel

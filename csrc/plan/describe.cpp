@@ -4,8 +4,10 @@
 #include <string>
 
 #include "csrc/methods/method.h"
+#include "csrc/methods/optimiser.h"
 #include "csrc/plan/plan.h"
 #include "csrc/plan/storage.h"
+#include "csrc/spec/model.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
 
@@ -49,7 +51,7 @@ std::vector<std::string> slots_with_use(const blv_plan_s &plan, int32_t use) {
 }
 
 void describe_steps(const Problem &problem, JsonObject *json) {
-  json->member("optimiser", plain_name_of(optimiser_names, problem.optimiser));
+  json->member("optimiser", find_optimiser(problem.optimiser)->plain);
   json->member("steps", problem.steps);
   json->member("batch_rows", problem.batch_rows);
 }
@@ -96,22 +98,21 @@ void describe_device(const DevicePlan &plan, JsonObject *json) {
 
 std::string describe(const blv_plan_s &plan) {
   const Problem &problem = plan.problem;
+  const Method &method = *find_method(problem.kind);
   JsonObject json;
   json.member("version", format("%d.%d.%d", BLV_VERSION_MAJOR, BLV_VERSION_MINOR, BLV_VERSION_PATCH).c_str());
-  json.member("method", plain_name_of(method_names, problem.kind));
+  json.member("method", method.plain);
   json.member("dtype", plain_name_of(dtype_names, problem.dtype));
   if (plan.device)
     describe_device(*plan.device, &json);
   else
     describe_cpu(plan, &json);
   json.member("tasks", problem.tasks);
-  json.member("model", plain_name_of(model_names, problem.network.model));
+  json.member("model", find_model(problem.network.model).plain);
   json.member("layers", problem.network.n_layers);
   json.member("parameters", problem.network.parameters);
   json.member("rows", problem.inner.rows);
-  const Method &method = *find_method(problem.kind);
-  if (problem.kind == BLV_HVP) json.member("vectors", problem.planes);
-  if (problem.kind == BLV_FORWARD) json.member("tangents", problem.planes);
+  if (method.planes != nullptr) json.member(method.planes, problem.planes);
   if (method.has_steps) describe_steps(problem, &json);
   if (method.has_reverse) describe_store(problem, &json);
   json.member("chunk_rows", plan.measure.chunk_rows);

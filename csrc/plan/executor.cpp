@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "csrc/methods/optimiser.h"
 #include "csrc/support/refusal.h"
 
 namespace bilevel {
@@ -33,8 +34,9 @@ int64_t step_state_bytes(const Problem &problem) {
   const Network &network = problem.network;
   const int64_t rows = problem.batch_rows > 0 ? problem.batch_rows : problem.inner.rows;
   const int64_t tangents = problem.program.tangent_planes;
-  const int64_t vectors =
-      2 * (1 + tangents) + (problem.optimiser == BLV_HEAVY_BALL);  // theta and gradient, each with tangents
+  const Optimiser *optimiser = find_optimiser(problem.optimiser);
+  // theta and gradient, each with tangents; what the optimiser carries
+  const int64_t vectors = 2 * (1 + tangents) + (optimiser != nullptr ? optimiser->states : 0);
   const int64_t parameters = saturating_multiply(network.parameters, vectors);
   const int64_t block = std::min(rows, block_rows) * matrices_of_a_layer * (1 + tangents);
   const int64_t activations = saturating_multiply(units_of_a_row(network), block);

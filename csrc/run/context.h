@@ -8,13 +8,11 @@
 
 #include "csrc/run/hook.h"
 #include "csrc/run/pool.h"
+#include "csrc/support/limits.h"
 #include "csrc/support/refusal.h"
 #include "kernels/contract/backend.h"
 
 namespace bilevel {
-
-// Most threads of a context or a plan: beyond any machine, and small enough to allocate for.
-constexpr int32_t most_threads = 4096;
 
 // Cores that the process may run on.
 int32_t available_cores();

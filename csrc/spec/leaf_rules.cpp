@@ -5,6 +5,8 @@
 
 #include <bilevel/bilevel.h>
 
+#include "csrc/methods/method.h"
+
 namespace bilevel {
 namespace {
 
@@ -23,52 +25,59 @@ constexpr unsigned natural = mask(BLV_NATURAL), scalar_or_parameter = mask(BLV_S
 constexpr unsigned penalty = scalar_or_parameter | mask(BLV_PER_FEATURE);
 
 constexpr Elements real = Elements::plan_dtype;
+constexpr unsigned linked = leaf_linked, needed = leaf_needed, of_outer = leaf_outer;
 
 // clang-format off
 constexpr LeafRule rules[] = {
-  // leaf              methods    sides            uses            extents              elements           shape              steps             linked
-  {BLV_THETA0,         unroll,    method,          value_gradient, natural,             real,              Shape::parameters, Steps::none,       false},
-  {BLV_THETA0,         forward,   method,          value_tangent,  natural,             real,              Shape::parameters, Steps::none,       false},
-  {BLV_THETA0,         implicit,  method,          value,          natural,             real,              Shape::parameters, Steps::none,       false},
-  {BLV_THETA,          at_theta,  method,          value_gradient, natural,             real,              Shape::parameters, Steps::none,       false},
-  {BLV_THETA,          trained,   method,          result,         natural,             real,              Shape::parameters, Steps::none,       false},
-  {BLV_X,              reverse,   loss_sides,      value_gradient, natural,             real,              Shape::features,   Steps::none,       true},
-  {BLV_X,              forward,   loss_sides,      value_tangent,  natural,             real,              Shape::features,   Steps::none,       true},
-  {BLV_Y,              reverse,   loss_sides,      value_gradient, natural,             Elements::targets, Shape::targets,    Steps::none,       true},
-  {BLV_Y,              forward,   loss_sides,      value_tangent,  natural,             Elements::targets, Shape::targets,    Steps::none,       true},
-  {BLV_WEIGHT,         reverse,   loss_sides,      value_gradient, natural,             real,              Shape::rows,       Steps::none,       true},
-  {BLV_WEIGHT,         forward,   loss_sides,      value_tangent,  natural,             real,              Shape::rows,       Steps::none,       true},
-  {BLV_PENALTY,        reverse,   loss_sides,      value_gradient, penalty,             real,              Shape::by_extent,  Steps::none,       true},
-  {BLV_PENALTY,        forward,   loss_sides,      value_tangent,  penalty,             real,              Shape::by_extent,  Steps::none,       true},
-  {BLV_ROWS,           every,     loss_sides,      value,          natural,             Elements::indices, Shape::one,        Steps::none,       false},
-  {BLV_BATCH,          trained,   mask(BLV_INNER), value,          natural,             Elements::indices, Shape::batch,      Steps::per_step,   false},
-  {BLV_RATE,           unroll,    method,          value_gradient, scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   true},
-  {BLV_RATE,           forward,   method,          value_tangent,  scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   true},
-  {BLV_RATE,           implicit,  method,          value,          scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   true},
-  {BLV_MOMENTUM,       unroll,    method,          value_gradient, scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   true},
-  {BLV_MOMENTUM,       forward,   method,          value_tangent,  scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   true},
-  {BLV_MOMENTUM,       implicit,  method,          value,          scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   true},
-  {BLV_VECTOR,         hvp,       method,          value,          natural,             real,              Shape::parameters, Steps::per_vector, false},
-  {BLV_LOSS,           every,     method,          result,         natural,             real,              Shape::one,        Steps::none,       false},
-  {BLV_LOSS_TANGENT,   forward,   method,          result,         natural,             real,              Shape::one,        Steps::per_vector, false},
-  {BLV_THETA_TANGENT,  forward,   method,          result,         natural,             real,              Shape::parameters, Steps::per_vector, false},
-  {BLV_RESIDUAL,       implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       false},
-  {BLV_SOLUTION,       implicit,  method,          result,         natural,             real,              Shape::parameters, Steps::none,       false},
+  // leaf              methods    sides            uses            extents              elements           shape              steps             flags
+  {BLV_THETA0,         unroll,    method,          value_gradient, natural,             real,              Shape::parameters, Steps::none,       needed},
+  {BLV_THETA0,         forward,   method,          value_tangent,  natural,             real,              Shape::parameters, Steps::none,       needed},
+  {BLV_THETA0,         implicit,  method,          value,          natural,             real,              Shape::parameters, Steps::none,       needed},
+  {BLV_THETA,          at_theta,  method,          value_gradient, natural,             real,              Shape::parameters, Steps::none,       needed},
+  {BLV_THETA,          trained,   method,          result,         natural,             real,              Shape::parameters, Steps::none,       0},
+  {BLV_X,              reverse,   loss_sides,      value_gradient, natural,             real,              Shape::features,   Steps::none,       linked | needed},
+  {BLV_X,              forward,   loss_sides,      value_tangent,  natural,             real,              Shape::features,   Steps::none,       linked | needed},
+  {BLV_Y,              reverse,   loss_sides,      value_gradient, natural,             Elements::targets, Shape::targets,    Steps::none,       linked | needed},
+  {BLV_Y,              forward,   loss_sides,      value_tangent,  natural,             Elements::targets, Shape::targets,    Steps::none,       linked | needed},
+  {BLV_WEIGHT,         reverse,   loss_sides,      value_gradient, natural,             real,              Shape::rows,       Steps::none,       linked},
+  {BLV_WEIGHT,         forward,   loss_sides,      value_tangent,  natural,             real,              Shape::rows,       Steps::none,       linked},
+  {BLV_PENALTY,        reverse,   loss_sides,      value_gradient, penalty,             real,              Shape::by_extent,  Steps::none,       linked},
+  {BLV_PENALTY,        forward,   loss_sides,      value_tangent,  penalty,             real,              Shape::by_extent,  Steps::none,       linked},
+  {BLV_ROWS,           every,     loss_sides,      value,          natural,             Elements::indices, Shape::one,        Steps::none,       0},
+  {BLV_BATCH,          trained,   mask(BLV_INNER), value,          natural,             Elements::indices, Shape::batch,      Steps::per_step,   0},
+  {BLV_RATE,           unroll,    method,          value_gradient, scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   linked},
+  {BLV_RATE,           forward,   method,          value_tangent,  scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   linked},
+  {BLV_RATE,           implicit,  method,          value,          scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   linked},
+  {BLV_MOMENTUM,       unroll,    method,          value_gradient, scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   linked},
+  {BLV_MOMENTUM,       forward,   method,          value_tangent,  scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   linked},
+  {BLV_MOMENTUM,       implicit,  method,          value,          scalar_or_parameter, real,              Shape::by_extent,  Steps::per_step,   linked},
+  {BLV_VECTOR,         hvp,       method,          value,          natural,             real,              Shape::parameters, Steps::per_vector, needed},
+  {BLV_LOSS,           every,     method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
+  {BLV_LOSS_TANGENT,   forward,   method,          result,         natural,             real,              Shape::one,        Steps::per_vector, of_outer},
+  {BLV_THETA_TANGENT,  forward,   method,          result,         natural,             real,              Shape::parameters, Steps::per_vector, 0},
+  {BLV_RESIDUAL,       implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
+  {BLV_SOLUTION,       implicit,  method,          result,         natural,             real,              Shape::parameters, Steps::none,       of_outer},
 };
 // clang-format on
 
 }  // namespace
 
+std::span<const LeafRule> leaf_rules() { return rules; }
+
+bool has_rule(const LeafRule &rule, int32_t method_kind) {
+  return (rule.methods >> find_method(method_kind)->leaves_like & 1u) != 0;
+}
+
 const LeafRule *find_leaf_rule(int32_t leaf, int32_t method_kind) {
   for (const LeafRule &rule : rules)
-    if (rule.leaf == leaf && (rule.methods >> method_kind & 1u)) return &rule;
+    if (rule.leaf == leaf && has_rule(rule, method_kind)) return &rule;
   return nullptr;
 }
 
 unsigned leaves_of_method(int32_t method_kind) {
   unsigned leaves = 0;
   for (const LeafRule &rule : rules)
-    if (rule.methods >> method_kind & 1u) leaves |= 1u << rule.leaf;
+    if (has_rule(rule, method_kind)) leaves |= 1u << rule.leaf;
   return leaves;
 }
 

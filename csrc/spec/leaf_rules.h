@@ -4,6 +4,7 @@
 // its shape.
 #pragma once
 #include <cstdint>
+#include <span>
 
 namespace bilevel {
 
@@ -18,8 +19,17 @@ struct LeafRule {
   Elements elements;
   Shape shape;
   Steps steps;
-  bool linked;  // its VALUE may have a link
+  unsigned flags;
 };
+enum LeafFlags : unsigned {
+  leaf_linked = 1,  // its VALUE may have a link
+  leaf_needed = 2,  // the plan must have its VALUE (sides: of each objective)
+  leaf_outer = 4,   // depends on the outer loss, as each GRADIENT does
+};
+
+// The rules of all leaves of all methods, and whether one is a method's.
+std::span<const LeafRule> leaf_rules();
+bool has_rule(const LeafRule &rule, int32_t method);
 
 // nullptr if the method has no such leaf.
 const LeafRule *find_leaf_rule(int32_t leaf, int32_t method);

@@ -13,6 +13,7 @@ struct Model {
   int32_t id;
   const char *name, *plain;  // as in bilevel.h; as in descriptions
   uint32_t leaves;           // of a loss: bits 1 << BLV_*
+  bool mean;                 // the loss is the mean over its rows, else their sum
   // Checks the members of an objective that are the model's, and resolves those that it leaves open.
   void (*check)(const char *argument, blv_objective *objective);
   // Layers, parameters and features of a checked objective.

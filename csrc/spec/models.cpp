@@ -2,6 +2,7 @@
 //
 // The table of models: a row each, defined in models/<name>.cpp.
 #include "csrc/spec/model.h"
+#include "csrc/support/limits.h"
 
 namespace bilevel {
 

@@ -5,11 +5,11 @@
 #pragma once
 #include <cstdint>
 
-#include "csrc/support/names.h"
+#include "kernels/contract/problem.h"
 
 namespace bilevel {
 
-constexpr int64_t most_slots = n_sides * n_leaves * n_uses;  // of a plan
+constexpr int64_t most_slots = (side_capacity - 1) * (leaf_capacity - 1) * (use_capacity - 1);  // of a plan
 
 struct Dimension {
   int64_t count = 1, stride = 0;

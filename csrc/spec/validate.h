@@ -16,11 +16,6 @@
 
 namespace bilevel {
 
-// Largest count of rows, tasks, steps or units of one layer. Sums of a few of them can't overflow; products are
-// checked.
-constexpr int64_t most_size = int64_t{1} << 40;
-constexpr int64_t most_widths = 1025;
-
 struct ValidSpec {
   ValidSpec() = default;
   ValidSpec(ValidSpec &&) = default;  // problem.network.layers points into `layers`, which survives a move

@@ -27,7 +27,7 @@ class SlotTable {
   }
 
   // nullptr if the plan has no such slot.
-  const Slot *find(int32_t side, int32_t leaf, int32_t use) const { return entries_[place(side, leaf, use)]; }
+  const Slot *find(int32_t side, int32_t leaf, int32_t use) const { return entries_[side][leaf][use]; }
   // The slot of this side, or the one of both.
   const Slot *find_either(int32_t side, int32_t leaf, int32_t use) const {
     const Slot *own = find(side, leaf, use);
@@ -37,10 +37,7 @@ class SlotTable {
   const std::vector<Slot> &all() const { return resolved_; }
 
  private:
-  static size_t place(int32_t side, int32_t leaf, int32_t use) {
-    return static_cast<size_t>(((side - 1) * n_leaves + leaf - 1) * n_uses + use - 1);
-  }
-  const Slot *&entry(int32_t side, int32_t leaf, int32_t use) { return entries_[place(side, leaf, use)]; }
+  const Slot *&entry(int32_t side, int32_t leaf, int32_t use) { return entries_[side][leaf][use]; }
 
   [[noreturn]] void refuse_twice(int64_t i, int64_t first) const {
     const blv_slot &slot = slots_[static_cast<size_t>(i)];
@@ -52,7 +49,7 @@ class SlotTable {
 
   const std::vector<blv_slot> &slots_;
   const std::vector<Slot> &resolved_;
-  const Slot *entries_[n_sides * n_leaves * n_uses] = {};
+  const Slot *entries_[side_capacity][leaf_capacity][use_capacity] = {};
 };
 
 // ---- Rules about several slots --------------------------------------------------------------------------------------
@@ -88,7 +85,7 @@ void check_both(const SlotTable &table, const Problem &problem) {
     if (given.side != BLV_BOTH) continue;
     const auto i = static_cast<long long>(slot.index);
     for (const int32_t side : {BLV_INNER, BLV_OUTER})
-      for (int32_t use = 1; use <= n_uses; ++use)
+      for (int32_t use = 1; use <= use_names.count; ++use)
         if (const Slot *other = table.find(side, given.leaf, use))
           refuse(BLV_INVALID,
                  format("spec.slots[%lld].side is %s, but spec.slots[%lld] has leaf %s on BLV_BOTH sides; accepted: "
@@ -111,7 +108,7 @@ void require(const SlotTable &table, int32_t side, int32_t leaf, const char *rea
 }
 
 void forbid(const SlotTable &table, int32_t side, int32_t leaf, const char *reason) {
-  for (int32_t use = 1; use <= n_uses; ++use)
+  for (int32_t use = 1; use <= use_names.count; ++use)
     if (const Slot *slot = table.find(side, leaf, use))
       refuse(BLV_INVALID, format("spec.slots[%lld].leaf is %s (%d); accepted only with %s",
                                  static_cast<long long>(slot->index), name_of(leaf_names, leaf), leaf, reason));
@@ -127,23 +124,17 @@ Text optimisers_with(int32_t leaf) {
 }
 
 // What depends on the outer loss.
-bool asks_for_outer(const blv_slot &slot) {
-  switch (slot.leaf) {
-    case BLV_LOSS:
-    case BLV_LOSS_TANGENT:
-    case BLV_RESIDUAL:
-    case BLV_SOLUTION:
-      return true;
-    default:
-      return slot.use == BLV_GRADIENT;
-  }
+bool asks_for_outer(const blv_slot &slot, const Method &method) {
+  return slot.use == BLV_GRADIENT || (find_leaf_rule(slot.leaf, method.id)->flags & leaf_outer) != 0;
 }
 
 // An outer objective is there exactly if something is wanted of it.
-void check_outer(const SlotTable &table, const Problem &problem) {
+void check_outer(const SlotTable &table, const Problem &problem, const Method &method) {
+  if (method.needs_outer && !problem.outer.present)
+    refuse(BLV_INVALID, format("spec.outer is NULL; accepted with method %s: an objective", method.name));
   const Slot *wanted = nullptr;
   for (const Slot &slot : table.all())
-    if (asks_for_outer(table.given(slot))) wanted = &slot;
+    if (asks_for_outer(table.given(slot), method)) wanted = &slot;
   if (wanted != nullptr && !problem.outer.present)
     refuse(BLV_INVALID, format("spec.outer is NULL; accepted with spec.slots[%lld], a %s of leaf %s: an objective",
                                static_cast<long long>(wanted->index), name_of(use_names, table.given(*wanted).use),
@@ -164,30 +155,31 @@ void check_step_leaves(const SlotTable &table, const Problem &problem, const cha
   }
 }
 
-void check_trained(const SlotTable &table, const Problem &problem, const char *method) {
-  require(table, BLV_METHOD, BLV_THETA0, format("method %s", method).c_str());
-  check_step_leaves(table, problem, method);
+void check_trained(const SlotTable &table, const Problem &problem, const Method &method) {
+  check_step_leaves(table, problem, method.name);
   if (problem.batch_rows > 0)
     require(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
   else
     forbid(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
-  if (problem.kind == BLV_IMPLICIT && !problem.outer.present)
-    refuse(BLV_INVALID, format("spec.outer is NULL; accepted with method BLV_IMPLICIT: an objective"));
-  check_outer(table, problem);
-  if (!problem.outer.present) return;
-  require(table, BLV_OUTER, BLV_X, "spec.outer");
-  require(table, BLV_OUTER, BLV_Y, "spec.outer");
+  check_outer(table, problem, method);
+}
+
+// The VALUE slots that the leaf table asks for, of the method and of one side.
+void check_needed(const SlotTable &table, const Method &method, int32_t side, const char *reason) {
+  for (const LeafRule &rule : leaf_rules())
+    if (has_rule(rule, method.id) && (rule.flags & leaf_needed) && (rule.sides >> side & 1u))
+      require(table, side, rule.leaf, reason);
 }
 
 void check_together(const SlotTable &table, const Problem &problem) {
   check_derivatives_have_values(table);
   check_both(table, problem);
   const Method &method = *find_method(problem.kind);
-  require(table, BLV_INNER, BLV_X, format("method %s", method.name).c_str());
-  require(table, BLV_INNER, BLV_Y, format("method %s", method.name).c_str());
-  if (method.has_steps) return check_trained(table, problem, method.name);
-  require(table, BLV_METHOD, BLV_THETA, format("method %s", method.name).c_str());
-  if (problem.kind == BLV_HVP) require(table, BLV_METHOD, BLV_VECTOR, "method BLV_HVP");
+  const Text reason = format("method %s", method.name);
+  check_needed(table, method, BLV_INNER, reason.c_str());
+  check_needed(table, method, BLV_METHOD, reason.c_str());
+  if (method.has_steps) check_trained(table, problem, method);
+  if (problem.outer.present) check_needed(table, method, BLV_OUTER, "spec.outer");
 }
 
 // ---- Places in the problem ------------------------------------------------------------------------------------------
@@ -244,8 +236,8 @@ void place_slots(const std::vector<blv_slot> &slots, const std::vector<Slot> &re
   check_class_indices(problem->inner, "inner", *problem);
   check_class_indices(problem->outer, "outer", *problem);
   problem->batch = slot_or_none(table.find(BLV_INNER, BLV_BATCH, BLV_VALUE));
-  for (int32_t leaf = 1; leaf <= n_leaves; ++leaf)
-    for (int32_t use = 1; use <= n_uses; ++use) {
+  for (int32_t leaf = 1; leaf <= leaf_names.count; ++leaf)
+    for (int32_t use = 1; use <= use_names.count; ++use) {
       const Slot *slot = table.find(BLV_METHOD, leaf, use);
       problem->method_slots[leaf][use] = use == BLV_RESULT ? result_or_none(slot) : slot_or_none(slot);
     }

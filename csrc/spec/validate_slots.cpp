@@ -2,6 +2,7 @@
 //
 // One slot by itself: enums, what its leaf allows (leaf_rules.cpp), strides. The strides that come out are resolved: a
 // dense default is filled in, and 0 means shared or constant.
+#include "csrc/methods/method.h"
 #include "csrc/spec/model.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/names.h"
@@ -44,7 +45,7 @@ void check_enums(const Subject &subject) {
 
 const LeafRule *rule_of(const Subject &subject) {
   const int32_t method = subject.problem.kind;
-  const Text context = format("in method %s", name_of(method_names, method));
+  const Text context = format("in method %s", find_method(method)->name);
   check_choice(subject.member("leaf").c_str(), subject.slot.leaf, leaf_names, leaves_of_method(method),
                context.c_str());
   return find_leaf_rule(subject.slot.leaf, method);
@@ -92,7 +93,7 @@ void check_dtype(const Subject &subject) {
 
 void check_link_and_extent(const Subject &subject) {
   const blv_slot &slot = subject.slot;
-  const bool linked = subject.rule->linked && slot.use == BLV_VALUE && !subject.indices();
+  const bool linked = (subject.rule->flags & leaf_linked) != 0 && slot.use == BLV_VALUE && !subject.indices();
   const Text context = format("for a %s slot of leaf %s of dtype %s", name_of(use_names, slot.use), subject.leaf(),
                               name_of(dtype_names, slot.dtype));
   check_choice(subject.member("link").c_str(), slot.link, link_names, linked ? ~0u : 1u << BLV_NO_LINK,
@@ -117,7 +118,7 @@ bool has_rows(const Subject &subject) {
 }
 
 Steps steps_of(const Subject &subject) {
-  const bool product = subject.problem.kind == BLV_HVP && subject.slot.use == BLV_GRADIENT;
+  const bool product = find_method(subject.problem.kind)->has_products && subject.slot.use == BLV_GRADIENT;
   return product || subject.slot.use == BLV_TANGENT ? Steps::per_vector : subject.rule->steps;
 }
 
@@ -222,7 +223,7 @@ Slot check_slot(const std::vector<blv_slot> &slots, size_t i, const Problem &pro
   subject.rule = rule_of(subject);
   check_side(subject);
   check_model(subject);
-  const Text context = format("for leaf %s in method %s", subject.leaf(), name_of(method_names, problem.kind));
+  const Text context = format("for leaf %s in method %s", subject.leaf(), find_method(problem.kind)->name);
   check_choice(subject.member("use").c_str(), slot.use, use_names, subject.rule->uses, context.c_str());
   check_dtype(subject);
   check_link_and_extent(subject);

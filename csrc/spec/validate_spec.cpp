@@ -2,19 +2,16 @@
 //
 // The spec without its slots: sizes, enums, objectives, method.
 #include <algorithm>
-#include <cmath>
 
 #include "csrc/methods/method.h"
-#include "csrc/run/context.h"
 #include "csrc/spec/model.h"
 #include "csrc/spec/validate.h"
+#include "csrc/support/limits.h"
 #include "csrc/support/names.h"
 #include "csrc/support/read_struct.h"
 
 namespace bilevel {
 namespace {
-
-constexpr int64_t most_planes = 8;  // vectors of an HVP, tangents of forward mode
 
 void check_mask(const char *argument, int32_t value, int32_t accepted, const char *text) {
   if ((value & ~accepted) != 0) refuse_value(argument, value, text);
@@ -24,7 +21,7 @@ void check_mask(const char *argument, int32_t value, int32_t accepted, const cha
 
 blv_objective read_objective(const char *argument, const blv_objective *given) {
   auto objective = read_struct<blv_objective>(argument, "blv_objective", given);
-  check_enum(member(argument, "model").c_str(), objective.model, model_names);
+  check_enum(member(argument, "model").c_str(), objective.model, names_of(models()));
   find_model(objective.model).check(argument, &objective);
   return objective;
 }
@@ -51,82 +48,19 @@ void fill_side(const blv_objective &objective, Side *side) {
   side->present = 1;
   side->loss = objective.loss;
   side->rows = objective.rows;
-  side->mean = objective.model != BLV_QUADRATIC;
+  side->mean = find_model(objective.model).mean;
 }
 
 // ---- Methods --------------------------------------------------------------------------------------------------------
-
-void read_hvp(const blv_method *method, ValidSpec *valid) {
-  const auto hvp = read_struct<blv_hvp>("spec.method", "blv_hvp", method);
-  check_range("spec.method.vectors", hvp.vectors, 1, most_planes);
-  valid->problem.planes = hvp.vectors;
-}
-
-// The members that all structs with inner steps have.
-template <class Struct>
-void read_steps(const Struct &given, Problem *problem) {
-  check_enum("spec.method.optimiser", given.optimiser, optimiser_names);
-  check_range("spec.method.steps", given.steps, 0, most_size);
-  check_range("spec.method.batch_rows", given.batch_rows, 0, most_size);
-  problem->optimiser = given.optimiser;
-  problem->steps = given.steps;
-  problem->batch_rows = given.batch_rows;
-}
-
-void read_unroll(const blv_method *method, ValidSpec *valid) {
-  const auto unroll = read_struct<blv_unroll>("spec.method", "blv_unroll", method);
-  read_steps(unroll, &valid->problem);
-  check_enum("spec.method.store", unroll.store, store_names);
-  valid->store = unroll.store;
-}
-
-void read_forward(const blv_method *method, ValidSpec *valid) {
-  const auto forward = read_struct<blv_forward>("spec.method", "blv_forward", method);
-  read_steps(forward, &valid->problem);
-  check_range("spec.method.reserved", forward.reserved, 0, 0);
-  check_range("spec.method.tangents", forward.tangents, 1, most_planes);
-  valid->problem.planes = forward.tangents;
-}
-
-void check_not_negative(const char *argument, double value) {
-  if (value >= 0 && std::isfinite(value)) return;
-  refuse(BLV_INVALID, format("%s is %g; accepted: a finite number >= 0", argument, value));
-}
-
-void read_implicit(const blv_method *method, ValidSpec *valid) {
-  const auto implicit = read_struct<blv_implicit>("spec.method", "blv_implicit", method);
-  read_steps(implicit, &valid->problem);
-  check_enum("spec.method.solver", implicit.solver, solver_names);
-  check_range("spec.method.iterations", implicit.iterations, 0, INT32_MAX);
-  check_not_negative("spec.method.tolerance", implicit.tolerance);
-  check_not_negative("spec.method.damping", implicit.damping);
-  valid->problem.solver_iterations = implicit.iterations;
-  valid->problem.solver_tolerance = implicit.tolerance;
-  valid->problem.damping = implicit.damping;
-  check_range("spec.method.warm_start", implicit.warm_start, 0, 1);
-  check_range("spec.method.reserved", implicit.reserved, 0, 0);
-  valid->problem.warm_start = implicit.warm_start;
-}
 
 void read_method(const blv_method *method, ValidSpec *valid) {
   check_pointer("spec.method", method);
   const int64_t size = read_size(method);
   if (size < static_cast<int64_t>(sizeof(blv_method))) check_struct_size<blv_method>("spec.method", "blv_method", size);
-  check_enum("spec.method.kind", method->kind, method_names);
+  check_enum("spec.method.kind", method->kind, names_of(methods()));
   check_range("spec.method.reserved", method->reserved, 0, 0);
   valid->problem.kind = method->kind;
-  switch (method->kind) {
-    case BLV_HVP:
-      return read_hvp(method, valid);
-    case BLV_UNROLL:
-      return read_unroll(method, valid);
-    case BLV_FORWARD:
-      return read_forward(method, valid);
-    case BLV_IMPLICIT:
-      return read_implicit(method, valid);
-    default:
-      return check_struct_size<blv_method>("spec.method", "blv_method", size);
-  }
+  find_method(method->kind)->read(method, &valid->problem, &valid->store);
 }
 
 // ---- The whole ------------------------------------------------------------------------------------------------------
@@ -151,9 +85,9 @@ void read_objectives(const blv_spec &spec, ValidSpec *valid) {
   valid->problem.network.layers = valid->layers.data();
   fill_side(inner, &valid->problem.inner);
   if (spec.outer == nullptr) return;
-  if (!find_method(valid->problem.kind)->has_outer)
-    refuse(BLV_INVALID,
-           format("spec.outer is not NULL; accepted for method %s: NULL", name_of(method_names, valid->problem.kind)));
+  const Method &method = *find_method(valid->problem.kind);
+  if (!method.has_outer)
+    refuse(BLV_INVALID, format("spec.outer is not NULL; accepted for method %s: NULL", method.name));
   const blv_objective outer = read_objective("spec.outer", spec.outer);
   check_same_network(inner, outer);
   fill_side(outer, &valid->problem.outer);

@@ -7,91 +7,117 @@
 #include <cstring>
 
 #include "csrc/support/refusal.h"
+#include "kernels/contract/problem.h"
 
 namespace bilevel {
 namespace {
 
-constexpr EnumName isa[] = {{BLV_ISA_BEST, "BLV_ISA_BEST", "best"},
-                            {BLV_ISA_X86_64_V2, "BLV_ISA_X86_64_V2", "x86-64-v2"},
-                            {BLV_ISA_X86_64_V3, "BLV_ISA_X86_64_V3", "x86-64-v3"},
-                            {BLV_ISA_X86_64_V4, "BLV_ISA_X86_64_V4", "x86-64-v4"}};
-constexpr EnumName model[] = {{BLV_NETWORK, "BLV_NETWORK", "network"}, {BLV_QUADRATIC, "BLV_QUADRATIC", "quadratic"}};
-constexpr EnumName loss[] = {{BLV_SQUARED, "BLV_SQUARED", "squared"},
-                             {BLV_LOGISTIC, "BLV_LOGISTIC", "logistic"},
-                             {BLV_CROSS_ENTROPY, "BLV_CROSS_ENTROPY", "cross_entropy"}};
-constexpr EnumName activation[] = {{BLV_TANH, "BLV_TANH", "tanh"},
-                                   {BLV_RELU, "BLV_RELU", "relu"},
-                                   {BLV_SIGMOID, "BLV_SIGMOID", "sigmoid"},
-                                   {BLV_SOFTPLUS, "BLV_SOFTPLUS", "softplus"}};
-constexpr EnumName method[] = {{BLV_EVALUATE, "BLV_EVALUATE", "evaluate"},
-                               {BLV_HVP, "BLV_HVP", "hvp"},
-                               {BLV_UNROLL, "BLV_UNROLL", "unroll"},
-                               {BLV_FORWARD, "BLV_FORWARD", "forward"},
-                               {BLV_IMPLICIT, "BLV_IMPLICIT", "implicit"}};
-constexpr EnumName solver[] = {{BLV_CG, "BLV_CG", "cg"}};
-constexpr EnumName optimiser[] = {{BLV_SGD, "BLV_SGD", "sgd"}, {BLV_HEAVY_BALL, "BLV_HEAVY_BALL", "heavy_ball"}};
-constexpr EnumName store[] = {{BLV_STORE_AUTO, "BLV_STORE_AUTO", "auto"},
-                              {BLV_STORE_TAPE, "BLV_STORE_TAPE", "tape"},
-                              {BLV_STORE_THETA, "BLV_STORE_THETA", "theta"},
-                              {BLV_STORE_CHECKPOINTS, "BLV_STORE_CHECKPOINTS", "checkpoints"}};
-constexpr EnumName side[] = {{BLV_INNER, "BLV_INNER", "inner"},
-                             {BLV_OUTER, "BLV_OUTER", "outer"},
-                             {BLV_BOTH, "BLV_BOTH", "both"},
-                             {BLV_METHOD, "BLV_METHOD", "method"}};
-constexpr EnumName leaf[] = {{BLV_THETA0, "BLV_THETA0", "theta0"},
-                             {BLV_THETA, "BLV_THETA", "theta"},
-                             {BLV_X, "BLV_X", "x"},
-                             {BLV_Y, "BLV_Y", "y"},
-                             {BLV_WEIGHT, "BLV_WEIGHT", "weight"},
-                             {BLV_PENALTY, "BLV_PENALTY", "penalty"},
-                             {BLV_ROWS, "BLV_ROWS", "rows"},
-                             {BLV_BATCH, "BLV_BATCH", "batch"},
-                             {BLV_RATE, "BLV_RATE", "rate"},
-                             {BLV_MOMENTUM, "BLV_MOMENTUM", "momentum"},
-                             {BLV_VECTOR, "BLV_VECTOR", "vector"},
-                             {BLV_LOSS, "BLV_LOSS", "loss"},
-                             {BLV_LOSS_TANGENT, "BLV_LOSS_TANGENT", "loss_tangent"},
-                             {BLV_THETA_TANGENT, "BLV_THETA_TANGENT", "theta_tangent"},
-                             {BLV_RESIDUAL, "BLV_RESIDUAL", "residual"},
-                             {BLV_SOLUTION, "BLV_SOLUTION", "solution"}};
-constexpr EnumName use[] = {{BLV_VALUE, "BLV_VALUE", "value"},
-                            {BLV_GRADIENT, "BLV_GRADIENT", "gradient"},
-                            {BLV_RESULT, "BLV_RESULT", "result"},
-                            {BLV_TANGENT, "BLV_TANGENT", "tangent"}};
+// A row: the enumerator, and its name in the description of a plan.
+#define ROW(enumerator, plain) \
+  { enumerator, #enumerator, plain }
+
+constexpr EnumName isa[] = {
+    ROW(BLV_ISA_BEST, "best"),
+    ROW(BLV_ISA_X86_64_V2, "x86-64-v2"),
+    ROW(BLV_ISA_X86_64_V3, "x86-64-v3"),
+    ROW(BLV_ISA_X86_64_V4, "x86-64-v4"),
+};
+constexpr EnumName loss[] = {
+    ROW(BLV_SQUARED, "squared"),
+    ROW(BLV_LOGISTIC, "logistic"),
+    ROW(BLV_CROSS_ENTROPY, "cross_entropy"),
+};
+constexpr EnumName activation[] = {
+    ROW(BLV_TANH, "tanh"),
+    ROW(BLV_RELU, "relu"),
+    ROW(BLV_SIGMOID, "sigmoid"),
+    ROW(BLV_SOFTPLUS, "softplus"),
+};
+constexpr EnumName solver[] = {
+    ROW(BLV_CG, "cg"),
+};
+constexpr EnumName store[] = {
+    ROW(BLV_STORE_AUTO, "auto"),
+    ROW(BLV_STORE_TAPE, "tape"),
+    ROW(BLV_STORE_THETA, "theta"),
+    ROW(BLV_STORE_CHECKPOINTS, "checkpoints"),
+};
+constexpr EnumName side[] = {
+    ROW(BLV_INNER, "inner"),
+    ROW(BLV_OUTER, "outer"),
+    ROW(BLV_BOTH, "both"),
+    ROW(BLV_METHOD, "method"),
+};
+constexpr EnumName leaf[] = {
+    ROW(BLV_THETA0, "theta0"),
+    ROW(BLV_THETA, "theta"),
+    ROW(BLV_X, "x"),
+    ROW(BLV_Y, "y"),
+    ROW(BLV_WEIGHT, "weight"),
+    ROW(BLV_PENALTY, "penalty"),
+    ROW(BLV_ROWS, "rows"),
+    ROW(BLV_BATCH, "batch"),
+    ROW(BLV_RATE, "rate"),
+    ROW(BLV_MOMENTUM, "momentum"),
+    ROW(BLV_VECTOR, "vector"),
+    ROW(BLV_LOSS, "loss"),
+    ROW(BLV_LOSS_TANGENT, "loss_tangent"),
+    ROW(BLV_THETA_TANGENT, "theta_tangent"),
+    ROW(BLV_RESIDUAL, "residual"),
+    ROW(BLV_SOLUTION, "solution"),
+};
+constexpr EnumName use[] = {
+    ROW(BLV_VALUE, "value"),
+    ROW(BLV_GRADIENT, "gradient"),
+    ROW(BLV_RESULT, "result"),
+    ROW(BLV_TANGENT, "tangent"),
+};
 constexpr EnumName dtype[] = {
-    {BLV_F32, "BLV_F32", "f32"}, {BLV_F64, "BLV_F64", "f64"}, {BLV_I32, "BLV_I32", "i32"}, {BLV_I64, "BLV_I64", "i64"}};
-constexpr EnumName link[] = {{BLV_NO_LINK, "BLV_NO_LINK", "none"},
-                             {BLV_EXP, "BLV_EXP", "exp"},
-                             {BLV_SOFTPLUS_LINK, "BLV_SOFTPLUS_LINK", "softplus"},
-                             {BLV_SIGMOID_LINK, "BLV_SIGMOID_LINK", "sigmoid"}};
-constexpr EnumName extent[] = {{BLV_NATURAL, "BLV_NATURAL", "natural"},
-                               {BLV_SCALAR, "BLV_SCALAR", "scalar"},
-                               {BLV_PER_FEATURE, "BLV_PER_FEATURE", "per_feature"},
-                               {BLV_PER_PARAMETER, "BLV_PER_PARAMETER", "per_parameter"}};
-constexpr EnumName executor[] = {{BLV_EXECUTOR_AUTO, "BLV_EXECUTOR_AUTO", "auto"},
-                                 {BLV_TASKS_IN_LANES, "BLV_TASKS_IN_LANES", "tasks_in_lanes"},
-                                 {BLV_TASK_PER_CORE, "BLV_TASK_PER_CORE", "task_per_core"},
-                                 {BLV_ROWS_OVER_CORES, "BLV_ROWS_OVER_CORES", "rows_over_cores"},
-                                 {BLV_WARP_PER_TASK, "BLV_WARP_PER_TASK", "warp_per_task"},
-                                 {BLV_BLOCK_PER_TASK, "BLV_BLOCK_PER_TASK", "block_per_task"},
-                                 {BLV_CLUSTER_PER_TASK, "BLV_CLUSTER_PER_TASK", "cluster_per_task"},
-                                 {BLV_GRID, "BLV_GRID", "grid"}};
+    ROW(BLV_F32, "f32"),
+    ROW(BLV_F64, "f64"),
+    ROW(BLV_I32, "i32"),
+    ROW(BLV_I64, "i64"),
+};
+constexpr EnumName link[] = {
+    ROW(BLV_NO_LINK, "none"),
+    ROW(BLV_EXP, "exp"),
+    ROW(BLV_SOFTPLUS_LINK, "softplus"),
+    ROW(BLV_SIGMOID_LINK, "sigmoid"),
+};
+constexpr EnumName extent[] = {
+    ROW(BLV_NATURAL, "natural"),
+    ROW(BLV_SCALAR, "scalar"),
+    ROW(BLV_PER_FEATURE, "per_feature"),
+    ROW(BLV_PER_PARAMETER, "per_parameter"),
+};
+constexpr EnumName executor[] = {
+    ROW(BLV_EXECUTOR_AUTO, "auto"),
+    ROW(BLV_TASKS_IN_LANES, "tasks_in_lanes"),
+    ROW(BLV_TASK_PER_CORE, "task_per_core"),
+    ROW(BLV_ROWS_OVER_CORES, "rows_over_cores"),
+    ROW(BLV_WARP_PER_TASK, "warp_per_task"),
+    ROW(BLV_BLOCK_PER_TASK, "block_per_task"),
+    ROW(BLV_CLUSTER_PER_TASK, "cluster_per_task"),
+    ROW(BLV_GRID, "grid"),
+};
+#undef ROW
+
+// Enums that tables are indexed by: values 1, 2, ... without a gap, below the capacity of those tables.
+template <int32_t count>
+constexpr bool counts_below(const EnumName (&entries)[count], int32_t capacity) {
+  for (int32_t i = 0; i < count; ++i)
+    if (entries[i].value != i + 1) return false;
+  return count < capacity;
+}
+static_assert(counts_below(side, side_capacity) && counts_below(leaf, leaf_capacity) &&
+              counts_below(use, use_capacity));
 
 template <int32_t count>
-constexpr EnumNames names_of(const EnumName (&entries)[count]) {
+constexpr EnumNames table(const EnumName (&entries)[count]) {
   return {entries, count};
 }
 
 constexpr unsigned all = ~0u;
-
-// Values are 1, 2, ... without a gap.
-template <int32_t count>
-constexpr bool counts_up_to(const EnumName (&entries)[count], int32_t most) {
-  for (int32_t i = 0; i < count; ++i)
-    if (entries[i].value != i + 1) return false;
-  return count == most;
-}
-static_assert(counts_up_to(side, n_sides) && counts_up_to(leaf, n_leaves) && counts_up_to(use, n_uses));
 
 // "BLV_F32 (1), BLV_F64 (2)": the entries whose bit is set in `mask`.
 Text list(const EnumNames &names, unsigned mask) {
@@ -108,12 +134,18 @@ Text list(const EnumNames &names, unsigned mask) {
 
 }  // namespace
 
-const EnumNames isa_names = names_of(isa), model_names = names_of(model), loss_names = names_of(loss);
-const EnumNames activation_names = names_of(activation), method_names = names_of(method);
-const EnumNames optimiser_names = names_of(optimiser), store_names = names_of(store), side_names = names_of(side);
-const EnumNames leaf_names = names_of(leaf), use_names = names_of(use), dtype_names = names_of(dtype);
-const EnumNames solver_names = names_of(solver), link_names = names_of(link), extent_names = names_of(extent),
-                executor_names = names_of(executor);
+const EnumNames isa_names = table(isa);
+const EnumNames loss_names = table(loss);
+const EnumNames activation_names = table(activation);
+const EnumNames solver_names = table(solver);
+const EnumNames store_names = table(store);
+const EnumNames side_names = table(side);
+const EnumNames leaf_names = table(leaf);
+const EnumNames use_names = table(use);
+const EnumNames dtype_names = table(dtype);
+const EnumNames link_names = table(link);
+const EnumNames extent_names = table(extent);
+const EnumNames executor_names = table(executor);
 
 const EnumName *find_name(const EnumNames &names, int32_t value) {
   for (int32_t i = 0; i < names.count; ++i)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The names of the ABI's enums, for messages and for the description of a plan: one table per enum, which also says
-// what values an argument may have.
+// what values an argument may have. Methods, optimisers (csrc/methods) and models (csrc/spec) have
+// tables of their own, see names_of.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 namespace bilevel {
 
@@ -13,17 +15,25 @@ struct EnumName {
   const char *plain;  // as in the description of a plan
 };
 
-// Sizes of the tables that others index by value: the largest value.
-constexpr int32_t n_sides = 4, n_leaves = 16, n_uses = 4;
-
 struct EnumNames {
   const EnumName *entries;
   int32_t count;
 };
 
-extern const EnumNames isa_names, loss_names, activation_names, model_names, method_names, optimiser_names, store_names,
-    solver_names;
-extern const EnumNames side_names, leaf_names, use_names, dtype_names, link_names, extent_names, executor_names;
+extern const EnumNames isa_names, loss_names, activation_names, store_names, solver_names, side_names;
+extern const EnumNames leaf_names, use_names, dtype_names, link_names, extent_names, executor_names;
+
+// The names in a table of rows, each with id, name and plain; `Row` has one table.
+template <class Row>
+EnumNames names_of(const std::vector<const Row *> &rows) {
+  static const std::vector<EnumName> entries = [&rows] {
+    std::vector<EnumName> names;
+    names.reserve(rows.size());
+    for (const Row *row : rows) names.push_back({row->id, row->name, row->plain});
+    return names;
+  }();
+  return {entries.data(), static_cast<int32_t>(entries.size())};
+}
 
 // nullptr if the value is none of the enum.
 const EnumName *find_name(const EnumNames &names, int32_t value);

@@ -9,6 +9,8 @@
 //     auto plan  = bl::unroll(inner, bl::sgd(0.1), 200) | bl::reverse(outer);
 //     auto [loss, grad] = plan.hypergradient(phi);                         // outer loss at the end, d loss / d phi
 //
+// bl::forward(outer) or bl::implicit(outer, bl::cg(1e-6)) in place of bl::reverse(outer) is another method.
+//
 // Expressions hold views: the arrays must outlive them and keep place and size; their values are read anew at each
 // call, so a loop may update phi in place. float and double both work and cannot be mixed. What fails throws
 // bilevel::Error.
@@ -17,9 +19,10 @@
 //
 //   views.hpp      Matrix, Tensor, device; links exp, sigmoid, softplus; axes per_step, per_task, per_parameter, per_feature
 //   objective.hpp  least_squares, logistic, softmax, network; .weights .l2 .no_bias .rows .on; sgd, heavy_ball
-//   unroll.hpp     unroll | reverse -> BilevelPlan: hypergradient, loss, train, check_gradient
+//   methods.hpp    reverse, forward, implicit; cg, along
+//   unroll.hpp     unroll | reverse -> BilevelPlan: hypergradient, loss, train, check_gradient; derivative, residual
 //   evaluation.hpp Evaluation, value_and_gradient, hvp: one loss at given parameters
-//   leaves.hpp     from expressions to slots; requests.hpp, engine.hpp, gradient.hpp: from slots to plans and results
+//   leaves.hpp     from expressions to slots; requests.hpp, engine.hpp, gradient.hpp, forward.hpp: to plans and results
 //   handles.hpp    Context, Workspace, Spec, Plan: the C ABI with owners, beneath the expressions; errors.hpp: Error
 #ifndef BILEVEL_BILEVEL_HPP
 #define BILEVEL_BILEVEL_HPP

@@ -50,7 +50,7 @@ const Row kTable[] = {
     // Objectives.
     {"objective size", kAny, [](Editable &e) { e.inner.size = 12; }, BLV_VERSION_MISMATCH, "inner|size|12"},
     {"newer objective", kAny, [](Editable &e) { e.outer.size += 16; }, BLV_VERSION_MISMATCH, "outer|size"},
-    {"model", kAny, [](Editable &e) { e.inner.model = 2; }, BLV_INVALID, "inner|model|2"},
+    {"model", kAny, [](Editable &e) { e.inner.model = 99; }, BLV_INVALID, "inner|model|99|BLV_NETWORK (1)"},
     {"loss", kAny, [](Editable &e) { e.outer.loss = 99; }, BLV_INVALID, "outer|loss|99"},
     {"activation", kAny, [](Editable &e) { e.inner.activation = 0; }, BLV_INVALID, "activation|0"},
     {"objective flags", kAny, [](Editable &e) { e.inner.flags = 2; }, BLV_INVALID, "inner|flags|2"},

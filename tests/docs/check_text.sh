@@ -21,7 +21,7 @@ for folder in $named; do
   [ -d "$folder" ] || { echo "$picture: no such folder: $folder"; result=1; }
   grep -qF ">$folder</text>" "$picture" || { echo "$picture: $folder is not written out"; result=1; }
 done
-for folder in include/* */ kernels/*/; do
+for folder in include/* */ csrc/*/ kernels/*/; do
   folder=${folder%/}
   case $folder in build* | include) continue ;; esac
   if git check-ignore -q "$folder" 2>/dev/null; then continue; fi

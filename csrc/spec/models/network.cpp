@@ -2,6 +2,7 @@
 //
 // Feed-forward networks.
 #include "csrc/spec/model.h"
+#include "csrc/support/limits.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
 
@@ -38,6 +39,6 @@ constexpr uint32_t leaves =
 }  // namespace
 
 extern const Model network_model;
-const Model network_model = {BLV_NETWORK, "BLV_NETWORK", "network", leaves, check, fill};
+const Model network_model = {BLV_NETWORK, "BLV_NETWORK", "network", leaves, true, check, fill};
 
 }  // namespace bilevel

@@ -33,6 +33,6 @@ constexpr uint32_t leaves = 1u << BLV_X | 1u << BLV_Y | 1u << BLV_PENALTY;
 }  // namespace
 
 extern const Model quadratic_model;
-const Model quadratic_model = {BLV_QUADRATIC, "BLV_QUADRATIC", "quadratic", leaves, check, fill};
+const Model quadratic_model = {BLV_QUADRATIC, "BLV_QUADRATIC", "quadratic", leaves, false, check, fill};
 
 }  // namespace bilevel

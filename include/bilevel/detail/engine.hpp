@@ -5,6 +5,7 @@
 // slots of those leaves, executes it and adds up.
 #ifndef BILEVEL_DETAIL_ENGINE_HPP
 #define BILEVEL_DETAIL_ENGINE_HPP
+#include <bilevel/detail/methods.hpp>
 #include <bilevel/detail/requests.hpp>
 
 #include <functional>
@@ -40,6 +41,7 @@ class Engine {
       std::vector<void *> data = bind_inputs(c, substitution);
       if (c.loss) data.push_back(losses_.data());
       if (c.theta) data.push_back(theta_.data());
+      for (const std::size_t i : c.extras) data.push_back(extras_[i].values.data());
       const std::vector<bool> direct = bind_gradients(c, wanted, data);
       workspace_.reserve(c.sizes.workspace_bytes, c.sizes.workspace_align);
       in_own_words_of(c.slots, [&] { c.plan.execute(context(), spec_.tasks, data, workspace_, info_); });
@@ -48,6 +50,22 @@ class Engine {
         if (!direct[i]) add_scratch(c, i, wanted);
       }
     });
+  }
+
+  /// Lets plans on the CPU write the RESULT `leaf` too, `each` elements per task.
+  void want(std::int32_t leaf, std::int64_t each, const char *name) {
+    guarded([&] {
+      Extra &extra = extras_.emplace_back(Extra{leaf, each, name, {}});
+      allocate(extra.values, plus(times(spec_.tasks, each), 1), name);  // of 0 tasks no null either
+      extra.values.pop_back();
+    });
+  }
+  /// What the last run wrote there.
+  std::span<const T> result_of(std::int32_t leaf) const {
+    for (const Extra &extra : extras_) {
+      if (extra.leaf == leaf) return extra.values;
+    }
+    return {};
   }
 
   /// Bytes of device memory that enqueue takes.
@@ -64,6 +82,9 @@ class Engine {
   Context &context() { return context_ != nullptr ? *context_ : *own_context_; }
   bool on_device() { return context().device() != BLV_DEVICE_CPU; }
   const Spec &spec() const { return spec_; }
+  const std::vector<Leaf<T>> &leaves() const { return leaves_; }
+  /// The leaves that lie within an array, as a mask of their indices; throws Error (BLV_INVALID) if there is none.
+  std::uint64_t leaves_in(const Array<T> &a) const { return leaves_within({a.data, a.size, nullptr}); }
   std::span<const T> losses() const { return losses_; }
   std::span<const T> theta() const { return theta_; }
   std::span<const blv_task_info> info() const { return info_; }
@@ -86,6 +107,13 @@ class Engine {
     blv_sizes sizes;
     bool loss, theta;
     std::vector<std::vector<T>> scratch;  ///< one per gradient
+    std::vector<std::size_t> extras;      ///< indices into extras_
+  };
+  struct Extra {
+    std::int32_t leaf;
+    std::int64_t each;
+    std::string name;
+    std::vector<T> values;
   };
 
   DeviceResults<T> enqueue_on_device(const WorkspaceView &memory, std::span<const Request<T>> wanted, bool outer) {
@@ -130,6 +158,7 @@ class Engine {
         fail(BLV_INVALID, "gradient: the array of ", r.size, " elements holds only a part of the ", l.extent,
              " elements of ", l.name, "; accepted: the whole array that the expression was given");
       }
+      refuse_leaf_of_steps(l);
       mask |= std::uint64_t{1} << i;
     }
     if (mask == 0) {
@@ -141,6 +170,14 @@ class Engine {
            " elements; accepted: the arrays of ", names, ", or an array that contains them");
     }
     return mask;
+  }
+
+  void refuse_leaf_of_steps(const Leaf<T> &l) const {
+    const bool of_steps = l.slot.leaf == BLV_THETA0 || l.slot.leaf == BLV_RATE || l.slot.leaf == BLV_MOMENTUM;
+    if (!of_steps || !std::holds_alternative<blv_implicit>(spec_.method)) return;
+    fail(BLV_INVALID, "gradient of ", l.name,
+         ": implicit differentiation does not see the inner steps, only where they end; accepted: arrays of the losses "
+         "(X, targets, weights, l2), or unroll(...) | reverse(outer)");
   }
 
   std::uint64_t mask_of(std::span<const Request<T>> wanted, bool outer) const {
@@ -187,12 +224,21 @@ class Engine {
       slots.push_back(leaves_[i].name);
       spec.slots.push_back(leaves_[i].slot);
     }
-    const bool unroll = std::holds_alternative<blv_unroll>(spec.method);
+    const bool trained =
+        !std::holds_alternative<blv_method>(spec.method) && !std::holds_alternative<blv_hvp>(spec.method);
+    if ((mask & ~without_outer) == 0) spec.method = steps_alone(spec.method);
     if ((mask & without_outer) != 0) spec.outer.reset();
     if (spec.outer) refuse_other_network(spec.inner, *spec.outer);
     const bool loss = std::holds_alternative<blv_method>(spec.method) || spec.outer.has_value();
     if (loss) spec.add(result(BLV_LOSS, 1)), slots.emplace_back("losses");
-    if (unroll) spec.add(result(BLV_THETA, spec.inner.parameters())), slots.emplace_back("theta_T");
+    if (trained) spec.add(result(BLV_THETA, spec.inner.parameters())), slots.emplace_back("theta_T");
+    std::vector<std::size_t> extras;
+    for (std::size_t i = 0; i < extras_.size(); ++i) {
+      if (on_device() || spec.method.index() != spec_.method.index()) break;  // no such result
+      extras.push_back(i);
+      slots.push_back(extras_[i].name);
+      spec.add(result(extras_[i].leaf, extras_[i].each));
+    }
     for (std::size_t i = 0; i < leaves_.size(); ++i) {
       if ((mask >> i & 1) == 0) continue;
       gradients.push_back(i);
@@ -203,8 +249,8 @@ class Engine {
     for (std::size_t i = 0; i < inputs.size(); ++i) check_extent(plan, i, leaves_[inputs[i]]);
     const blv_sizes sizes = plan.sizes();
     std::vector<std::vector<T>> scratch(gradients.size());
-    Compiled c{std::move(plan), std::move(inputs), std::move(gradients), std::move(slots), sizes, loss,
-               unroll,          std::move(scratch)};
+    Compiled c{std::move(plan), std::move(inputs),  std::move(gradients), std::move(slots), sizes, loss,
+               trained,         std::move(scratch), std::move(extras)};
     return cache_.emplace(mask, std::move(c)).first->second;
   }
 
@@ -238,7 +284,7 @@ class Engine {
 
   std::vector<void *> bind_inputs(const Compiled &c, const Substitution<T> &sub) const {
     std::vector<void *> data;
-    data.reserve(c.inputs.size() + 2 + c.gradients.size());
+    data.reserve(c.inputs.size() + 2 + c.extras.size() + c.gradients.size());
     for (const std::size_t i : c.inputs) {
       const void *p = leaves_[i].pointer();
       if (sub.size > 0 && within(leaves_[i], sub.from, sub.size)) p = sub.to + (static_cast<const T *>(p) - sub.from);
@@ -305,6 +351,7 @@ class Engine {
   Workspace workspace_;
   std::vector<T> losses_, theta_;
   std::vector<blv_task_info> info_;
+  std::vector<Extra> extras_;
   std::uint64_t last_ = 0;
 };
 

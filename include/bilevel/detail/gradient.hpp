@@ -68,11 +68,10 @@ auto with_loss(double loss, std::array<std::vector<T>, N> &&g) {
   }
 }
 
-/// See BilevelPlan::check_gradient.
+/// See BilevelPlan::check_gradient; g is the gradient.
 template <class T>
-double directional_error(Engine<T> &engine, const Array<T> &a, int directions) {
+double directional_error(Engine<T> &engine, const Array<T> &a, const std::vector<T> &g, int directions) {
   if (directions < 1) fail(BLV_INVALID, "check_gradient: directions is ", directions, "; accepted: 1 or more");
-  const std::vector<T> g = std::move(gradients(engine, 1, a)[0]);
   double norm2 = 0, scale = 1;
   for (std::size_t i = 0; i < g.size(); ++i) {
     norm2 += static_cast<double>(g[i]) * static_cast<double>(g[i]);

@@ -104,7 +104,7 @@ struct ObjectiveSpec {
   }
 };
 
-using Method = std::variant<blv_method, blv_hvp, blv_unroll>;
+using Method = std::variant<blv_method, blv_hvp, blv_unroll, blv_forward, blv_implicit>;
 
 /// Loss and gradients at given parameters.
 inline Method evaluate_method() { return blv_method{sizeof(blv_method), BLV_EVALUATE, 0}; }
@@ -114,6 +114,25 @@ inline Method hvp_method(std::int64_t vectors) { return blv_hvp{{sizeof(blv_hvp)
 inline Method unroll_method(std::int32_t optimiser, std::int64_t steps, std::int64_t batch_rows = 0,
                             std::int32_t store = BLV_STORE_AUTO) {
   return blv_unroll{{sizeof(blv_unroll), BLV_UNROLL, 0}, optimiser, store, steps, batch_rows};
+}
+/// The same steps, and derivatives along `tangents` directions (1 to 8).
+inline Method forward_method(std::int32_t optimiser, std::int64_t steps, std::int64_t tangents,
+                             std::int64_t batch_rows = 0) {
+  return blv_forward{{sizeof(blv_forward), BLV_FORWARD, 0}, optimiser, 0, steps, batch_rows, tangents};
+}
+/// The same steps, and the hypergradient from the optimality condition; solver: BLV_CG.
+inline Method implicit_method(std::int32_t optimiser, std::int64_t steps, std::int32_t solver, std::int64_t iterations,
+                              double tolerance, double damping = 0, std::int64_t batch_rows = 0) {
+  blv_implicit m{};
+  m.head = {sizeof m, BLV_IMPLICIT, 0};
+  m.optimiser = optimiser;
+  m.solver = solver;
+  m.steps = steps;
+  m.batch_rows = batch_rows;
+  m.iterations = iterations;
+  m.tolerance = tolerance;
+  m.damping = damping;
+  return m;
 }
 
 /// A blv_slot with defaults, for example Slot{.side = BLV_METHOD, .leaf = BLV_THETA0}.

@@ -24,7 +24,8 @@ struct Leaf {
 
   const void *pointer() const { return data != nullptr ? data : own.data(); }
   bool differentiable() const {
-    return data != nullptr && extent > 0 && slot.dtype == dtype_of<T> && slot.leaf != BLV_VECTOR;
+    return data != nullptr && extent > 0 && slot.dtype == dtype_of<T> && slot.use == BLV_VALUE &&
+           slot.leaf != BLV_VECTOR;
   }
 };
 

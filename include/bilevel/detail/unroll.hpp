@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// unroll(...) | reverse(...) makes a BilevelPlan, which trains and computes hypergradients. It keeps its plans and
-// workspace from call to call, reads the user's arrays anew at each call, is used by one thread at a time and is
-// move-only.
+// unroll(...) | reverse(...), or forward or implicit, makes a BilevelPlan, which trains and computes hypergradients. It
+// keeps its plans and workspace from call to call, reads the user's arrays anew at each call, is used by one thread at a
+// time and is move-only.
 #ifndef BILEVEL_DETAIL_UNROLL_HPP
 #define BILEVEL_DETAIL_UNROLL_HPP
-#include <bilevel/detail/gradient.hpp>
+#include <bilevel/detail/forward.hpp>
 
 namespace bilevel {
 
@@ -16,23 +16,11 @@ enum class Store : std::int32_t {
   checkpoints = BLV_STORE_CHECKPOINTS
 };
 
-/// An outer loss whose gradient is taken by reverse accumulation. Made by reverse.
-template <class T>
-struct Reverse {
-  Objective<T> outer;
-};
-
-/// The outer loss at the end of the inner steps; the hypergradient goes back through all of them.
-template <class T>
-Reverse<T> reverse(const Objective<T> &outer) {
-  return detail::guarded([&] { return Reverse<T>{outer}; });
-}
-
 template <class T>
 class BilevelPlan;
 
-/// T steps of an inner optimiser. Made by unroll; every modifier returns a copy. Pipe it into reverse(outer), or
-/// train().
+/// T steps of an inner optimiser. Made by unroll; every modifier returns a copy. Pipe it into reverse(outer),
+/// forward(outer) or implicit(outer, solver), or train().
 template <class T>
 class Unroll {
  public:
@@ -139,17 +127,20 @@ Unroll<T> unroll(const Objective<T> &inner, const Optimiser<U> &optimiser, std::
   return detail::guarded([&] { return Unroll<T>(inner, std::move(o), steps); });
 }
 
-/// A bilevel problem that is ready to run: unroll(inner, optimiser, steps) | reverse(outer).
+/// A bilevel problem that is ready to run: unroll(inner, optimiser, steps) | reverse(outer), or forward, implicit.
 template <class T>
 class BilevelPlan {
  public:
   /// Checks all shapes; throws Error (BLV_INVALID) that names the array, its size and what is accepted. Without
   /// `outer`, only train() and theta() make sense.
-  BilevelPlan(Unroll<T> unroll, std::optional<Objective<T>> outer) {
+  BilevelPlan(Unroll<T> unroll, std::optional<Objective<T>> outer, const detail::Differentiation &by = {})
+      : method_(by.method) {
     if (outer) agree_on_outputs(unroll.inner_, *outer);
     refuse_one_class(unroll.inner_, outer);
     has_outer_ = outer.has_value();
-    engine_ = detail::guarded([&] { return make_engine(unroll, outer); });
+    engine_ = detail::guarded([&] { return make_engine(unroll, outer, by); });
+    last_ = engine_.get();
+    if (method_ == BLV_IMPLICIT) engine_->want(BLV_RESIDUAL, 1, "residual");
   }
 
   /// The outer loss at theta_T, summed over tasks, and its gradients: `auto [loss, grad] = plan.hypergradient(phi);`,
@@ -159,13 +150,34 @@ class BilevelPlan {
   /// those; gradient[i] is the derivative with respect to array[i], before any link, over everything that reads
   /// array[i]: every loss, every task, every step. Elements that nothing reads have gradient 0.
   ///
-  /// Throws Error: BLV_INVALID (nothing depends on an array; a label or an index of a task is out of range),
-  /// BLV_NO_MEMORY, BLV_CANCELLED. Divergence does not throw: loss and gradient are then NaN, and info() tells task and step.
+  /// Throws Error: BLV_INVALID (nothing depends on an array; by implicit: on an array of the inner steps; a label or an
+  /// index of a task is out of range), BLV_NO_MEMORY, BLV_CANCELLED. Divergence does not throw: loss and gradient are then
+  /// NaN, and info() tells task and step.
   template <class... A>
   auto hypergradient(const A &...arrays) {
     Engine &e = engine_with_outer();
-    auto g = detail::gradients(e, 1, arrays...);
-    return detail::with_loss(detail::total(e.losses()), std::move(g));
+    auto g = gradients_of(e, arrays...);
+    return detail::with_loss(detail::total(last_->losses()), std::move(g));
+  }
+
+  /// By forward: the outer loss and its derivative along K directions, both summed over tasks:
+  /// `auto [loss, slope] = plan.derivative(bl::along(phi, e1), bl::along(rate, e2));`, in one run. All arrays have the
+  /// same number of directions, and move at once.
+  template <class... A>
+  LossAndDerivative<T> derivative(const A &...directions) {
+    return detail::guarded([&]() -> LossAndDerivative<T> {
+      last_ = &along(BLV_LOSS_TANGENT, directions...);
+      return {detail::total(last_->losses()), detail::sum_over_tasks(*last_)};
+    });
+  }
+  /// By forward: the derivatives of theta_T, tasks x K x P, without the outer loss.
+  template <class... A>
+  std::vector<T> theta_derivative(const A &...directions) {
+    return detail::guarded([&]() -> std::vector<T> {
+      last_ = &along(BLV_THETA_TANGENT, directions...);
+      const std::span<const T> d = last_->result_of(BLV_THETA_TANGENT);
+      return {d.begin(), d.end()};
+    });
   }
 
   /// On a CUDA device, with a context of it (Unroll::with) and arrays in its memory (bl::device): enqueues the same on
@@ -176,19 +188,20 @@ class BilevelPlan {
   /// first call for a set of arrays makes a plan; later ones may be captured in a CUDA graph.
   template <class... I>
   DeviceResults<T> enqueue(const WorkspaceView &memory, const I &...wanted) {
-    Engine &e = engine();
+    Engine &e = engine_of_enqueue();
     return e.enqueue(memory, detail::requests<T>(1, wanted...), has_outer_);
   }
   /// Bytes of device memory that enqueue with the same arguments takes. Makes its plan.
   template <class... I>
   std::int64_t device_bytes(const I &...wanted) {
-    Engine &e = engine();
+    Engine &e = engine_of_enqueue();
     return e.device_bytes(detail::requests<T>(1, wanted...), has_outer_);
   }
 
   /// The outer loss at theta_T, summed over tasks, without gradients.
   double loss() {
     Engine &e = engine_with_outer();
+    last_ = &e;
     e.run({});
     return detail::total(e.losses());
   }
@@ -196,6 +209,7 @@ class BilevelPlan {
   /// theta_T, tasks x P, without the outer loss.
   std::vector<T> train() {
     Engine &e = engine();
+    last_ = &e;
     e.run({}, {}, false);
     std::vector<T> theta;
     detail::allocate(theta, static_cast<std::int64_t>(e.theta().size()), "theta_T");
@@ -205,21 +219,33 @@ class BilevelPlan {
 
   /// Largest relative error of the directional derivatives of hypergradient(array) along `directions` random directions
   /// of signs, against central differences of loss(): |<g, v> - difference| / max(|difference|, |g|). About 1e-9 in
-  /// double and 1e-3 in float if all is well; NaN if a loss is not finite. Does not write `array`. Runs 1 + 2
-  /// directions times.
+  /// double and 1e-3 in float if all is well; NaN if a loss is not finite. By implicit, it includes what the steps are away
+  /// from their end. Does not write `array`. Runs 1 + 2 directions times.
   template <class A>
   double check_gradient(const A &array, int directions = 1) {
-    return detail::directional_error(engine_with_outer(), detail::real_array_of<T>(array), directions);
+    Engine &e = engine_with_outer();
+    const std::vector<T> g = std::move(gradients_of(e, array)[0]);
+    last_ = &e;
+    return detail::directional_error(e, detail::real_array_of<T>(array), g, directions);
   }
 
   /// Of the last call: theta_T (tasks x P), outer losses and outcome per task. Views, until the next call.
-  std::span<const T> theta() const { return engine().theta(); }
-  std::span<const T> losses() const { return engine().losses(); }
-  std::span<const blv_task_info> info() const { return engine().info(); }
+  std::span<const T> theta() const { return last().theta(); }
+  std::span<const T> losses() const { return last().losses(); }
+  std::span<const blv_task_info> info() const { return last().info(); }
+  /// By implicit, of the last hypergradient, per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta| when the
+  /// solver stopped. info() has its iterations.
+  std::span<const T> residual() const {
+    if (method_ != BLV_IMPLICIT)
+      detail::fail(BLV_INVALID, "residual: of a plan by ", word(), "; accepted: by implicit");
+    return engine().result_of(BLV_RESIDUAL);
+  }
+  /// By forward, of the last derivative: those of each task, tasks x K.
+  std::span<const T> loss_derivatives() const { return last().result_of(BLV_LOSS_TANGENT); }
 
   /// JSON of the last call's plan (before the first: of loss()): executor, ISA level, what is stored, sizes.
   std::string describe() {
-    return detail::guarded([&] { return engine().describe(); });
+    return detail::guarded([&] { return last().describe(); });
   }
 
   /// To cancel from another thread, or to poll the progress.
@@ -236,6 +262,44 @@ class BilevelPlan {
     Engine &e = engine();
     if (!has_outer_) detail::fail(BLV_INVALID, "this plan has no outer loss; accepted: unroll(...) | reverse(outer)");
     return e;
+  }
+
+  Engine &engine_of_enqueue() const {
+    if (method_ == BLV_FORWARD) {
+      detail::fail(BLV_UNSUPPORTED,
+                   "enqueue: of a plan by forward; accepted: by reverse or implicit, or the method "
+                   "BLV_FORWARD of the C ABI");
+    }
+    return engine();
+  }
+  Engine &last() const {
+    engine();
+    return *last_;
+  }
+  const char *word() const {
+    return method_ == BLV_UNROLL ? "reverse" : method_ == BLV_FORWARD ? "forward" : "implicit";
+  }
+
+  /// Gradients by the plan's method.
+  template <class... A>
+  std::array<std::vector<T>, sizeof...(A)> gradients_of(Engine &e, const A &...arrays) {
+    static_assert(sizeof...(A) > 0, "name the arrays whose gradient is wanted");
+    last_ = &e;
+    if (method_ != BLV_FORWARD) return detail::gradients(e, 1, arrays...);
+    return detail::guarded([&]() -> std::array<std::vector<T>, sizeof...(A)> {
+      return {detail::gradient_by_directions(forward_, e, detail::real_array_of<T>(arrays), &last_)...};
+    });
+  }
+
+  template <class... A>
+  Engine &along(std::int32_t wanted, const A &...directions) {
+    static_assert(sizeof...(A) > 0 && (std::same_as<A, Along<T>> && ...),
+                  "name the directions as bl::along(array, tangents), of this dtype");
+    Engine &e = engine_with_outer();
+    if (method_ != BLV_FORWARD)
+      detail::fail(BLV_INVALID, "derivative: of a plan by ", word(), "; accepted: by forward");
+    const std::array<Along<T>, sizeof...(A)> all{directions...};
+    return forward_.run(e, all, wanted);
   }
 
   /// Where both losses only know their largest label, or one knows nothing better, they take the same number of
@@ -292,7 +356,8 @@ class BilevelPlan {
     return l;
   }
 
-  static std::unique_ptr<Engine> make_engine(const Unroll<T> &u, const std::optional<Objective<T>> &outer) {
+  static std::unique_ptr<Engine> make_engine(const Unroll<T> &u, const std::optional<Objective<T>> &outer,
+                                             const detail::Differentiation &by) {
     const detail::Shape s = shape_of(u, outer);
     std::vector<detail::Leaf<T>> leaves;
     detail::add_leaves(leaves, u.inner_, BLV_INNER, s);
@@ -311,13 +376,20 @@ class BilevelPlan {
     spec.inner = u.inner_.spec();
     if (outer) spec.outer = outer->spec();
     spec.method = unroll_method(o.kind, u.steps_, u.batch_rows_, static_cast<std::int32_t>(u.store_));
+    if (by.method == BLV_IMPLICIT) {
+      const Solver &v = by.solver;
+      spec.method = implicit_method(o.kind, u.steps_, v.kind, v.iterations, v.tolerance, v.damping, u.batch_rows_);
+    }
     spec.workspace_limit = u.limit_;
     spec.executor = u.executor_;
     spec.flags = u.flags_;
     return std::make_unique<Engine>(std::move(spec), std::move(leaves), u.context_);
   }
 
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Engine> engine_;     ///< of the steps; by reverse or implicit, of the gradients too
+  detail::ForwardEngines<T> forward_;  ///< by forward: of the derivatives
+  Engine *last_ = nullptr;             ///< the one that ran last
+  std::int32_t method_;
   bool has_outer_ = false;
 };
 
@@ -325,6 +397,16 @@ template <class T, class U>
 BilevelPlan<T> operator|(const Unroll<T> &unroll, const Reverse<U> &reverse) {
   static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
   return detail::guarded([&] { return BilevelPlan<T>(unroll, reverse.outer); });
+}
+template <class T, class U>
+BilevelPlan<T> operator|(const Unroll<T> &unroll, const Forward<U> &forward) {
+  static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
+  return detail::guarded([&] { return BilevelPlan<T>(unroll, forward.outer, {BLV_FORWARD}); });
+}
+template <class T, class U>
+BilevelPlan<T> operator|(const Unroll<T> &unroll, const Implicit<U> &implicit) {
+  static_assert(std::same_as<T, U>, "float and double are mixed: inner and outer loss differ");
+  return detail::guarded([&] { return BilevelPlan<T>(unroll, implicit.outer, {BLV_IMPLICIT, implicit.solver}); });
 }
 
 template <class T>

@@ -42,6 +42,12 @@ void expressions() {
   bl::into(w, std::span<const float>(w));
 #elif CASE == 13  // name what is wanted as bl::into
   plan.enqueue({}, bl::into(w64, w64));
+#elif CASE == 14  // float and double are mixed
+  bl::unroll(inner, bl::sgd(0.1), 5) | bl::implicit(bl::softmax(X64, y), bl::cg(1e-6));
+#elif CASE == 15  // float and double are mixed
+  bl::along(w, w64);
+#elif CASE == 16  // name the directions as bl::along
+  (bl::unroll(inner, bl::sgd(0.1), 5) | bl::forward(bl::softmax(X, y))).derivative(w);
 #endif
 }
 

@@ -63,6 +63,32 @@ bl::Spec unroll(const Sizes &s = {}, std::int32_t dtype = BLV_F32, std::int32_t 
   return spec;
 }
 
+// The slots of an unroll for another method with inner steps, without the gradient of theta_0.
+bl::Spec steps_of(bl::Spec spec, bl::Method method) {
+  spec.method = method;
+  std::erase_if(spec.slots, [](const blv_slot &s) { return s.use == BLV_GRADIENT; });
+  return spec;
+}
+
+bl::Spec forward(std::int64_t tangents, std::int32_t dtype = BLV_F32) {
+  bl::Spec spec = steps_of(unroll({}, dtype), bl::forward_method(BLV_SGD, Sizes().steps, tangents));
+  spec.add({.side = BLV_METHOD, .leaf = BLV_RATE, .use = BLV_TANGENT, .extent = BLV_SCALAR});
+  spec.add({.side = BLV_METHOD, .leaf = BLV_LOSS_TANGENT, .use = BLV_RESULT, .task_stride = tangents});
+  return spec;
+}
+
+bl::Spec implicit(std::int32_t dtype = BLV_F32) {
+  bl::Spec spec = steps_of(unroll({}, dtype), bl::implicit_method(BLV_SGD, Sizes().steps, BLV_CG, 10, 1e-6));
+  spec.add({.side = BLV_INNER, .leaf = BLV_PENALTY, .extent = BLV_SCALAR});
+  spec.add({.side = BLV_INNER, .leaf = BLV_PENALTY, .use = BLV_GRADIENT, .extent = BLV_SCALAR});
+  return spec;
+}
+
+[[maybe_unused]] bl::Spec with_method(bl::Spec spec, bl::Method method) {
+  spec.method = method;
+  return spec;
+}
+
 bl::Spec with(bl::Spec spec, const bl::Slot &slot) {
   spec.add(slot);
   return spec;
@@ -119,7 +145,12 @@ Section methods() {
            {"unroll, SGD, f32", unroll()},
            {"unroll, SGD, f64", unroll({}, BLV_F64)},
            {"unroll, heavy ball, f32", unroll({}, BLV_F32, BLV_HEAVY_BALL)},
-           {"unroll, heavy ball, f64", unroll({}, BLV_F64, BLV_HEAVY_BALL)}}};
+           {"unroll, heavy ball, f64", unroll({}, BLV_F64, BLV_HEAVY_BALL)},
+           {"forward, 1 direction, f32", forward(1)},
+           {"forward, 8 directions, f32", forward(8)},
+           {"forward, 8 directions, f64", forward(8, BLV_F64)},
+           {"implicit, CG, f32", implicit()},
+           {"implicit, CG, f64", implicit(BLV_F64)}}};
 }
 
 // Gradients of an unroll; what tasks share is summed over them.
