@@ -107,7 +107,7 @@ TEST_P(Executors, WorkspaceLeavesNoTraceInAnHvp) {
     blv_hvp hvp = {{sizeof hvp, BLV_HVP, 0}, vectors};
     call.run(&hvp.head, 1, GetParam(), 0xff);
     ASSERT_EQ(call.info[0].status, BLV_TASK_OK) << vectors << " vectors";
-    EXPECT_EQ(loss[0], 0.5f);                // o = 0.5 - 1 + 0.5 = 0
+    EXPECT_EQ(loss[0], 0.5f);         // o = 0.5 - 1 + 0.5 = 0
     const float want[] = {1, -2, 1};  // (x, 1) (x, 1)' v
     for (size_t i = 0; i < h.size(); i++) EXPECT_EQ(h[i], want[i % 3]) << vectors << " vectors, element " << i;
   }

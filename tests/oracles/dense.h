@@ -4,6 +4,7 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,56 @@ inline std::vector<double> solve_dense(Dense a, std::vector<double> b) {
     b[k] /= a(k, k);
   }
   return b;
+}
+
+inline std::vector<double> product(const Dense &a, const std::vector<double> &x) {
+  std::vector<double> y(a.n, 0.0);
+  for (size_t i = 0; i < a.n; i++) {
+    for (size_t j = 0; j < a.n; j++) y[i] += a(i, j) * x[j];
+  }
+  return y;
+}
+
+inline double dot(const std::vector<double> &x, const std::vector<double> &y) {
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); i++) sum += x[i] * y[i];
+  return sum;
+}
+
+// Whether Cholesky's factor exists.
+inline bool is_positive_definite(Dense a) {
+  for (size_t k = 0; k < a.n; k++) {
+    for (size_t j = 0; j < k; j++) a(k, k) -= a(k, j) * a(k, j);
+    if (!(a(k, k) > 0)) return false;
+    a(k, k) = std::sqrt(a(k, k));
+    for (size_t i = k + 1; i < a.n; i++) {
+      for (size_t j = 0; j < k; j++) a(i, k) -= a(i, j) * a(k, j);
+      a(i, k) /= a(k, k);
+    }
+  }
+  return true;
+}
+
+// Conjugate gradients as Hestenes & Stiefel wrote them, at most `limit` iterations.
+struct ConjugateGradients {
+  std::vector<double> x;
+  int64_t iterations = 0;
+};
+inline ConjugateGradients conjugate_gradients(const Dense &a, const std::vector<double> &b, int64_t limit,
+                                              double tolerance) {
+  ConjugateGradients c;
+  c.x.assign(a.n, 0.0);
+  std::vector<double> r = b, d = b;
+  const double stop = tolerance * std::sqrt(dot(b, b));
+  while (c.iterations < limit && std::sqrt(dot(r, r)) > stop) {
+    const std::vector<double> q = product(a, d);
+    const double before = dot(r, r), alpha = before / dot(d, q);
+    for (size_t i = 0; i < a.n; i++) c.x[i] += alpha * d[i], r[i] -= alpha * q[i];
+    const double beta = dot(r, r) / before;
+    for (size_t i = 0; i < a.n; i++) d[i] = r[i] + beta * d[i];
+    c.iterations++;
+  }
+  return c;
 }
 
 inline double row_sum_norm(const Dense &a) {

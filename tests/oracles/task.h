@@ -37,6 +37,7 @@ struct Task {
   int optimiser = BLV_SGD;
   int64_t steps = 0, batch_rows = 0, vectors = 0;
   double damping = 0;
+  std::vector<double> given_solution;  // implicit: v, in place of the solution
   Side inner, outer;
   std::vector<int64_t> batch;  // [steps][batch_rows]
   std::map<Key, Array> arrays;
@@ -48,6 +49,8 @@ struct Answer {
   std::map<Key, std::vector<std::vector<double>>> gradient;  // K arrays for hvp, else one
   std::vector<double> loss_tangent, theta_tangent;           // forward: [K], [K][P]
   std::vector<double> solution;                              // implicit: v
+  Dense hessian{0};                                          // implicit: H + damping I
+  std::vector<double> right;                                 // implicit: dL_out/dtheta
   double condition = 1;                                      // implicit: of H + damping I, in the norm of row sums
 };
 
@@ -197,15 +200,14 @@ inline void solve_implicit(const Task &task, Answer *answer) {
   const std::vector<Var> &theta = leaf_of(in, BLV_METHOD, BLV_THETA);
   const size_t n = theta.size(), first = static_cast<size_t>(in.first.at({BLV_METHOD, BLV_THETA}));
   const std::vector<Var> g = gradient(at.net, leaves_of(at, in, BLV_INNER), theta);
-  Dense hessian(n);
+  Dense &hessian = answer->hessian = Dense(n);
   for (size_t i = 0; i < n; i++) {
     const std::vector<double> row = tape().adjoints(g[i].node);
     for (size_t j = 0; j < n && !row.empty(); j++) hessian(i, j) = row[first + j];
     hessian(i, i) += at.damping;
   }
-  std::vector<double> right;
-  for (const Var &v : gradient(at.net, leaves_of(at, in, BLV_OUTER), theta)) right.push_back(v.value);
-  answer->solution = solve_dense(hessian, right);
+  for (const Var &v : gradient(at.net, leaves_of(at, in, BLV_OUTER), theta)) answer->right.push_back(v.value);
+  answer->solution = at.given_solution.empty() ? solve_dense(hessian, answer->right) : at.given_solution;
   answer->condition = condition_of(hessian);
   Var total = loss(at.net, leaves_of(at, in, BLV_OUTER), theta);
   for (size_t j = 0; j < n; j++) total -= g[j] * Var(answer->solution[j]);
