@@ -710,6 +710,7 @@ TEST_F(RoomsByHand, WhatIsReadInTheNextTurnStays) {
     b.linear(x, {one(), x}, {leaf_at(leaf_rate, c, -1), step});
   });
   write(x);
+  write(theta);
   const Named n(b.finish());
   EXPECT_NE(n.room("step"), n.room("base"));
   EXPECT_NE(n.room("x"), n.room("base"));
@@ -718,14 +719,15 @@ TEST_F(RoomsByHand, WhatIsReadInTheNextTurnStays) {
 }
 
 TEST_F(RoomsByHand, WhatALoopThatMayNotRunLeavesStays) {
-  const Vector theta = start(), kept = b.vector("kept"), other = b.vector("other");
-  const Number active = b.number("active");  // 0: no turn
+  const Vector theta = start(), kept = b.vector("kept"), before = b.vector("before");
+  const Number active = b.number("active"), square = b.number("square");  // active is 0: no turn
   b.gradient(theta, kept, {});
-  b.gradient(theta, other, {.outer = true});
-  b.repeat_while(active, b.counter("c"), 3, [&] { b.copy(kept, other); });
+  b.gradient(theta, before, {.outer = true});
+  b.dot(square, before, before);
+  b.repeat_while(active, b.counter("c"), 3, [&] { b.gradient(theta, kept, {}); });
   write(kept);
   const Named n(b.finish());
-  EXPECT_NE(n.room("other"), n.room("kept"));
+  EXPECT_NE(n.room("before"), n.room("kept")) << "which the loop overwrites, if it has a turn";
   expect_runs(n.program);
 }
 
