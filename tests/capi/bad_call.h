@@ -16,8 +16,14 @@ struct Editable {
     outer_widths = widths;
     if (spec.method->kind == BLV_UNROLL) std::memcpy(&unroll, spec.method, sizeof unroll);
     if (spec.method->kind == BLV_HVP) std::memcpy(&hvp, spec.method, sizeof hvp);
+    if (spec.method->kind == BLV_FORWARD) std::memcpy(&forward, spec.method, sizeof forward);
+    if (spec.method->kind == BLV_IMPLICIT) std::memcpy(&implicit, spec.method, sizeof implicit);
     if (spec.method->kind == BLV_EVALUATE) method = *spec.method;
-    spec.method = c.kind == BLV_UNROLL ? &unroll.head : c.kind == BLV_HVP ? &hvp.head : &method;
+    spec.method = c.kind == BLV_UNROLL     ? &unroll.head
+                  : c.kind == BLV_HVP      ? &hvp.head
+                  : c.kind == BLV_FORWARD  ? &forward.head
+                  : c.kind == BLV_IMPLICIT ? &implicit.head
+                                           : &method;
     inner.widths = widths.data();
     outer.widths = outer_widths.data();
     spec.inner = &inner;
@@ -49,6 +55,8 @@ struct Editable {
   blv_objective inner, outer;
   blv_unroll unroll = {};
   blv_hvp hvp = {};
+  blv_forward forward = {};
+  blv_implicit implicit = {};
   blv_method method = {};
   std::vector<int64_t> widths, outer_widths;
   std::vector<blv_slot> slots;

@@ -139,6 +139,71 @@ TEST(Validate, NoRowsNoStepsNoTasks) {
   EXPECT_EQ(elements_of(valid, 7), P) << "a sum over no tasks is there, and is 0";
 }
 
+// Tangents: each laid out as the value of one task, step_stride between them.
+TEST(Validate, Forward) {
+  SpecBuilder builder(BLV_FORWARD);
+  builder.add_outer_loss();
+  builder.slots[3].step_stride = 4;  // a rate for each of the five steps
+  builder.add(BLV_METHOD, BLV_THETA0, BLV_TANGENT);
+  builder.add(BLV_INNER, BLV_X, BLV_TANGENT).row_stride = 10;
+  builder.slots.back().task_stride = 500;
+  builder.add(BLV_METHOD, BLV_RATE, BLV_TANGENT).extent = BLV_SCALAR;
+  builder.add(BLV_OUTER, BLV_Y, BLV_TANGENT).step_stride = 77;
+  builder.add(BLV_METHOD, BLV_LOSS_TANGENT, BLV_RESULT).task_stride = 3;
+  builder.add(BLV_METHOD, BLV_THETA_TANGENT, BLV_RESULT).task_stride = 1000;
+  const ValidSpec valid = validate(builder.get(), 1);
+  const Problem &problem = valid.problem;
+  EXPECT_EQ(problem.planes, 3);
+  EXPECT_EQ(problem.steps, 5);
+  EXPECT_FALSE(problem.reverse);
+  EXPECT_TRUE(problem.outer.present);
+  EXPECT_EQ(problem.slot(BLV_THETA0, BLV_TANGENT).step_stride, P);
+  EXPECT_EQ(problem.inner.x.tangent.step_stride, 5 * 10 + 3);
+  EXPECT_EQ(problem.inner.x.tangent.row_stride, 10);
+  EXPECT_EQ(problem.step_leaves[0].tangent.step_stride, 4 * 4 + 1) << "as long as the rates of one task";
+  EXPECT_EQ(problem.outer.y.tangent.step_stride, 77);
+  EXPECT_EQ(problem.slot(BLV_LOSS_TANGENT, BLV_RESULT).step_stride, 1);
+  EXPECT_EQ(problem.slot(BLV_THETA_TANGENT, BLV_RESULT).step_stride, P);
+  EXPECT_EQ(elements_of(valid, 7), 3 * P) << "shared by the tasks";
+  EXPECT_EQ(elements_of(valid, 8), 6 * 500 + 2 * 53 + 53);
+  EXPECT_EQ(elements_of(valid, 9), 3 * 17);
+  EXPECT_EQ(elements_of(valid, 10), 2 * 77 + 10);
+  EXPECT_EQ(elements_of(valid, 11), 7 * 3);
+  EXPECT_EQ(elements_of(valid, 12), 6 * 1000 + 3 * P);
+}
+
+TEST(Validate, ForwardWithoutSteps) {
+  SpecBuilder builder(BLV_FORWARD);
+  builder.add_outer_loss();
+  builder.forward.steps = 0;
+  builder.slots[3].step_stride = 1;
+  builder.add(BLV_METHOD, BLV_RATE, BLV_TANGENT).extent = BLV_SCALAR;
+  builder.add(BLV_METHOD, BLV_LOSS_TANGENT, BLV_RESULT).task_stride = 3;
+  const ValidSpec valid = validate(builder.get(), 1);
+  EXPECT_EQ(elements_of(valid, 7), 0) << "tangents of no rates";
+  EXPECT_EQ(elements_of(valid, 8), 7 * 3);
+}
+
+TEST(Validate, Implicit) {
+  SpecBuilder builder(BLV_IMPLICIT);
+  builder.add_outer_loss();
+  builder.add(BLV_INNER, BLV_X, BLV_GRADIENT);
+  builder.add(BLV_METHOD, BLV_RESIDUAL, BLV_RESULT).task_stride = 2;
+  builder.add(BLV_METHOD, BLV_SOLUTION, BLV_RESULT).task_stride = P;
+  const ValidSpec valid = validate(builder.get(), 1);
+  const Problem &problem = valid.problem;
+  EXPECT_EQ(problem.kind, BLV_IMPLICIT);
+  EXPECT_EQ(problem.steps, 5);
+  EXPECT_EQ(problem.solver_iterations, 20);
+  EXPECT_EQ(problem.solver_tolerance, 1e-6);
+  EXPECT_EQ(problem.damping, 0.5);
+  EXPECT_FALSE(problem.reverse) << "no sweep: its steps are not kept";
+  EXPECT_TRUE(problem.inner.x.gradient);
+  EXPECT_EQ(problem.shared_scalars, 6 * 3) << "the gradient of x, summed over tasks";
+  EXPECT_EQ(elements_of(valid, 8), 6 * 2 + 1);
+  EXPECT_EQ(elements_of(valid, 9), 7 * P);
+}
+
 // Without a hidden layer the activation is ignored, on both sides.
 TEST(Validate, ActivationOfALinearModel) {
   SpecBuilder builder(BLV_UNROLL);
@@ -146,6 +211,45 @@ TEST(Validate, ActivationOfALinearModel) {
   builder.widths = {3, 2};
   builder.inner.activation = 0, builder.outer.activation = 99;
   EXPECT_EQ(message_of(&builder), "accepted");
+}
+
+TEST(Validate, MessagesOfTheMethodsWithSteps) {
+  {
+    SpecBuilder builder(BLV_FORWARD);
+    builder.forward.tangents = 9;
+    EXPECT_EQ(message_of(&builder), "spec.method.tangents is 9; accepted: 1 to 8");
+  }
+  {
+    SpecBuilder builder(BLV_FORWARD);
+    builder.add(BLV_METHOD, BLV_RATE, BLV_GRADIENT).extent = BLV_SCALAR;
+    EXPECT_EQ(message_of(&builder),
+              "spec.slots[4].use is BLV_GRADIENT (2); accepted for leaf BLV_RATE in method BLV_FORWARD: BLV_VALUE (1), "
+              "BLV_TANGENT (4)");
+  }
+  {
+    SpecBuilder builder(BLV_FORWARD);
+    builder.add(BLV_INNER, BLV_WEIGHT, BLV_TANGENT);
+    EXPECT_EQ(
+        message_of(&builder),
+        "spec.slots[4] is (BLV_INNER, BLV_WEIGHT, BLV_TANGENT); accepted only with a BLV_VALUE slot of this side and "
+        "leaf");
+  }
+  {
+    SpecBuilder builder(BLV_IMPLICIT);
+    builder.add_outer_loss();
+    builder.implicit.tolerance = -0.25;
+    EXPECT_EQ(message_of(&builder), "spec.method.tolerance is -0.25; accepted: a finite number >= 0");
+  }
+  {
+    SpecBuilder builder(BLV_IMPLICIT);
+    builder.add_outer_loss();
+    builder.implicit.solver = 7;
+    EXPECT_EQ(message_of(&builder), "spec.method.solver is 7; accepted: BLV_CG (1)");
+  }
+  {
+    SpecBuilder builder(BLV_IMPLICIT);
+    EXPECT_EQ(message_of(&builder), "spec.outer is NULL; accepted with method BLV_IMPLICIT: an objective");
+  }
 }
 
 TEST(Validate, Messages) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The cases that the suites vary: evaluate, HVP and unroll with slots for everything.
+// The cases that the suites vary: every method with slots for everything.
 #pragma once
 #include "reference.h"
 
@@ -72,6 +72,36 @@ inline Case plain_unroll(int loss, int activation, int optimiser, int dtype = BL
   Case c = unroll_case(loss, activation, optimiser, dtype);
   for (Leaf &leaf : c.leaves) leaf.gradient = false;
   return c;
+}
+
+// An unroll as forward mode: what had a gradient has tangents, shared where the gradient was summed.
+inline Case as_forward(Case c, int64_t tangents) {
+  c.kind = BLV_FORWARD;
+  c.vectors = tangents;
+  for (Leaf &leaf : c.leaves)
+    leaf.tangent = leaf.gradient, leaf.tangent_shared = leaf.sum, leaf.gradient = leaf.sum = false;
+  c.theta_result = c.theta_tangent_result = true;
+  c.loss_tangent_result = c.outer_loss != 0;
+  return c;
+}
+
+inline Case forward_case(int loss, int activation, int optimiser, int64_t tangents, int dtype = BLV_F64,
+                         DataLeaves inner = {}, DataLeaves outer = {}) {
+  return as_forward(unroll_case(loss, activation, optimiser, dtype, inner, outer), tangents);
+}
+
+// An unroll as implicit differentiation, which has no gradient with respect to what the inner steps alone read.
+inline Case as_implicit(Case c, double damping) {
+  c.kind = BLV_IMPLICIT;
+  c.damping = damping;
+  for (Leaf &leaf : c.leaves) leaf.gradient = leaf.gradient && leaf.side != BLV_METHOD;
+  c.theta_result = c.residual_result = c.solution_result = true;
+  return c;
+}
+
+inline Case implicit_case(int loss, int activation, int optimiser, double damping, int dtype = BLV_F64,
+                          DataLeaves inner = {}, DataLeaves outer = {}) {
+  return as_implicit(unroll_case(loss, activation, optimiser, dtype, inner, outer), damping);
 }
 
 inline Leaf &leaf_in(Case &c, int side, int leaf) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "guard.h"
@@ -27,11 +28,13 @@ struct Leaf {
   int side = BLV_METHOD, leaf = 0;
   bool gradient = false;  // also a GRADIENT slot
   int link = BLV_NO_LINK, extent = BLV_NATURAL;
-  bool shared = false;    // the value has task stride 0
-  bool sum = false;       // the gradient has task stride 0
-  bool per_step = false;  // RATE, MOMENTUM, BATCH: one for every step
-  int64_t pad = 0;        // gap between rows, steps and tasks, in elements
-  int dtype = 0;          // of indices; 0: the plan's
+  bool shared = false;          // the value has task stride 0
+  bool sum = false;             // the gradient has task stride 0
+  bool per_step = false;        // RATE, MOMENTUM, BATCH: one for every step
+  int64_t pad = 0;              // gap between rows, steps and tasks, in elements
+  int dtype = 0;                // of indices; 0: the plan's
+  bool tangent = false;         // also a TANGENT slot: Case::vectors planes, each laid out as one task's value
+  bool tangent_shared = false;  // the tangents have task stride 0
 };
 
 struct Case {
@@ -41,11 +44,16 @@ struct Case {
   int64_t rows = 5, outer_rows = 4, tasks = 3;
   std::vector<int64_t> counts = {}, outer_counts = {};  // of the BLV_ROWS slots
   int dtype = BLV_F64, kind = BLV_EVALUATE;
-  int64_t vectors = 1;
+  int64_t vectors = 1;  // of an HVP; tangents of forward mode
   int optimiser = BLV_SGD, store = BLV_STORE_AUTO;
   int64_t steps = 3, batch_rows = 0;
   std::vector<Leaf> leaves = {};
   bool loss_result = true, theta_result = false;
+  bool loss_tangent_result = false, theta_tangent_result = false;  // forward
+  bool residual_result = false, solution_result = false;           // implicit
+  int64_t result_pad = 0;                                          // gap between planes and tasks of RESULT slots
+  int64_t iterations = 1000;                                       // of the solver
+  double tolerance = 0, damping = 0;
   int executor = BLV_EXECUTOR_AUTO, plan_flags = 0, max_threads = 0;
   int64_t workspace_limit = 0;
   unsigned seed = 1;
@@ -53,6 +61,7 @@ struct Case {
   int64_t inputs() const { return widths.front(); }
   int64_t outputs() const { return widths.back(); }
   int64_t parameters() const { return blv_parameter_count(static_cast<int64_t>(widths.size()), widths.data(), flags); }
+  bool trains() const { return kind == BLV_UNROLL || kind == BLV_FORWARD || kind == BLV_IMPLICIT; }
   int64_t rows_of(int side) const { return side == BLV_OUTER ? outer_rows : rows; }
   int loss_of(int side) const { return side == BLV_OUTER ? outer_loss : loss; }
   // Rows of one task: ragged tasks have their own.
@@ -68,11 +77,13 @@ inline int64_t size_of(int dtype) { return dtype == BLV_F64 || dtype == BLV_I64 
 struct Array {
   Leaf leaf;
   blv_slot slot = {};
-  int64_t tasks = 1, steps = 1, rows = 1, columns = 1;  // distinct ones: 1 where the stride is 0
+  // Distinct ones: 1 where the stride is 0. The steps of a VECTOR, of tangents and of what has K planes are the planes; the tangents
+  // of a leaf with a value per step have those as their rows.
+  int64_t tasks = 1, steps = 1, rows = 1, columns = 1;
   int64_t task_stride = 0, step_stride = 0, row_stride = 0;
   std::unique_ptr<Guarded> memory;
 
-  bool written() const { return slot.use != BLV_VALUE; }
+  bool written() const { return slot.use == BLV_GRADIENT || slot.use == BLV_RESULT; }
   int64_t logical() const { return tasks * steps * rows * columns; }
   int64_t extent() const {  // elements from the first to the last
     if (logical() == 0) return 0;
@@ -119,9 +130,17 @@ class Problem {
     for (const Leaf &leaf : c.leaves) add(leaf, BLV_VALUE);
     for (const Leaf &leaf : c.leaves) {
       if (leaf.gradient) add(leaf, BLV_GRADIENT);
+      if (leaf.tangent) add(leaf, BLV_TANGENT);
     }
-    if (c.loss_result) add({.leaf = BLV_LOSS}, BLV_RESULT);
-    if (c.theta_result) add({.leaf = BLV_THETA}, BLV_RESULT);
+    const std::pair<bool, int> results[] = {{c.loss_result, BLV_LOSS},
+                                            {c.theta_result, BLV_THETA},
+                                            {c.loss_tangent_result, BLV_LOSS_TANGENT},
+                                            {c.theta_tangent_result, BLV_THETA_TANGENT},
+                                            {c.residual_result, BLV_RESIDUAL},
+                                            {c.solution_result, BLV_SOLUTION}};
+    for (const auto &[wanted, leaf] : results) {
+      if (wanted) add({.leaf = leaf, .pad = c.result_pad}, BLV_RESULT);
+    }
     std::mt19937_64 random(c.seed);
     for (Array &a : arrays) fill(a, random);
   }
@@ -133,6 +152,15 @@ class Problem {
     evaluate_ = {abi_size<blv_method>, BLV_EVALUATE, 0};
     hvp_ = {{abi_size<blv_hvp>, BLV_HVP, 0}, c.vectors};
     unroll_ = {{abi_size<blv_unroll>, BLV_UNROLL, 0}, c.optimiser, c.store, c.steps, c.batch_rows};
+    forward_ = {{abi_size<blv_forward>, BLV_FORWARD, 0}, c.optimiser, 0, c.steps, c.batch_rows, c.vectors};
+    implicit_ = {{abi_size<blv_implicit>, BLV_IMPLICIT, 0},
+                 c.optimiser,
+                 BLV_CG,
+                 c.steps,
+                 c.batch_rows,
+                 c.iterations,
+                 c.tolerance,
+                 c.damping};
     slots_.clear();
     for (const Array &a : arrays) slots_.push_back(a.slot);
     spec_ = {};
@@ -142,7 +170,7 @@ class Problem {
     spec_.tasks = c.tasks;
     spec_.inner = &objectives_[0];
     spec_.outer = c.outer_loss ? &objectives_[1] : nullptr;
-    spec_.method = c.kind == BLV_EVALUATE ? &evaluate_ : c.kind == BLV_HVP ? &hvp_.head : &unroll_.head;
+    spec_.method = method();
     spec_.n_slots = static_cast<int64_t>(slots_.size());
     spec_.slots = slots_.data();
     spec_.workspace_limit = c.workspace_limit;
@@ -180,6 +208,20 @@ class Problem {
     o.widths = c.widths.data();
     return o;
   }
+  const blv_method *method() const {
+    switch (c.kind) {
+      case BLV_EVALUATE:
+        return &evaluate_;
+      case BLV_HVP:
+        return &hvp_.head;
+      case BLV_FORWARD:
+        return &forward_.head;
+      case BLV_IMPLICIT:
+        return &implicit_.head;
+      default:
+        return &unroll_.head;
+    }
+  }
   void add(Leaf leaf, int use);
   void shape(Array &a) const;
   void fill(Array &a, std::mt19937_64 &random) const;
@@ -189,6 +231,8 @@ class Problem {
   blv_method evaluate_;
   blv_hvp hvp_;
   blv_unroll unroll_;
+  blv_forward forward_;
+  blv_implicit implicit_;
   std::vector<blv_slot> slots_;
   blv_spec spec_;
 };

@@ -7,12 +7,14 @@
 
 namespace harness {
 
+inline bool has_rows(const Leaf &leaf) { return leaf.leaf == BLV_X || leaf.leaf == BLV_Y || leaf.leaf == BLV_WEIGHT; }
+
 inline void Problem::shape(Array &a) const {
   const int side = a.leaf.side;
   const int64_t per_extent = a.leaf.extent == BLV_SCALAR        ? 1
                              : a.leaf.extent == BLV_PER_FEATURE ? c.inputs()
                                                                 : c.parameters();
-  const bool gradient = a.slot.use == BLV_GRADIENT;
+  const bool gradient = a.slot.use == BLV_GRADIENT, tangent = a.slot.use == BLV_TANGENT;
   switch (a.leaf.leaf) {
     case BLV_X:
       a.rows = c.rows_of(side), a.columns = c.inputs();
@@ -34,22 +36,25 @@ inline void Problem::shape(Array &a) const {
       a.columns = c.batch_rows, a.steps = a.leaf.per_step ? c.steps : 1;
       break;
     case BLV_VECTOR:
-      a.columns = c.parameters(), a.steps = c.vectors;
-      break;
+    case BLV_THETA_TANGENT:
     case BLV_THETA0:
     case BLV_THETA:
+    case BLV_SOLUTION:
       a.columns = c.parameters();
       break;
     default:
       break;
   }
-  if (c.kind == BLV_HVP && gradient) a.steps = c.vectors;
-  const bool by_rows = a.leaf.leaf == BLV_X || a.leaf.leaf == BLV_Y || a.leaf.leaf == BLV_WEIGHT;
-  const bool by_steps = a.leaf.per_step || a.leaf.leaf == BLV_VECTOR || (c.kind == BLV_HVP && gradient);
+  if (tangent && a.leaf.per_step) a.rows = a.steps;
+  const bool planes = tangent || (c.kind == BLV_HVP && gradient) || a.leaf.leaf == BLV_VECTOR ||
+                      a.leaf.leaf == BLV_LOSS_TANGENT || a.leaf.leaf == BLV_THETA_TANGENT;
+  if (planes) a.steps = c.vectors;
+  const bool by_rows = has_rows(a.leaf) || (tangent && a.leaf.per_step);
+  const bool by_steps = a.leaf.per_step || planes;
   a.row_stride = by_rows ? a.columns + a.leaf.pad : 0;
   const int64_t one = by_rows ? std::max<int64_t>(a.rows * a.row_stride, 1) : a.columns;
   a.step_stride = by_steps ? one + a.leaf.pad : 0;
-  const bool shared = gradient ? a.leaf.sum : a.leaf.shared;
+  const bool shared = gradient ? a.leaf.sum : tangent ? a.leaf.tangent_shared : a.leaf.shared;
   a.tasks = shared ? 1 : c.tasks;
   a.task_stride = shared ? 0 : std::max<int64_t>(by_steps ? a.steps * a.step_stride : one, 1) + 2 * a.leaf.pad;
 }
@@ -67,8 +72,8 @@ inline void Problem::add(Leaf leaf, int use) {
   a.slot.extent = leaf.extent;
   shape(a);
   // Without padding the zeros that stand for dense strides are used, so that they are tested too.
-  const bool dense_rows = leaf.pad == 0;
-  const bool dense_steps = leaf.pad == 0 && !leaf.per_step;
+  const bool dense_rows = leaf.pad == 0 || !has_rows(leaf);
+  const bool dense_steps = leaf.pad == 0 && (!leaf.per_step || use == BLV_TANGENT);
   a.slot.task_stride = a.task_stride;
   a.slot.step_stride = dense_steps ? 0 : a.step_stride;
   a.slot.row_stride = dense_rows ? 0 : a.row_stride;
@@ -86,6 +91,7 @@ inline double Problem::draw(const Array &a, int64_t task, std::mt19937_64 &rando
   // Wide layers have small weights and small steps.
   const double wide = static_cast<double>(*std::max_element(c.widths.begin(), c.widths.end()));
   const double step = std::fmin(1, 8 / wide), weight = std::fmin(1, 3 / std::sqrt(wide));
+  if (a.slot.use == BLV_TANGENT) return uniform(-1, 1);
   switch (a.leaf.leaf) {
     case BLV_X:
       return uniform(-1, 1);
@@ -121,7 +127,7 @@ inline void Problem::fill(Array &a, std::mt19937_64 &random) const {
   const bool whole = a.slot.dtype == BLV_I32 || a.slot.dtype == BLV_I64;
   const double never_read = whole ? -12345678 : std::nan("");
   for (int64_t i = 0; i < a.extent(); i++) a.set(i, never_read);
-  const bool by_rows = a.leaf.leaf == BLV_X || a.leaf.leaf == BLV_Y || a.leaf.leaf == BLV_WEIGHT;
+  const bool by_rows = has_rows(a.leaf);
   for (int64_t task = 0; task < a.tasks; task++) {
     int64_t last = a.rows;
     if (by_rows) {

@@ -89,6 +89,30 @@ TEST_P(Executors, WorkspaceLeavesNoTrace) {
   }
 }
 
+// The loss of an HVP is one number, however many vectors there are: what lies behind it is not looked at.
+TEST_P(Executors, WorkspaceLeavesNoTraceInAnHvp) {
+  for (const int64_t vectors : {1, 3, 8}) {
+    Call call;
+    call.widths = {2, 1};
+    call.inner = call.objective(BLV_SQUARED, 1);
+    std::vector<float> x = {1, -2}, y = {1}, theta(3, 0.5f), loss(1);
+    std::vector<float> v, h(size_t(3 * vectors));
+    for (int64_t k = 0; k < vectors; k++) v.insert(v.end(), {1, 0, 0});
+    call.slot(BLV_METHOD, BLV_THETA, BLV_VALUE, theta, 0);
+    call.slot(BLV_METHOD, BLV_THETA, BLV_GRADIENT, h, 0);
+    call.slot(BLV_METHOD, BLV_VECTOR, BLV_VALUE, v, 0);
+    call.slot(BLV_INNER, BLV_X, BLV_VALUE, x, 0);
+    call.slot(BLV_INNER, BLV_Y, BLV_VALUE, y, 0);
+    call.slot(BLV_METHOD, BLV_LOSS, BLV_RESULT, loss, 1);
+    blv_hvp hvp = {{sizeof hvp, BLV_HVP, 0}, vectors};
+    call.run(&hvp.head, 1, GetParam(), 0xff);
+    ASSERT_EQ(call.info[0].status, BLV_TASK_OK) << vectors << " vectors";
+    EXPECT_EQ(loss[0], 0.5f);         // o = 0.5 - 1 + 0.5 = 0
+    const float want[] = {1, -2, 1};  // (x, 1) (x, 1)' v
+    for (size_t i = 0; i < h.size(); i++) EXPECT_EQ(h[i], want[i % 3]) << vectors << " vectors, element " << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Executors, testing::ValuesIn(executors()));
 
 // A task with few rows beside one with more. Every row has x = -1, where w x + b cancels; at x = 0, which stands for a row that

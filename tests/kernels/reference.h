@@ -31,9 +31,10 @@ inline oracle::Task oracle_task(const Problem &p, int64_t task) {
   t.net = {c.widths, c.activation, !(c.flags & BLV_NO_BIAS)};
   t.kind = c.kind;
   t.optimiser = c.optimiser;
-  t.steps = c.kind == BLV_UNROLL ? c.steps : 0;
-  t.batch_rows = c.kind == BLV_UNROLL ? c.batch_rows : 0;
-  t.vectors = c.kind == BLV_HVP ? c.vectors : 0;
+  t.steps = c.trains() ? c.steps : 0;
+  t.batch_rows = c.trains() ? c.batch_rows : 0;
+  t.vectors = c.kind == BLV_HVP || c.kind == BLV_FORWARD ? c.vectors : 0;
+  t.damping = c.damping;
   t.inner = {c.loss, c.count_of(BLV_INNER, task), {}};
   t.outer = {c.outer_loss, c.count_of(BLV_OUTER, task), {}};
   for (const Array &a : p.arrays) {
@@ -50,6 +51,9 @@ inline oracle::Task oracle_task(const Problem &p, int64_t task) {
     } else {
       t.arrays[{a.leaf.side, a.leaf.leaf}] = {value, a.leaf.link, a.leaf.extent, a.leaf.per_step, a.leaf.gradient};
     }
+  }
+  for (const Array &a : p.arrays) {
+    if (a.slot.use == BLV_TANGENT) t.arrays.at({a.leaf.side, a.leaf.leaf}).tangents = one_task(a, task);
   }
   return t;
 }
@@ -76,6 +80,10 @@ inline Expected reference(const Problem &p, int64_t tasks = -1) {
       std::vector<double> one;
       if (a.leaf.leaf == BLV_LOSS) one = {answer.loss};
       if (a.slot.use == BLV_RESULT && a.leaf.leaf == BLV_THETA) one = answer.theta;
+      if (a.leaf.leaf == BLV_LOSS_TANGENT) one = answer.loss_tangent;
+      if (a.leaf.leaf == BLV_THETA_TANGENT) one = answer.theta_tangent;
+      if (a.leaf.leaf == BLV_SOLUTION) one = answer.solution;
+      if (a.leaf.leaf == BLV_RESIDUAL) one = {0.0};
       if (a.slot.use == BLV_GRADIENT) {
         for (const auto &g : answer.gradient.at({a.leaf.side, a.leaf.leaf})) append(one, g);
       }
@@ -95,7 +103,7 @@ inline double growth(const Case &c) {
   double widths = 0;
   for (int64_t w : c.widths) widths += static_cast<double>(w);
   const double n = static_cast<double>(std::max(c.rows, c.outer_rows));
-  return 8 * (std::sqrt(n) + widths) * (c.kind == BLV_UNROLL ? static_cast<double>(c.steps) + 1 : 1.0);
+  return 8 * (std::sqrt(n) + widths) * (c.trains() ? static_cast<double>(c.steps) + 1 : 1.0);
 }
 
 inline double largest(const std::vector<double> &v) {
@@ -114,8 +122,9 @@ inline double term(const Problem &p, const Array &a) {
 // First difference above the tolerance, in words; empty if there is none.
 inline std::string difference(const Problem &p, const std::vector<std::vector<double>> &got,
                               const std::vector<std::vector<double>> &want, double factor = 1) {
-  static const char *const leaves[] = {"?",    "THETA0", "THETA", "X",        "Y",      "WEIGHT", "PENALTY",
-                                       "ROWS", "BATCH",  "RATE",  "MOMENTUM", "VECTOR", "LOSS"};
+  static const char *const leaves[] = {"?",       "THETA0",       "THETA",         "X",        "Y",        "WEIGHT",
+                                       "PENALTY", "ROWS",         "BATCH",         "RATE",     "MOMENTUM", "VECTOR",
+                                       "LOSS",    "LOSS_TANGENT", "THETA_TANGENT", "RESIDUAL", "SOLUTION"};
   for (size_t i = 0; i < p.arrays.size(); i++) {
     const Array &a = p.arrays[i];
     const double scale = std::fmax(largest(want[i]), term(p, a));
@@ -156,7 +165,12 @@ inline void check_info(const Problem &p, const Outcome &out, const Expected &wan
     ASSERT_EQ(info.status, BLV_TASK_OK) << "task " << t;
     ASSERT_EQ(info.step, -1) << "task " << t;
     ASSERT_EQ(info.row, -1) << "task " << t;
-    ASSERT_EQ(info.iterations, p.c.kind == BLV_UNROLL ? p.c.steps : 0) << "task " << t;
+    if (p.c.kind == BLV_IMPLICIT) {
+      ASSERT_GE(info.iterations, 0) << "task " << t;
+      ASSERT_LE(info.iterations, p.c.iterations) << "task " << t;
+    } else {
+      ASSERT_EQ(info.iterations, p.c.trains() ? p.c.steps : 0) << "task " << t;
+    }
     const double tolerance = epsilon_of(p.c) * growth(p.c);
     const oracle::Answer &a = want.tasks[t];
     if (std::isfinite(info.loss)) {

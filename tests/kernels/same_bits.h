@@ -33,6 +33,10 @@ inline std::vector<Case> dividing_cases() {
     evaluate.tasks = 5;
     for (Leaf &leaf : evaluate.leaves) leaf.shared = leaf.sum = leaf.leaf == BLV_THETA;
     all.push_back(evaluate);
+    all.push_back(as_forward(maml, 3));
+    all.push_back(as_forward(batch, 2));
+    all.push_back(as_implicit(maml, 1));
+    all.push_back(as_implicit(rows, 0.1));
   }
   return all;
 }
@@ -45,6 +49,7 @@ inline void expect_same(const Problem &p, const Outcome &a, const Outcome &b) {
   ASSERT_EQ(a.info.size(), b.info.size());
   for (size_t t = 0; t < a.info.size(); t++) {
     ASSERT_EQ(a.info[t].status, b.info[t].status);
+    ASSERT_EQ(a.info[t].iterations, b.info[t].iterations) << "task " << t;
     ASSERT_TRUE(same(a.info[t].loss, b.info[t].loss)) << "task " << t;
     ASSERT_TRUE(same(a.info[t].gradient_norm, b.info[t].gradient_norm)) << "task " << t;
   }
@@ -52,9 +57,11 @@ inline void expect_same(const Problem &p, const Outcome &a, const Outcome &b) {
 
 // A case without anything shared, so that tasks can be moved.
 inline Case independent(int dtype, int kind) {
-  Case c = kind == BLV_UNROLL ? unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, dtype)
-           : kind == BLV_HVP  ? hvp_case(BLV_SQUARED, BLV_TANH, 2, dtype)
-                              : evaluate_case(BLV_LOGISTIC, BLV_TANH, dtype);
+  Case c = kind == BLV_UNROLL     ? unroll_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, dtype)
+           : kind == BLV_FORWARD  ? forward_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, 3, dtype)
+           : kind == BLV_IMPLICIT ? implicit_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_HEAVY_BALL, 1, dtype)
+           : kind == BLV_HVP      ? hvp_case(BLV_SQUARED, BLV_TANH, 2, dtype)
+                                  : evaluate_case(BLV_LOGISTIC, BLV_TANH, dtype);
   c.tasks = 35;
   c.rows = 6;
   return c;
@@ -81,6 +88,7 @@ inline void expect_same_task(const Problem &p, const Outcome &a, int64_t task, c
           << j;
     }
   }
+  ASSERT_EQ(a.info[task].iterations, b.info[place].iterations) << "task " << task;
   ASSERT_TRUE(same(a.info[task].loss, b.info[place].loss));
   ASSERT_TRUE(same(a.info[task].gradient_norm, b.info[place].gradient_norm));
 }

@@ -10,7 +10,7 @@ using namespace harness;
 
 TEST(Place, PlaceInTheBatch) {
   for (int dtype : {BLV_F64, BLV_F32}) {
-    for (int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL}) {
+    for (int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
       Problem p(independent(dtype, kind)), q(independent(dtype, kind));
       const int64_t n = p.c.tasks;
       for (int64_t t = 0; t < n; t++) move_task(p, t, q, (t * 13 + 5) % n);
@@ -29,7 +29,7 @@ TEST(Place, PlaceInTheBatch) {
 // A task alone: in an execute of one task of the same plan, and in a plan for one task with the executor named.
 TEST(Place, Alone) {
   for (int dtype : {BLV_F64, BLV_F32}) {
-    for (int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL}) {
+    for (int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
       Problem p(independent(dtype, kind)), q(independent(dtype, kind));
       Case single = independent(dtype, kind);
       single.tasks = 1;
@@ -52,14 +52,14 @@ TEST(Place, Alone) {
 // Every second task is NaN, in its features or its parameters: the others do not notice.
 TEST(Place, BesideNaN) {
   for (int dtype : {BLV_F64, BLV_F32}) {
-    for (int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL}) {
+    for (int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
       for (int executor : executors()) {
         for (int isa : levels()) {
           Problem p(independent(dtype, kind));
           p.c.executor = executor;
           SCOPED_TRACE(name_of(p.c, {.isa = isa}));
           const Outcome clean = run(p, {.isa = isa});
-          Array &theta = *p.find(BLV_METHOD, kind == BLV_UNROLL ? BLV_THETA0 : BLV_THETA, BLV_VALUE);
+          Array &theta = *p.find(BLV_METHOD, p.c.trains() ? BLV_THETA0 : BLV_THETA, BLV_VALUE);
           Array &x = *p.find(BLV_INNER, BLV_X, BLV_VALUE);
           for (int64_t t = 1; t < p.c.tasks; t += 2) {
             Array &bad = t % 4 == 1 ? theta : x;
