@@ -360,7 +360,7 @@ class RandomProgram {
     }
     if (coin(4) && v.id != z.id && k == 1) {
       const Vector w = target(k, {z, v, x, y});
-      b_.also_copy(w, v);
+      b_.copy_along(w, v);
       written(w);
     }
     written(z);
@@ -425,7 +425,7 @@ class RandomProgram {
     const Counter c = b_.counter("c");
     const Stream states = b_.stream("states", n + 1);
     const Vector x = defined(1), g = b_.vector("g"), lambda = b_.vector("lambda"), mu = defined(1);
-    const bool tape = p_.model == BLV_NETWORK && coin(2), copies = coin(2);
+    const bool tape = p_.network.model == BLV_NETWORK && coin(2), copies = coin(2);
     const Counter batch = p_.batch_rows > 0 && coin(2) ? c : Counter();
     if (tape) b_.keep_tape(n);
     b_.copy(lambda, mu);
@@ -437,7 +437,7 @@ class RandomProgram {
       written(g);
       if (coin(2)) operations(1, {x});
       b_.linear(copies ? Operand(x) : states.at(c, 1), {one(), states.at(c)}, {times(squashed(some_number()), -1), g});
-      if (copies) b_.also_copy(states.at(c, 1), x);
+      if (copies) b_.copy_along(states.at(c, 1), x);
     });
     written(lambda);
     b_.repeat(c, n, -1, [&] {
@@ -758,7 +758,7 @@ TEST_F(RoomsByHand, ACopyThatGoesAlongComesAfterTheResult) {
   b.linear(x, {one(-1), theta});
   b.gradient(x, y, {});
   b.linear(z, {one(), x}, {one(), theta});
-  b.also_copy(w, y);
+  b.copy_along(w, y);
   b.linear(z, {one(), z}, {one(), w});
   write(z);
   const Named n(b.finish());
@@ -938,7 +938,7 @@ TEST_F(Refuses, OrCopiesAllPlanesThatGoAlong) {
   try {
     b.linear(many, {one(-1), theta});
     b.linear(z, {one(), many}, {one(), theta});
-    b.also_copy(w, many);
+    b.copy_along(w, many);
     write(w);
     write(many);
     expect_runs(b.finish());

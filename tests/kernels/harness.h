@@ -160,7 +160,9 @@ class Problem {
                  c.batch_rows,
                  c.iterations,
                  c.tolerance,
-                 c.damping};
+                 c.damping,
+                 0,
+                 0};
     slots_.clear();
     for (const Array &a : arrays) slots_.push_back(a.slot);
     spec_ = {};
