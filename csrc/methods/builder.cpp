@@ -212,9 +212,10 @@ MethodProgram ProgramBuilder::finish() {
   view.n_counters = static_cast<int32_t>(program_.counter_names.size());
   double passes = 0;
   walk(view, [&](const Op &op, double turns) {
+    if (op.code == OP_TANGENT || op.code == OP_SIDE_DOT)
+      view.tangent_planes = std::max<int32_t>(view.tangent_planes, op.planes);
     if (op.code != OP_GRADIENT && op.code != OP_TANGENT) return;
     passes += turns;
-    if (op.code == OP_TANGENT) view.tangent_planes = std::max<int32_t>(view.tangent_planes, op.planes);
     if (op.code == OP_TANGENT && (op.flags & FLAG_LEAVES)) view.leaf_planes = op.planes;
     if (op.flags & FLAG_TAPE)
       view.tape_rows = std::max(view.tape_rows, op.flags & FLAG_BATCH ? problem_.batch_rows : problem_.inner.rows);

@@ -43,6 +43,9 @@ struct LossRow {
     if (!a.index_targets) return X::value(x.get(a.y, i, j));
     return select(X::value(x.row_entry(a.y, i)) == x.column_index(j), P{} + 1, P{});
   }
+  // Whether targets have tangents: else theirs are left out, since 0 times an infinite output is none.
+  BLV_INLINE bool targets_move() const { return X::mode != Mode::VALUE && a.y.d != nullptr; }
+  BLV_INLINE P target_tangent(Index j) const { return X::tangent(x.get(a.y, i, j)); }
   BLV_INLINE S factor() const { return a.weight ? x.row_entry(a.weight, i) * a.inverse_n : X::constant(a.inverse_n); }
   BLV_INLINE bool wants_loss() const { return a.total || a.weight_gradient; }
   BLV_INLINE void finish(S loss) const {
@@ -56,14 +59,19 @@ BLV_INLINE void squared_row(X &x, const LossArguments<Mat, P> &a, Index i) {
   using S = typename X::S;
   const LossRow<X, Mat> row{x, a, i};
   const S r = row.factor();
+  const auto difference = [&](Index j) {
+    S d = row.output(j) - row.target(j);
+    if (row.targets_move()) d = d - X::scalar(P{}, row.target_tangent(j));
+    return d;
+  };
   for (Index j = 0; j < x.columns; j += X::column_step) {
-    const S e = (row.output(j) - row.target(j)) * r;
+    const S e = difference(j) * r;
     x.put(a.e, i, j, e);
     if (a.y_gradient) x.add(a.y_gradient, i, j, -e);
   }
   if (row.wants_loss()) {
     row.finish(x.row_sum([&](Index j) {
-      const S d = row.output(j) - row.target(j);
+      const S d = difference(j);
       return d * d * (P{} + typename X::Scalar(0.5));
     }));
   }
@@ -102,10 +110,18 @@ BLV_INLINE void logistic_row(X &x, const LossArguments<Mat, P> &a, Index i) {
   const S r = row.factor();
   for (Index j = 0; j < x.columns; j += X::column_step) {
     const S o = row.output(j);
-    x.put(a.e, i, j, logistic_residual(o, row.target(j)) * r);
+    S residual = logistic_residual(o, row.target(j));
+    if (row.targets_move()) residual = residual - X::scalar(P{}, row.target_tangent(j));
+    x.put(a.e, i, j, residual * r);
     if (a.y_gradient) x.add(a.y_gradient, i, j, -(o * r));
   }
-  if (row.wants_loss()) row.finish(x.row_sum([&](Index j) { return logistic_loss(row.output(j), row.target(j)); }));
+  if (row.wants_loss())
+    row.finish(x.row_sum([&](Index j) {
+      const S o = row.output(j);
+      S loss = logistic_loss(o, row.target(j));
+      if (row.targets_move()) loss = loss - X::scalar(P{}, row.target_tangent(j) * X::value(o));
+      return loss;
+    }));
 }
 
 // Cross-entropy, sum_j y_j (log sum_k exp(u_k) - u_j), where u = o - (the largest output, with its tangent): the difference keeps
@@ -138,7 +154,7 @@ BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i)
     return Jet<T>{select(is_one, P{}, power), select(is_one, one, P{})};
   });
   const P ties = sums.d, q = sums.v + (ties - one), share = one / (one + q);
-  P mean = {}, mass = one, other_mass = {};
+  P mean = {}, mass = one, other_mass = {}, mass_tangent = {};
   if constexpr (tangents)
     mean = x.row_sum([&](Index j) {
       const S power = x.get(a.e, i, j);
@@ -151,13 +167,18 @@ BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i)
     });
     mass = masses.v, other_mass = masses.d;
   }
+  if constexpr (tangents) {
+    if (row.targets_move()) mass_tangent = x.row_sum([&](Index j) { return row.target_tangent(j); });
+  }
   const S r = row.factor();
   const P scale = mass * share, sole = select(ties > one, one + one, one);  // no exponential is as large as 2
   for (Index j = 0; j < x.columns; j += X::column_step) {
     const S power = x.get(a.e, i, j);
     const P p = X::value(power), y = row.target(j), rest = a.index_targets ? one - y : other_mass;
     const P e = select(p >= sole, (rest - y * q) * share, p * scale - y);
-    x.put(a.e, i, j, X::scalar(e, p * scale * (X::tangent(power) - mean)) * r);
+    P moved = p * scale * (X::tangent(power) - mean);
+    if (row.targets_move()) moved = moved + (p * share * mass_tangent - row.target_tangent(j));
+    x.put(a.e, i, j, X::scalar(e, moved) * r);
   }
   if (!row.wants_loss() && !a.y_gradient) return;
   const S log_sum = X::scalar(log1p(q), mean);
@@ -169,7 +190,9 @@ BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i)
     row.finish(x.row_sum([&](Index j) {
       const S loss = loss_of(j);
       const P y = row.target(j);
-      return X::scalar(select(y == P{}, P{}, y * X::value(loss)), y * X::tangent(loss));
+      P moved = y * X::tangent(loss);
+      if (row.targets_move()) moved = moved + row.target_tangent(j) * X::value(loss);
+      return X::scalar(select(y == P{}, P{}, y * X::value(loss)), moved);
     }));
 }
 
