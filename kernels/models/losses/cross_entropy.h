@@ -50,12 +50,18 @@ BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i)
     mass = masses.v, other_mass = masses.d;
   }
   const S r = row.factor();
+  // Targets that move: their mass times the softmax, and what it is compared with.
+  const bool moving = row.targets_move();
+  P mass_tangent = {};
+  if (moving) mass_tangent = x.row_sum([&](Index j) { return X::tangent(row.moving_target(j)); });
   const P scale = mass * share, sole = select(ties > one, one + one, one);  // no exponential is as large as 2
   for (Index j = 0; j < x.columns; j += X::column_step) {
     const S power = x.get(a.e, i, j);
     const P p = X::value(power), y = row.target(j), rest = a.index_targets ? one - y : other_mass;
     const P e = select(p >= sole, (rest - y * q) * share, p * scale - y);
-    x.put(a.e, i, j, X::scalar(e, p * scale * (X::tangent(power) - mean)) * r);
+    P tangent_of_e = p * scale * (X::tangent(power) - mean);
+    if (moving) tangent_of_e += p * share * mass_tangent - X::tangent(row.moving_target(j));
+    x.put(a.e, i, j, X::scalar(e, tangent_of_e) * r);
   }
   if (!row.wants_loss() && !a.y_gradient) return;
   const S log_sum = X::scalar(log1p(q), mean);
@@ -67,7 +73,12 @@ BLV_INLINE void cross_entropy_row(X &x, const LossArguments<Mat, P> &a, Index i)
     row.finish(x.row_sum([&](Index j) {
       const S loss = loss_of(j);
       const P y = row.target(j);
-      return X::scalar(select(y == P{}, P{}, y * X::value(loss)), y * X::tangent(loss));
+      P along = y * X::tangent(loss);
+      if (moving) {
+        const P dy = X::tangent(row.moving_target(j));
+        along += select(dy == P{}, P{}, dy * X::value(loss));
+      }
+      return X::scalar(select(y == P{}, P{}, y * X::value(loss)), along);
     }));
 }
 

@@ -17,7 +17,7 @@ struct LossArguments {
   bool index_targets = false;
   Index n = 0, outputs = 0;
   Mat z, bias;                         // [n][outputs], [outputs] or null
-  Mat y, weight;                       // [n][outputs], or [n] class indices; [n] or null (all one). No tangents
+  Mat y, weight;                       // [n][outputs], or [n] class indices; [n] or null (all one)
   P inverse_n = {};                    // 1 / n of the task
   Mat e;                               // result
   Mat y_gradient, weight_gradient;     // added to; null if not wanted
@@ -37,6 +37,9 @@ struct LossRow {
     const S z = x.get(a.z, i, j);
     return a.bias ? z + x.column_entry(a.bias, j) : z;
   }
+  BLV_INLINE bool targets_move() const { return X::mode != Mode::VALUE && !a.index_targets && a.y.d; }  // forward mode
+  // With its tangent.
+  BLV_INLINE S moving_target(Index j) const { return a.index_targets ? X::constant(target(j)) : x.get(a.y, i, j); }
   BLV_INLINE P target(Index j) const {
     if (!a.index_targets) return X::value(x.get(a.y, i, j));
     return select(X::value(x.row_entry(a.y, i)) == x.column_index(j), P{} + 1, P{});

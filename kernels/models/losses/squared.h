@@ -13,13 +13,13 @@ BLV_INLINE void squared_row(X &x, const LossArguments<Mat, P> &a, Index i) {
   const LossRow<X, Mat> row{x, a, i};
   const S r = row.factor();
   for (Index j = 0; j < x.columns; j += X::column_step) {
-    const S e = (row.output(j) - row.target(j)) * r;
+    const S e = (row.output(j) - row.moving_target(j)) * r;
     x.put(a.e, i, j, e);
     if (a.y_gradient) x.add(a.y_gradient, i, j, -e);
   }
   if (row.wants_loss()) {
     row.finish(x.row_sum([&](Index j) {
-      const S d = row.output(j) - row.target(j);
+      const S d = row.output(j) - row.moving_target(j);
       return d * d * (P{} + typename X::Scalar(0.5));
     }));
   }
