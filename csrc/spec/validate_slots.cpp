@@ -7,6 +7,7 @@
 #include "csrc/spec/validate.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
+#include "kernels/contract/losses.h"
 
 namespace bilevel {
 namespace {
@@ -60,11 +61,12 @@ void check_side(const Subject &subject) {
                                subject.path.c_str(), name_of(side_names, side), side));
 }
 
-// Class indices need the cross-entropy loss on every side that reads them.
+// Class indices need a loss of classes on every side that reads them.
 bool may_be_indices(const Subject &subject) {
   const int32_t side = subject.slot.side;
-  const bool inner = side == BLV_OUTER || subject.problem.inner.loss == BLV_CROSS_ENTROPY;
-  const bool outer = side == BLV_INNER || subject.problem.outer.loss == BLV_CROSS_ENTROPY;
+  const auto has_classes = [](const Side &of) { return (losses_of_classes >> of.loss & 1u) != 0; };
+  const bool inner = side == BLV_OUTER || has_classes(subject.problem.inner);
+  const bool outer = side == BLV_INNER || has_classes(subject.problem.outer);
   return inner && outer && subject.slot.use == BLV_VALUE;
 }
 

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "csrc/support/refusal.h"
+#include "kernels/contract/activations.h"
+#include "kernels/contract/losses.h"
 #include "kernels/contract/problem.h"
 
 namespace bilevel {
@@ -22,17 +24,12 @@ constexpr EnumName isa[] = {
     ROW(BLV_ISA_X86_64_V3, "x86-64-v3"),
     ROW(BLV_ISA_X86_64_V4, "x86-64-v4"),
 };
-constexpr EnumName loss[] = {
-    ROW(BLV_SQUARED, "squared"),
-    ROW(BLV_LOGISTIC, "logistic"),
-    ROW(BLV_CROSS_ENTROPY, "cross_entropy"),
-};
-constexpr EnumName activation[] = {
-    ROW(BLV_TANH, "tanh"),
-    ROW(BLV_RELU, "relu"),
-    ROW(BLV_SIGMOID, "sigmoid"),
-    ROW(BLV_SOFTPLUS, "softplus"),
-};
+#define LOSS(enumerator, name, targets) ROW(enumerator, #name),
+constexpr EnumName loss[] = {BLV_LOSSES(LOSS)};
+#undef LOSS
+#define ACTIVATION(enumerator, name, type) ROW(enumerator, #name),
+constexpr EnumName activation[] = {BLV_ACTIVATIONS(ACTIVATION)};
+#undef ACTIVATION
 constexpr EnumName solver[] = {
     ROW(BLV_CG, "cg"),
 };

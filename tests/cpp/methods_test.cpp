@@ -88,6 +88,27 @@ TEST(Forward, DirectionsOfSeveralArraysAtOnce) {
   EXPECT_TRUE(distance(std::vector<double>(forward.theta().begin(), forward.theta().end()), reverse.train()) <= same);
 }
 
+// Inner targets move the gradient of every step, outer ones the loss at the end; some of them are 0.
+TEST(Forward, TargetsOfEveryLoss) {
+  const std::int64_t n = 7, d = 2, c = 3;
+  const std::vector<double> x = random(n * d, 1), xval = random(n * d, 2);
+  std::vector<double> y = random(n * c, 3, 0, 1), yval = random(n * c, 4, 0, 1);
+  y[1] = yval[2] = 0;
+  for (const bl::Loss loss : {bl::Loss::squared, bl::Loss::logistic, bl::Loss::cross_entropy}) {
+    const std::vector<double> theta0 = random(3 * (d + 1) + c * 4, 5);
+    const auto inner = bl::network(bl::Matrix(x, n, d), bl::Matrix(y, n, c), {3}, bl::Activation::tanh, loss);
+    const auto steps = bl::unroll(inner, bl::sgd(0.3), 4).from(theta0);
+    const auto outer = inner.on(bl::Matrix(xval, n, d), bl::Matrix(yval, n, c));
+    auto reverse = steps | bl::reverse(outer);
+    auto forward = steps | bl::forward(outer);
+    const auto [value, g_y, g_yval] = reverse.hypergradient(y, yval);
+    const auto [value_f, f_y, f_yval] = forward.hypergradient(y, yval);
+    EXPECT_TRUE(distance(g_y, f_y) <= same) << static_cast<int>(loss) << ": " << distance(g_y, f_y);
+    EXPECT_TRUE(distance(g_yval, f_yval) <= same) << static_cast<int>(loss) << ": " << distance(g_yval, f_yval);
+    EXPECT_TRUE(problems::norm(g_y) > 1e-4 && std::abs(value - value_f) <= same * value);
+  }
+}
+
 TEST(Forward, DerivativesOfTheta) {
   Tasks p;
   auto plan = p.steps() | bl::forward(p.outer);

@@ -4,6 +4,7 @@
 // task, and accumulators for the gradients that are wanted. Rows that a task does not have hold finite
 // numbers, and what is computed on them is written as zero (Map::present).
 #pragma once
+#include "kernels/contract/losses.h"
 #include "kernels/machine/cpu/arena.h"
 #include "kernels/task/cpu/parameters.h"
 
@@ -188,7 +189,7 @@ struct SideData {
     const long columns = net->layers[net->n_layers - 1].outputs;
     if (spec->index_targets) return load_labels(move, columns, status);
     load_rows(move, slot, columns, y, y_slope);
-    if (spec->loss != BLV_LOGISTIC) return;
+    if ((losses_of_unit_targets >> spec->loss & 1u) == 0) return;
     const T *labels = reinterpret_cast<const T *>(y.v);
     for (long lane = 0; lane < move.count; lane++)
       for (long i = 0; i < row_count[lane]; i++)

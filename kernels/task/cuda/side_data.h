@@ -3,6 +3,7 @@
 // One loss of a task, in its group's memory: leaves with their links applied, the number of rows, accumulators for the
 // gradients that are wanted. The struct lies in shared memory, a copy per block; what changes is written by `control`.
 #pragma once
+#include "kernels/contract/losses.h"
 #include "kernels/task/cuda/parameters.h"
 
 namespace bilevel {
@@ -44,7 +45,7 @@ struct SideData {
                  arena.template fits<T>(capacity * x_ld);
     if (x_resident) x = {arena.template take<T>(capacity * x_ld), nullptr, 0, x_ld};
     y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.y.tangent ||
-                 side.loss == BLV_LOGISTIC || arena.template fits<T>(capacity * y_ld);
+                 (losses_of_unit_targets >> side.loss & 1u) != 0 || arena.template fits<T>(capacity * y_ld);
     if (y_resident) y = {arena.template take<T>(capacity * y_ld), nullptr, 0, y_ld};
     if (side.weight.value) weight = {arena.template take<T>(capacity), nullptr, 0, 1};
     take_tangents(arena, side.x, capacity * x_ld, &x);
@@ -91,7 +92,8 @@ struct SideData {
   }
 
   static BLV_HOST_DEVICE T *slopes(Arena &arena, const Leaf &leaf, long long size) {
-    return (leaf.gradient || leaf.tangent) && link_keeps_slope(leaf.value.link) ? arena.template take<T>(size) : nullptr;
+    return (leaf.gradient || leaf.tangent) && link_keeps_slope(leaf.value.link) ? arena.template take<T>(size)
+                                                                                : nullptr;
   }
 
   BLV_HOST_DEVICE void layout_penalty(Arena &arena, Index inputs, Index planes) {
@@ -121,8 +123,8 @@ struct SideData {
   }
 
   // Rows of a floating-point leaf with `columns` columns; those that the task lacks hold nothing.
-  BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to,
-                                           T *slope, Index step = 0) const {
+  BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to, T *slope,
+                                           Index step = 0) const {
     const T *from = move.source(slot, step);
     share_matrix(n, to.ld, [&](Index i, Index j) {
       const T x = j < columns ? from[(long long)(i)*slot.row_stride + j] : T(0);
@@ -155,7 +157,7 @@ struct SideData {
       return;
     }
     load_rows(move, slot, columns, y, y_slope);
-    if (spec->loss != BLV_LOGISTIC) return;
+    if ((losses_of_unit_targets >> spec->loss & 1u) == 0) return;
     report_first(status, [&](Index i) {
       bool bad = false;
       for (Index j = 0; j < columns; j++) {
@@ -212,9 +214,8 @@ struct SideData {
     clear(to, net->size);
     for (Index l = 0; l < (extent == BLV_SCALAR ? net->n_layers : 1); l++) {
       const LayerView &layer = net->layers[l];
-      share_matrix(layer.outputs, layer.inputs, [&](Index i, Index j) {
-        to[layer.weight + i * layer.ld + j] = from[extent == BLV_SCALAR ? 0 : j];
-      });
+      share_matrix(layer.outputs, layer.inputs,
+                   [&](Index i, Index j) { to[layer.weight + i * layer.ld + j] = from[extent == BLV_SCALAR ? 0 : j]; });
     }
     Team::sync();
   }
