@@ -199,7 +199,7 @@ TEST(Validate, Implicit) {
   EXPECT_EQ(problem.damping, 0.5);
   EXPECT_FALSE(problem.reverse) << "no sweep: its steps are not kept";
   EXPECT_TRUE(problem.inner.x.gradient);
-  EXPECT_EQ(problem.shared_scalars, 6 * 3) << "the gradient of x, summed over tasks";
+  EXPECT_EQ(problem.shared_scalars, 2 * 6 * 3) << "the gradient of x, summed over tasks, and what the sums lose";
   EXPECT_EQ(elements_of(valid, 8), 6 * 2 + 1);
   EXPECT_EQ(elements_of(valid, 9), 7 * P);
 }
