@@ -40,6 +40,7 @@ Vector ProgramBuilder::state(const char *name) {
 Number ProgramBuilder::number(const char *name, int64_t planes) {
   const auto id = static_cast<int16_t>(program_.number_names.size());
   program_.number_names.insert(program_.number_names.end(), static_cast<size_t>(planes), name);
+  number_planes_.resize(program_.number_names.size(), static_cast<int16_t>(planes));
   return {id, static_cast<int16_t>(planes)};
 }
 
@@ -52,6 +53,7 @@ Number ProgramBuilder::constant(const char *name, double value) {
 
 Counter ProgramBuilder::counter(const char *name) {
   program_.counter_names.emplace_back(name);
+  if (program_.counter_names.size() > 255) refuse(BLV_INTERNAL, format("a program has more than 255 counters"));
   return {static_cast<uint8_t>(program_.counter_names.size() - 1)};
 }
 
@@ -104,11 +106,19 @@ void ProgramBuilder::linear(Operand z, Term first, Term second, Counter checked)
   op.a = first.coefficient, op.x = first.operand;
   op.b = second.coefficient, op.y = second.operand;
   if (checked) op.flags |= FLAG_CHECK, op.counter = checked.id;
+  check_coefficient(op.a, op.planes);
+  check_coefficient(op.b, op.planes);
   // Of two terms, a first one of -1 and a second one of -1 beside a factor have no shape in the interpreter.
   const bool negative_first = second.operand && op.a.kind == COEFFICIENT_ONE && op.a.sign < 0;
   const bool negative_second = op.a.kind != COEFFICIENT_ONE && op.b.kind == COEFFICIENT_ONE && op.b.sign < 0;
   if (negative_first || negative_second)
     refuse(BLV_INTERNAL, format("a program subtracts in a form that is not there"));
+}
+
+// A number has a plane for each of the result's.
+void ProgramBuilder::check_coefficient(const Coefficient &c, int32_t planes) const {
+  if (c.kind != COEFFICIENT_NUMBER || number_planes_[c.index] == planes) return;
+  refuse(BLV_INTERNAL, format("a program multiplies %d planes with a number of %d", planes, number_planes_[c.index]));
 }
 
 void ProgramBuilder::copy_along(Operand w, Operand v) {
@@ -212,13 +222,15 @@ MethodProgram ProgramBuilder::finish() {
   view.n_counters = static_cast<int32_t>(program_.counter_names.size());
   double passes = 0;
   walk(view, [&](const Op &op, double turns) {
-    if (op.code == OP_TANGENT || op.code == OP_SIDE_DOT)
+    const bool leaf_tangent = op.a.kind == COEFFICIENT_LEAF_TANGENT || op.b.kind == COEFFICIENT_LEAF_TANGENT;
+    if (op.code == OP_TANGENT || op.code == OP_SIDE_DOT || leaf_tangent)
       view.tangent_planes = std::max<int32_t>(view.tangent_planes, op.planes);
     if (op.code != OP_GRADIENT && op.code != OP_TANGENT) return;
     passes += turns;
     if (op.code == OP_TANGENT && (op.flags & FLAG_LEAVES)) view.leaf_planes = op.planes;
+    const Side &side = op.flags & FLAG_OUTER ? problem_.outer : problem_.inner;
     if (op.flags & FLAG_TAPE)
-      view.tape_rows = std::max(view.tape_rows, op.flags & FLAG_BATCH ? problem_.batch_rows : problem_.inner.rows);
+      view.tape_rows = std::max(view.tape_rows, op.flags & FLAG_BATCH ? problem_.batch_rows : side.rows);
   });
   view.passes = static_cast<int64_t>(std::min(passes, 9e18));
   return std::move(program_);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "csrc/support/refusal.h"
 #include "kernels/contract/problem.h"
 
 namespace bilevel {
@@ -38,6 +39,7 @@ struct Stream {
 // What a term of a linear combination is multiplied with.
 inline Coefficient one(int sign = 1) { return {COEFFICIENT_ONE, static_cast<int8_t>(sign), 0, 0}; }
 inline Coefficient times(Number number, int sign = 1) {
+  if (number.id > 255) refuse(BLV_INTERNAL, format("a program multiplies with number %d of at most 255", number.id));
   return {COEFFICIENT_NUMBER, static_cast<int8_t>(sign), static_cast<uint8_t>(number.id), 0};
 }
 // Step leaf `index` (leaf_rules.h) at the step of a counter.
@@ -134,8 +136,11 @@ class ProgramBuilder {
   void pass(Op &op, const PassOptions &options);
   int16_t array(const char *name, int64_t count, int64_t planes, bool stream);
 
+  void check_coefficient(const Coefficient &c, int32_t planes) const;
+
   const TaskProblem &problem_;
   MethodProgram program_;
+  std::vector<int16_t> number_planes_;
 };
 
 // How often each operation runs at most: f(op, turns).

@@ -3,6 +3,7 @@
 // IMPLICIT: the hypergradient at theta* = theta_T from the optimality condition (Pedregosa 2016),
 //     (H + damping I) v = lambda,    dL_out/dleaf - (d2 L_in / dleaf dtheta) v,    lambda = dL_out/dtheta, H = d2 L_in/dtheta2,
 // with v by conjugate gradients (Hestenes & Stiefel 1952) on products H d, whose activations are kept over the iterations.
+#include <algorithm>
 #include <cmath>
 
 #include "csrc/methods/inner_steps.h"
@@ -28,10 +29,14 @@ class ConjugateGradients {
     b.copy(d, r);
     b.dot(rr, r, r);
     // active = |r|^2 > tolerance^2 |rhs|^2
-    const Number tolerance2 = b.constant("tolerance2", p.solver_tolerance * p.solver_tolerance);
+    // A smaller residual than a sixteenth of the dtype's epsilon is rounding, and curvature along it may underflow to 0.
+    const double rounding = p.dtype == BLV_F64 ? 0x1p-56 : 0x1p-27;
+    const double tolerance = std::max(p.solver_tolerance, rounding);
+    const Number tolerance2 = b.constant("tolerance2", tolerance * tolerance);
     b.compute(least, NUMBER_MULTIPLY, tolerance2, first);
     b.compute(active, NUMBER_GREATER, rr, least);
     b.repeat_while(active, turn, p.solver_iterations, [&] { iterate(); });
+    b.report_checks();
     b.fail(bad, BLV_TASK_CURVATURE);
     true_residual();
   }
@@ -47,6 +52,7 @@ class ConjugateGradients {
     multiply(d, q);
     // curvature d . q > 0, else H is not positive definite
     b.dot(curvature, d, q);
+    b.check({}, curvature);
     b.compute(positive, NUMBER_GREATER, curvature, zero);
     b.compute(positive, NUMBER_MULTIPLY, positive, active);
     b.compute(lost, NUMBER_SUBTRACT, active, positive);
@@ -126,13 +132,15 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
   inner.outer(lambda, true);
   // One linearisation serves all products.
   b.gradient(inner.theta, inner.g, {.tape = tape});
+  b.check(inner.g);
+  b.report_checks();
   ConjugateGradients cg(b, p, inner.theta, lambda, tape);
   cg.solve();
   // dleaf -= (d2 L_in / dleaf dtheta) v
   const Vector minus_v = b.vector("minus_v");
   b.linear(minus_v, {one(-1), cg.solution()});
   b.tangent(inner.theta, minus_v, {}, {.leaves = true, .tape = tape});
-  b.check(cg.solution());
+  b.check(cg.solution(), cg.residual());
   b.report_iterations(cg.iterations());
   b.write(p.slot(BLV_RESIDUAL, BLV_RESULT), cg.residual());
   b.write(p.slot(BLV_SOLUTION, BLV_RESULT), cg.solution());

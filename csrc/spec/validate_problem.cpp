@@ -139,9 +139,9 @@ void check_outer(const SlotTable &table, const Problem &problem, const Method &m
     refuse(BLV_INVALID, format("spec.outer is NULL; accepted with spec.slots[%lld], a %s of leaf %s: an objective",
                                static_cast<long long>(wanted->index), name_of(use_names, table.given(*wanted).use),
                                name_of(leaf_names, table.given(*wanted).leaf)));
-  if (wanted == nullptr && problem.outer.present)
-    refuse(BLV_INVALID,
-           format("spec.outer is not NULL, but spec.slots has neither a BLV_LOSS nor a BLV_GRADIENT; accepted: NULL"));
+  if (wanted == nullptr && problem.outer.present && !method.needs_outer)
+    refuse(BLV_INVALID, format("spec.outer is not NULL, but spec.slots has neither a BLV_LOSS nor a BLV_GRADIENT; "
+                               "accepted: NULL"));
 }
 
 // The leaves that the optimiser has, and no others.

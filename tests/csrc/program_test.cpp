@@ -358,7 +358,7 @@ class RandomProgram {
       const Coefficient a = coefficient(k, true, false);
       b_.linear(z, {a, x}, {coefficient(k, true, a.kind == COEFFICIENT_ONE), y});
     }
-    if (coin(4) && v.id != z.id && k == 1) {
+    if (coin(4) && v.id != z.id) {
       const Vector w = target(k, {z, v, x, y});
       b_.copy_along(w, v);
       written(w);
@@ -932,7 +932,7 @@ TEST_F(Refuses, OneNumberForSeveralPlanes) {
   expect_refused([&] { b.linear(many, {times(n), theta}); });
 }
 
-// The kernels would copy the first plane only.
+// The kernels carry the first plane of a copy along only.
 TEST_F(Refuses, OrCopiesAllPlanesThatGoAlong) {
   const Vector theta = start(), many = b.vector("many", 2), z = b.vector("z", 2), w = b.vector("w", 2);
   try {
@@ -978,8 +978,7 @@ TEST(Words, OfSgdWithCheckpoints) {
       "thetas[j] = theta",
       "repeat j = 0 .. 0",
       "  g = gradient(thetas[j]) of inner, tape[j]",
-      "  thetas[j+1] = thetas[j] - rate[t] g; check",
-      "  kept[j+1] = g",
+      "  thetas[j+1] = thetas[j] - rate[t] g; kept[j+1] = g; check",
       "theta = thetas[j]",
       "theta_T = theta",
       "loss, lambda = gradient(theta) of outer, leaves",
@@ -994,8 +993,7 @@ TEST(Words, OfSgdWithCheckpoints) {
       "  thetas[j] = theta",
       "  repeat j = 0 .. 1",
       "    g = gradient(thetas[j]) of inner, tape[j]",
-      "    thetas[j+1] = thetas[j] - rate[t] g; check",
-      "    kept[j+1] = g",
+      "    thetas[j+1] = thetas[j] - rate[t] g; kept[j+1] = g; check",
       "  theta = thetas[j]",
       "  repeat j = 1 .. 0",
       "    mu = -rate[t] lambda",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Plain interpreter of programs (kernels/contract/program.h) for one task, in double: every array has memory of its own, whatever room
-// it was given; gradients, Hessian products and cross products come from the tape. An array that was never written holds NaN, and a
-// pass that reads a tape says so if the tape is of other parameters. Nothing is shared with the kernels but the structs of a program.
+// it was given; gradients, Hessian products and cross products come from the tape. A state begins with zeros. An array that was never
+// written holds NaN, and a pass that reads a tape says so if the tape is of other parameters. Nothing is shared with the kernels but
+// the structs of a program.
 #pragma once
 #include <map>
 #include <string>
@@ -36,7 +37,7 @@ class ProgramRun {
     for (int32_t i = 0; i < p_.n_arrays; i++) {
       const bilevel::ProgramArray &a = p_.arrays[i];
       const size_t size = static_cast<size_t>(a.count * a.planes) * n_;
-      arrays_.emplace_back(size, a.zeroed ? 0.0 : NAN);
+      arrays_.emplace_back(size, a.zeroed || a.state ? 0.0 : NAN);
     }
     for (int32_t i = 0; i < p_.n_inputs; i++)
       arrays_[static_cast<size_t>(p_.inputs[i].array)] = inputs[static_cast<size_t>(i)];
