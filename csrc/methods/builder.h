@@ -87,7 +87,9 @@ class ProgramBuilder {
   Vector vector(const char *name, int64_t planes = 1);
   Vector zeros(const char *name, int64_t planes = 1);  // holds zeros at the beginning
   Stream stream(const char *name, int64_t count);
-  Vector state(const char *name);  // what it held at the end of the last execute with the same state, zeros at first or after a failure
+  Vector state(
+      const char
+          *name);  // what it held at the end of the last execute with the same state, zeros at first or after a failure
   Number number(const char *name, int64_t planes = 1);
   Number constant(const char *name, double value);
   Counter counter(const char *name);

@@ -118,8 +118,7 @@ double bytes_of(const Problem &problem, const blv_slot &slot, const Span &span) 
 // through the caches, and the first use of memory, at 1.2 ns a byte, shared by four executes with the same workspace. A few MiB are never new
 // for long: the caches and the heap keep them.
 constexpr double seconds_per_flop_f32 = 1 / 60e9, seconds_per_unit_f32 = 1e-9, seconds_per_stream_byte = 1 / 8e9,
-                 seconds_per_new_byte = 1.2e-9 / 4,
-                 bytes_that_stay = 4 << 20;
+                 seconds_per_new_byte = 1.2e-9 / 4, bytes_that_stay = 4 << 20;
 
 }  // namespace
 

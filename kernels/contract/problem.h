@@ -72,7 +72,7 @@ struct Problem : TaskProblem {
   int32_t reverse = 0;                                   // some slot wants a gradient
   uint32_t leaves_of[side_capacity][use_capacity] = {};  // the slots of the plan: bit 1 << leaf, by side and use
   Slot method_slots[leaf_capacity][use_capacity];        // of side BLV_METHOD, by leaf and use
-  int64_t shared_scalars = 0;                            // results that are summed over tasks, with what their sums lose
+  int64_t shared_scalars = 0;  // results that are summed over tasks, with what their sums lose
   Storage storage;
 
   const Slot &slot(int32_t leaf, int32_t use) const { return method_slots[leaf][use]; }

@@ -22,6 +22,7 @@ struct Matrix {
   }
   BLV_INLINE Matrix row_block(Index row) const { return at(row * ld, ld); }
   explicit BLV_INLINE operator bool() const { return v || d; }
+  BLV_INLINE bool has_tangent() const { return d; }
 };
 
 // VALUE: values. JET: values and tangents. TAPED: tangents; the values of products are on the tape, those of maps are

@@ -297,7 +297,8 @@ TEST(BadSpec, AnImplicitPlanOfThetaAlone) {
   std::erase_if(e.slots, [](const blv_slot &slot) { return slot.side == BLV_OUTER; });
   e.refresh();
   blv_plan_create(context.handle, &e.spec, &without);
-  EXPECT_TRUE(with || without) << "with an outer objective: " << message << "; without: " << blv_context_error(context.handle);
+  EXPECT_TRUE(with || without) << "with an outer objective: " << message
+                               << "; without: " << blv_context_error(context.handle);
   blv_plan_destroy(with);
   blv_plan_destroy(without);
 }

@@ -48,7 +48,8 @@ class SmallNetwork : public testing::TestWithParam<int> {  // flags
   void check(Case c) const {
     c.plan_flags = GetParam();
     // TF32 splits: 2^-21 instead of 2^-24 of the terms.
-    check_kernel(c, GetParam() & BLV_SPLIT_TF32 ? "small_network_split_tf32" : "small_network_f32", GetParam() & BLV_SPLIT_TF32 ? 8 : 1);
+    check_kernel(c, GetParam() & BLV_SPLIT_TF32 ? "small_network_split_tf32" : "small_network_f32",
+                 GetParam() & BLV_SPLIT_TF32 ? 8 : 1);
   }
 };
 

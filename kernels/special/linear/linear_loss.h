@@ -16,6 +16,9 @@ template <class S>
 struct RegisterRow {
   S *at = nullptr;
   explicit BLV_INLINE operator bool() const { return at; }
+  static constexpr BLV_INLINE bool has_tangent() {
+    return false;
+  }  // targets move in forward mode alone, which does not run here
 };
 
 template <class T, Mode M, int Columns, int LanesOfRow>
