@@ -11,6 +11,8 @@ using namespace harness;
 
 void expect_same_info(const Problem &p, const Outcome &device, const Outcome &host) {
   const double tolerance = epsilon_of(p.c) * growth(p.c);
+  // A solve stops where the residual falls below its tolerance, and residuals are sums, of another order on each machine.
+  const int64_t iterations_apart = p.c.kind == BLV_IMPLICIT ? 1 : 0;
   ASSERT_EQ(device.info.size(), host.info.size());
   for (size_t t = 0; t < host.info.size(); t++) {
     const blv_task_info &a = device.info[t], &b = host.info[t];
@@ -18,7 +20,7 @@ void expect_same_info(const Problem &p, const Outcome &device, const Outcome &ho
     ASSERT_EQ(a.side, b.side) << "task " << t;
     ASSERT_EQ(a.step, b.step) << "task " << t;
     ASSERT_EQ(a.row, b.row) << "task " << t;
-    ASSERT_EQ(a.iterations, b.iterations) << "task " << t;
+    ASSERT_LE(std::abs(a.iterations - b.iterations), iterations_apart) << "task " << t;
     for (const auto &[x, y] : {std::pair{a.loss, b.loss}, {a.gradient_norm, b.gradient_norm}}) {
       ASSERT_EQ(std::isnan(x), std::isnan(y)) << "task " << t << ": " << x << " and " << y;
       ASSERT_TRUE(std::isnan(y) || std::fabs(x - y) <= tolerance * std::fmax(1, std::fabs(y)))

@@ -132,10 +132,10 @@ class Call {
     for (const Values &v : arrays) bytes.push_back(encode(v.values));
     for (std::vector<char> &b : bytes) data.push_back(there(b.data(), int64_t(b.size()), 8));
     void *const kept = state.empty() ? nullptr : there(state_there.data(), sizes.state_bytes, sizes.workspace_align);
-    const blv_status status = blv_execute(
-        context, plan.handle, q_.tasks, data.data(), there(workspace.data(), sizes.workspace_bytes, sizes.workspace_align),
-        sizes.workspace_bytes, kept,
-        static_cast<blv_task_info *>(there(info.data(), int64_t(info.size() * sizeof(blv_task_info)), 8)));
+    const blv_status status =
+        blv_execute(context, plan.handle, q_.tasks, data.data(),
+                    there(workspace.data(), sizes.workspace_bytes, sizes.workspace_align), sizes.workspace_bytes, kept,
+                    static_cast<blv_task_info *>(there(info.data(), int64_t(info.size() * sizeof(blv_task_info)), 8)));
     EXPECT_EQ(machine() ? machine()->take_back() : "", "");
     ASSERT_EQ(status, BLV_OK) << blv_context_error(context);
     EXPECT_TRUE(workspace.margins_intact() && state_there.margins_intact());

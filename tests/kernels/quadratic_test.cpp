@@ -62,8 +62,13 @@ class Quadratics : public testing::TestWithParam<int> {
       for (int executor : executors()) {
         for (int isa : levels()) {
           for (int form = 0; form < 4; form++) {
-            const Quadratic q = {.size = size, .tasks = size % 2 ? 3 : 17, .dtype = GetParam(), .executor = executor,
-                                 .isa = isa, .diagonal = (form & 1) != 0, .shared = (form & 2) != 0};
+            const Quadratic q = {.size = size,
+                                 .tasks = size % 2 ? 3 : 17,
+                                 .dtype = GetParam(),
+                                 .executor = executor,
+                                 .isa = isa,
+                                 .diagonal = (form & 1) != 0,
+                                 .shared = (form & 2) != 0};
             SCOPED_TRACE(q.name());
             body(q);
             if (HasFatalFailure()) return;
@@ -191,14 +196,14 @@ TEST_P(Quadratics, Forward) {
     ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true));
     const double e = 100 * double(q.size) * q.epsilon(), rate = c.of(BLV_METHOD, BLV_RATE, BLV_VALUE, 0)[0];
     for (int64_t t = 0; t < q.tasks; t++) {
-      const Vector d_theta0 = c.of(BLV_METHOD, BLV_THETA0, BLV_TANGENT, t), d_b = c.of(BLV_INNER, BLV_Y, BLV_TANGENT, t);
+      const Vector d_theta0 = c.of(BLV_METHOD, BLV_THETA0, BLV_TANGENT, t),
+                   d_b = c.of(BLV_INNER, BLV_Y, BLV_TANGENT, t);
       const Vector at_end = gradient(c, BLV_OUTER, t, c.of(BLV_METHOD, BLV_THETA, BLV_RESULT, t));
       Vector of_theta, of_loss;
       for (int64_t j = 0; j < k; j++) {
         Vector d(d_theta0.begin() + j * q.size, d_theta0.begin() + (j + 1) * q.size);
         const Vector db(d_b.begin() + j * q.size, d_b.begin() + (j + 1) * q.size);
-        for (int64_t s = 0; s < steps; s++)
-          d = minus(d, minus(symmetric_product(c.matrix(BLV_INNER, t), d), db), rate);
+        for (int64_t s = 0; s < steps; s++) d = minus(d, minus(symmetric_product(c.matrix(BLV_INNER, t), d), db), rate);
         of_loss.push_back(oracle::dot(at_end, d));
         of_theta.insert(of_theta.end(), d.begin(), d.end());
       }
@@ -265,7 +270,8 @@ TEST_P(Quadratics, WarmStart) {
     ASSERT_NO_FATAL_FAILURE(cold.run(&method.head, true));
     expect_near(c.find(BLV_METHOD, BLV_SOLUTION, BLV_RESULT).values,
                 cold.find(BLV_METHOD, BLV_SOLUTION, BLV_RESULT).values, 8000 * q.epsilon(), "v moved");
-    for (int64_t t = 1; t < q.tasks; t++) EXPECT_LE(c.info[size_t(t)].iterations, 1) << "task " << t << " has not moved";
+    for (int64_t t = 1; t < q.tasks; t++)
+      EXPECT_LE(c.info[size_t(t)].iterations, 1) << "task " << t << " has not moved";
   });
 }
 

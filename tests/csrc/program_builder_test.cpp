@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the builder counts, and what it refuses.
+#include "program_subject.h"
+
+namespace bilevel {
+namespace {
+
+TEST(Counts, Passes) {
+  const auto passes = [](int kind, int optimiser, int64_t steps, const Storage &storage) {
+    return Named(kind, optimiser, steps, storage).program.view.passes;
+  };
+  EXPECT_EQ(passes(BLV_EVALUATE, BLV_SGD, 1, {0, 1}), 1);
+  EXPECT_EQ(passes(BLV_HVP, BLV_SGD, 1, {0, 1}), 1);
+  for (const int optimiser : {BLV_SGD, BLV_HEAVY_BALL}) {
+    EXPECT_EQ(passes(BLV_UNROLL, optimiser, 5, {1, 5}), 5 + 1 + 5);
+    EXPECT_EQ(passes(BLV_UNROLL, optimiser, 5, {0, 5}), 5 + 1 + 5);
+    EXPECT_EQ(passes(BLV_UNROLL, optimiser, 5, {1, 2}), 5 + 1 + 5 + 4) << "two segments are run twice";
+    EXPECT_EQ(passes(BLV_UNROLL, optimiser, 0, {1, 1}), 1);
+    EXPECT_EQ(passes(BLV_FORWARD, optimiser, 5, {0, 5}), 2 * 5 + 1);
+    EXPECT_EQ(passes(BLV_IMPLICIT, optimiser, 5, {0, 5}), 5 + 1 + 1 + 1000 + 2)
+        << "the linearisation, the residual, the cross product";
+  }
+}
+
+TEST(Counts, TapeAndPlanes) {
+  const Program tape = Named(BLV_UNROLL, BLV_SGD, 5, {1, 5}).program.view,
+                theta = Named(BLV_UNROLL, BLV_SGD, 5, {0, 5}).program.view,
+                segments = Named(BLV_UNROLL, BLV_SGD, 5, {1, 2}).program.view;
+  EXPECT_EQ(tape.tape_entries, 5);
+  EXPECT_EQ(tape.tape_rows, 5);
+  EXPECT_EQ(theta.tape_entries, 0);
+  EXPECT_EQ(theta.tape_rows, 0);
+  EXPECT_EQ(segments.tape_entries, 2);
+  EXPECT_EQ(tape.tangent_planes, 1);
+  EXPECT_EQ(tape.leaf_planes, 1);
+  const Program hvp = Named(BLV_HVP, BLV_SGD, 1, {0, 1}).program.view;
+  EXPECT_EQ(hvp.tangent_planes, 3);
+  EXPECT_EQ(hvp.leaf_planes, 3);
+  const Program forward = Named(BLV_FORWARD, BLV_SGD, 5, {0, 5}).program.view;
+  EXPECT_EQ(forward.tangent_planes, 2);
+  EXPECT_EQ(forward.leaf_planes, 1) << "of the outer loss, whose gradients are those of no tangent";
+  EXPECT_EQ(Named(BLV_FORWARD, BLV_SGD, 0, {0, 1}).program.view.tangent_planes, 2)
+      << "leaves move, also without a step";
+}
+
+// Planes of a step leaf's tangents that no tangent pass has.
+TEST(Counts, PlanesOfLeafTangents) {
+  Subject subject(plain_case(BLV_FORWARD, BLV_SGD, 3));
+  ProgramBuilder b(subject.problem);
+  const Vector theta = b.vector("theta"), many = b.vector("many", 2);
+  const Counter c = b.counter("c");
+  b.read(theta, subject.problem.slot(BLV_THETA0, BLV_VALUE));
+  b.set(c, 1);
+  b.linear(many, {leaf_tangent_at(leaf_rate, c), theta});
+  b.write(subject.problem.slot(BLV_THETA_TANGENT, BLV_RESULT), many);
+  const MethodProgram program = b.finish();
+  EXPECT_EQ(program.view.tangent_planes, 2);
+  if (program.view.tangent_planes == 2) expect_as_interpreted(&subject, program, 1e-14);
+}
+
+// What a device has room for (most_device_numbers, most_device_counters of kernels/interpreter/registers.h).
+TEST(Counts, OfADevice) {
+  for (const int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
+    Case c = plain_case(kind, BLV_HEAVY_BALL, 5);
+    c.vectors = 8;
+    Subject subject(c);
+    subject.problem.storage = {1, 2};
+    const Program program = build_program(subject.problem, {true}).view;
+    EXPECT_LE(program.n_numbers, 64) << "method " << kind;
+    EXPECT_LE(program.n_counters, 8) << "method " << kind;
+  }
+}
+
+struct Refuses : ProgramByHand {
+  template <class F>
+  void expect_refused(F f) {
+    try {
+      f();
+      b.finish();
+      ADD_FAILURE() << "accepted";
+    } catch (const Refusal &refusal) {
+      EXPECT_EQ(refusal.status, BLV_INTERNAL);
+    }
+  }
+};
+
+TEST_F(Refuses, AFirstTermOfMinusOneBesideAnother) {
+  const Vector theta = start(), x = b.vector("x");
+  expect_refused([&] { b.linear(x, {one(-1), theta}, {one(), theta}); });
+}
+
+TEST_F(Refuses, ASecondTermOfMinusOneBesideAFactor) {
+  const Vector theta = start(), x = b.vector("x");
+  const Number n = b.constant("n", 2);
+  expect_refused([&] { b.linear(x, {times(n), theta}, {one(-1), theta}); });
+}
+
+// A coefficient names a number in eight bits.
+TEST_F(Refuses, MoreNumbersThanACoefficientNames) {
+  const Vector theta = start(), x = b.vector("x");
+  Number last;
+  for (int i = 0; i < 300; i++) last = b.number("n");
+  expect_refused([&] { b.linear(x, {times(last), theta}); });
+}
+
+TEST_F(Refuses, MoreCountersThanAnOperationNames) {
+  expect_refused([&] {
+    for (int i = 0; i < 300; i++) b.counter("c");
+  });
+}
+
+// The kernels read as many numbers as the result has planes.
+TEST_F(Refuses, OneNumberForSeveralPlanes) {
+  const Vector theta = start(), many = b.vector("many", 2);
+  const Number n = b.constant("n", 2);
+  expect_refused([&] { b.linear(many, {times(n), theta}); });
+}
+
+// The kernels carry the first plane of a copy along only.
+TEST_F(Refuses, OrCopiesAllPlanesThatGoAlong) {
+  const Vector theta = start(), many = b.vector("many", 2), z = b.vector("z", 2), w = b.vector("w", 2);
+  try {
+    b.linear(many, {one(-1), theta});
+    b.linear(z, {one(), many}, {one(), theta});
+    b.copy_along(w, many);
+    write(w);
+    write(many);
+    expect_runs(b.finish());
+  } catch (const Refusal &) {
+  }
+}
+
+// The tape has as many rows as the inner loss.
+TEST_F(Refuses, OrMakesRoomForATapeOfTheOuterLoss) {
+  Case c = plain_case(BLV_UNROLL, BLV_SGD, 3);
+  c.outer_rows = 50;
+  Subject wide(c);
+  ProgramBuilder builder(wide.problem);
+  const Vector theta = builder.vector("theta"), g = builder.vector("g");
+  const Counter tape = builder.counter("tape");
+  try {
+    builder.keep_tape(1);
+    builder.gradient(theta, g, {.outer = true, .tape = tape});
+    EXPECT_GE(builder.finish().view.tape_rows, 50);
+  } catch (const Refusal &) {
+  }
+}
+
+}  // namespace
+}  // namespace bilevel

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which arrays of a program share memory: expected pairs, and that programs run as interpreted in what they share.
+#include "program_subject.h"
+
+namespace bilevel {
+namespace {
+
+TEST(Rooms, OfTheMethods) {
+  const Named near(BLV_UNROLL, BLV_SGD, 5, {1, 5}), far(BLV_UNROLL, BLV_SGD, 5, {1, 5}, true);
+  EXPECT_EQ(near.room("g"), near.room("theta")) << "theta lives in a stream";
+  EXPECT_EQ(far.room("lambda"), far.room("g")) << "the last g is in a stream";
+  for (const Named *sgd : {&near, &far}) EXPECT_EQ(sgd->rooms(), 3) << "of theta, g, lambda, mu";
+  const Named segments(BLV_UNROLL, BLV_SGD, 5, {1, 2});
+  EXPECT_EQ(segments.room("mu"), segments.room("theta")) << "theta is in a stream while a segment is reversed";
+  EXPECT_NE(segments.room("lambda"), segments.room("g")) << "earlier segments are run again";
+  const Named heavy(BLV_UNROLL, BLV_HEAVY_BALL, 5, {1, 5}, true);
+  for (const char *other : {"theta", "g", "m", "lambda"})
+    EXPECT_NE(heavy.room("mu"), heavy.room(other)) << other << ": mu is carried";
+  const Named cg(BLV_IMPLICIT, BLV_SGD, 5, {0, 5});
+  EXPECT_EQ(cg.rooms(), 6) << "theta, and five for lambda, x, r, d, q, minus_v and g";
+  EXPECT_EQ(cg.room("r"), cg.room("g"));
+  EXPECT_EQ(cg.room("minus_v"), cg.room("r"));
+  const Named forward(BLV_FORWARD, BLV_SGD, 5, {0, 5});
+  EXPECT_EQ(forward.room("lambda"), forward.room("g"));
+  EXPECT_NE(forward.room("h"), forward.room("z"));
+  EXPECT_NE(forward.room("h"), forward.room("g")) << "of two planes";
+}
+
+using RoomsByHand = ProgramByHand;
+
+TEST_F(RoomsByHand, ElementwiseResultsTakeThePlaceOfWhatDies) {
+  const Vector theta = start(), x = b.vector("x");
+  b.linear(x, {one(-1), theta});
+  write(x);
+  const Named n(b.finish());
+  EXPECT_EQ(n.room("x"), n.room("theta"));
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, PassesDoNot) {
+  const Vector theta = start(), g = b.vector("g"), h = b.vector("h");
+  b.gradient(theta, g, {});
+  b.tangent(g, g, h, {});
+  write(h);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("g"), n.room("theta"));
+  EXPECT_NE(n.room("h"), n.room("g"));
+  EXPECT_EQ(n.room("h"), n.room("theta")) << "which is read no more";
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, WhatIsReadInTheNextTurnStays) {
+  const Vector theta = start(), base = b.vector("base"), step = b.vector("step"), x = b.vector("x");
+  const Counter c = b.counter("c");
+  b.gradient(theta, base, {});
+  b.copy(x, theta);
+  b.repeat(c, 3, 1, [&] {
+    b.linear(x, {one(), x}, {one(-1), base});  // base: in the next turn too, though this is its last mention
+    b.gradient(x, step, {});
+    b.linear(x, {one(), x}, {leaf_at(leaf_rate, c, -1), step});
+  });
+  write(x);
+  write(theta);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("step"), n.room("base"));
+  EXPECT_NE(n.room("x"), n.room("base"));
+  EXPECT_NE(n.room("x"), n.room("step"));
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, WhatALoopThatMayNotRunLeavesStays) {
+  const Vector theta = start(), kept = b.vector("kept"), before = b.vector("before");
+  const Number active = b.number("active"), square = b.number("square");  // active is 0: no turn
+  b.gradient(theta, kept, {});
+  b.gradient(theta, before, {.outer = true});
+  b.dot(square, before, before);
+  b.repeat_while(active, b.counter("c"), 3, [&] { b.gradient(theta, kept, {}); });
+  write(kept);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("before"), n.room("kept")) << "which the loop overwrites, if it has a turn";
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, ZerosAndInputsAreThereFromTheBeginning) {
+  const Vector theta = start(), zeros = b.zeros("zeros"), g = b.vector("g"), sum = b.vector("sum");
+  b.gradient(theta, g, {});
+  b.linear(sum, {one(), g}, {one(), zeros});
+  write(sum);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("zeros"), n.room("theta"));
+  EXPECT_NE(n.room("zeros"), n.room("g"));
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, OutputsStayToTheEnd) {
+  const Vector theta = start(), first = b.vector("first"), second = b.vector("second");
+  b.gradient(theta, first, {});
+  b.linear(second, {one(-1), first});
+  write(first);
+  write(second);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("second"), n.room("first"));
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, ACopyThatGoesAlongComesAfterTheResult) {
+  const Vector theta = start(), x = b.vector("x"), y = b.vector("y"), z = b.vector("z"), w = b.vector("w");
+  b.linear(x, {one(-1), theta});
+  b.gradient(x, y, {});
+  b.linear(z, {one(), x}, {one(), theta});
+  b.copy_along(w, y);
+  b.linear(z, {one(), z}, {one(), w});
+  write(z);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("z"), n.room("y"));
+  EXPECT_NE(n.room("w"), n.room("z"));
+  EXPECT_EQ(n.room("w"), n.room("x")) << "entry by entry, x is read before w is written";
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, ResultsThatAreAddedToAreReadBefore) {
+  const Vector theta = start(), sum = b.vector("sum"), other = b.vector("other");
+  b.gradient(theta, sum, {});
+  b.gradient(theta, other, {.outer = true});
+  b.linear(other, {one(-1), other});
+  b.gradient(other, sum, {.add = true});
+  write(sum);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("sum"), n.room("other"));
+  expect_runs(n.program);
+}
+
+TEST_F(RoomsByHand, StreamsAndOtherPlanesShareNothing) {
+  const Vector theta = start(), many = b.vector("many", 2), single = b.vector("single");
+  const Stream stream = b.stream("stream", 2);
+  const Counter c = b.counter("c");
+  b.set(c, 0);
+  b.copy(stream.at(c), theta);
+  b.copy(stream.at(c, 1), theta);
+  b.linear(many, {one(-1), stream.at(c)});
+  b.linear(single, {one(), stream.at(c, 1)});
+  write(many);
+  write(single);
+  const Named n(b.finish());
+  EXPECT_NE(n.room("stream"), n.room("theta"));
+  EXPECT_NE(n.room("many"), n.room("theta"));
+  EXPECT_EQ(n.room("single"), n.room("theta"));
+  expect_runs(n.program);
+}
+
+// That the comparisons above see a wrong room: a program with two arrays that must not share made to share them.
+TEST(Rooms, AWrongOneIsSeen) {
+  for (const int kind : {BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
+    Subject subject(plain_case(kind, BLV_HEAVY_BALL, 4));
+    subject.problem.storage = {0, 4}, subject.problem.solver_iterations = 4;
+    const MethodProgram good = build_program(subject.problem, {true});
+    ASSERT_NO_FATAL_FAILURE(expect_as_interpreted(&subject, good, 1e-10));
+    const Ran right = run(&subject, good, BLV_TASK_PER_CORE, BLV_ISA_X86_64_V2);
+    MethodProgram bad = build_program(subject.problem, {true});
+    for (size_t i = 0; i < bad.arrays.size(); i++)
+      if (bad.array_names[i] == "g") {
+        for (size_t j = 0; j < bad.arrays.size(); j++)
+          if (bad.array_names[j] == "m") bad.arrays[j].room = static_cast<int16_t>(i);
+      }
+    const Ran wrong = run(&subject, bad, BLV_TASK_PER_CORE, BLV_ISA_X86_64_V2);
+    EXPECT_NE(right.values, wrong.values) << "method " << kind;
+  }
+}
+
+}  // namespace
+}  // namespace bilevel

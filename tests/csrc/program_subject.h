@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A valid problem with data to which programs are given, run on the CPU as they stand or interpreted by the oracle.
+#pragma once
+#include <gtest/gtest.h>
+
+#include "csrc/methods/method.h"
+#include "csrc/methods/optimiser.h"
+#include "csrc/plan/plan.h"
+#include "csrc/spec/validate.h"
+#include "csrc/support/refusal.h"
+#include "tests/kernels/cases.h"
+#include "tests/oracles/program.h"
+
+namespace bilevel {
+
+using harness::Case;
+
+// A valid problem with data, to which programs are given.
+struct Subject {
+  explicit Subject(const Case &c) : data(c), valid(validate(data.spec(), 2)), problem(valid.problem) {
+    problem.network.layers = valid.layers.data();
+  }
+  int64_t parameters() const { return problem.network.parameters; }
+  int32_t first_free_slot() const { return static_cast<int32_t>(data.arrays.size()); }
+
+  harness::Problem data;
+  ValidSpec valid;
+  Problem problem;
+};
+
+struct Ran {
+  std::vector<blv_task_info> info;
+  std::vector<std::vector<double>> outputs;  // of each output of the program, [task][planes][P] or [task][planes]
+  std::vector<std::vector<double>> values;   // of each written slot, as in an Outcome
+};
+
+inline void run_one_by_one(void *, int64_t n, void (*fn)(void *arg, int64_t i), void *arg) {
+  for (int64_t i = 0; i < n; i++) fn(arg, i);
+}
+
+// An output of plane k of a task, in the caller's array.
+inline double element_of(const ProgramOutput &output, int64_t entries, const double *array, int64_t task, int64_t i) {
+  return array[task * output.slot.task_stride + i / entries * output.slot.step_stride + i % entries];
+}
+
+// Runs a program in a workspace that is full of NaN and ends at an inaccessible page. Outputs without a slot of the subject get memory.
+inline Ran run(Subject *subject, const MethodProgram &program, int32_t executor, int32_t isa) {
+  Problem problem = subject->problem;
+  problem.program = program.view, problem.executor = executor;
+  const Kernel &kernel = *find_kernel(isa, problem.dtype, executor);
+  Measure measure;
+  kernel.measure(problem, &measure);
+  harness::Guarded workspace(measure.workspace_bytes, workspace_align, harness::Side::kHigh);
+  std::memset(workspace.data(), 0xff, static_cast<size_t>(measure.workspace_bytes));
+  for (harness::Array &a : subject->data.arrays)
+    if (a.written()) a.memory->poison();
+  std::vector<void *> pointers = subject->data.pointers();
+  std::vector<std::vector<double>> extra;
+  for (const ProgramOutput &output : program.outputs)
+    if (output.slot.index >= subject->first_free_slot())
+      extra.emplace_back(static_cast<size_t>(problem.tasks * output.slot.task_stride), NAN);
+  for (auto &array : extra) pointers.push_back(array.data());
+  Ran ran;
+  ran.info.resize(static_cast<size_t>(problem.tasks));
+  int64_t done = 0;
+  Call call;
+  call.tasks = problem.tasks, call.data = pointers.data(), call.workspace = static_cast<char *>(workspace.data());
+  call.info = ran.info.data(), call.parallel_for = run_one_by_one, call.threads = problem.threads, call.done = &done;
+  EXPECT_EQ(kernel.run(problem, call), BLV_OK);
+  EXPECT_EQ(done, kernel.progress_total(problem, problem.tasks));
+  EXPECT_TRUE(workspace.margins_intact());
+  for (const ProgramOutput &output : program.outputs) {
+    const int64_t entries = output.array >= 0 ? subject->parameters() : 1;
+    std::vector<double> all;
+    for (int64_t t = 0; problem.dtype == BLV_F64 && t < problem.tasks; t++)
+      for (int64_t i = 0; i < output.planes * entries; i++)
+        all.push_back(element_of(output, entries, static_cast<double *>(pointers[size_t(output.slot.index)]), t, i));
+    ran.outputs.push_back(all);
+  }
+  for (const harness::Array &a : subject->data.arrays)
+    ran.values.push_back(a.written() ? harness::collect(a, problem.tasks) : std::vector<double>());
+  return ran;
+}
+
+inline oracle::ProgramAnswer interpret(Subject *subject, const MethodProgram &program, int64_t task, double noise = 0) {
+  std::vector<std::vector<double>> inputs;
+  for (const ProgramInput &input : program.inputs)
+    inputs.push_back(harness::one_task(subject->data.arrays[static_cast<size_t>(input.slot.index)], task));
+  return oracle::ProgramRun(program.view, harness::oracle_task(subject->data, task), inputs, noise).run();
+}
+
+inline void expect_near(const std::vector<double> &got, const std::vector<double> &want, double tolerance,
+                 const std::string &what) {
+  ASSERT_EQ(got.size(), want.size()) << what;
+  const double scale = std::fmax(harness::largest(want), 0.1);
+  for (size_t i = 0; i < got.size(); i++)
+    ASSERT_TRUE(std::fabs(got[i] - want[i]) <= tolerance * scale)
+        << what << " element " << i << ": " << got[i] << " but the plain interpreter gives " << want[i];
+}
+
+inline std::vector<double> part_of(const std::vector<double> &all, int64_t task, int64_t tasks) {
+  const auto n = static_cast<int64_t>(all.size()) / tasks;
+  return {all.begin() + task * n, all.begin() + (task + 1) * n};
+}
+
+// What a written slot holds of one task, by the plain interpreter.
+inline std::vector<double> expected(const harness::Array &a, size_t slot, const MethodProgram &program,
+                             const oracle::ProgramAnswer &answer) {
+  for (size_t i = 0; i < program.outputs.size(); i++)
+    if (program.outputs[i].slot.index == static_cast<int32_t>(slot)) return answer.outputs[i];
+  const size_t n = static_cast<size_t>(a.steps * a.rows * a.columns);
+  std::vector<double> all(n, 0.0);
+  if (a.slot.side == BLV_METHOD) {
+    const auto &by_step = answer.step_leaves.find(a.slot.leaf);
+    for (size_t i = 0; by_step != answer.step_leaves.end() && i < by_step->second.size(); i++)
+      all[i % n] += by_step->second[i];
+    return all;
+  }
+  for (const auto &[where, planes] : answer.leaves) {
+    if (where.second != oracle::Key(a.slot.side, a.slot.leaf)) continue;
+    for (size_t k = 0; k < planes.size(); k++)
+      for (size_t i = 0; i < planes[k].size(); i++) all[k * planes[k].size() + i] += planes[k][i];
+  }
+  return all;
+}
+
+const int32_t executors[] = {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
+
+inline void expect_as_interpreted(Subject *subject, const MethodProgram &program, double tolerance) {
+  const int64_t tasks = subject->problem.tasks;
+  std::vector<oracle::ProgramAnswer> answers;
+  for (int64_t t = 0; t < tasks; t++) {
+    answers.push_back(interpret(subject, program, t));
+    ASSERT_EQ(answers.back().mistake, "") << "task " << t;
+    ASSERT_LE(answers.back().passes, program.view.passes);
+  }
+  for (const int32_t executor : executors)
+    for (const int isa : harness::levels()) {
+      const Ran ran = run(subject, program, executor, isa);
+      const std::string where = "executor " + std::to_string(executor) + " isa v" + std::to_string(isa);
+      for (int64_t t = 0; t < tasks; t++) {
+        const oracle::ProgramAnswer &want = answers[static_cast<size_t>(t)];
+        ASSERT_EQ(ran.info[static_cast<size_t>(t)].status, want.status) << where << " task " << t;
+        ASSERT_EQ(ran.info[static_cast<size_t>(t)].step, want.step) << where << " task " << t;
+        if (want.status != BLV_TASK_OK) continue;
+        for (size_t i = 0; i < program.outputs.size(); i++) {
+          if (subject->problem.dtype != BLV_F64) continue;
+          const std::string what = where + " task " + std::to_string(t) + " output " + std::to_string(i);
+          ASSERT_NO_FATAL_FAILURE(expect_near(part_of(ran.outputs[i], t, tasks), want.outputs[i], tolerance, what));
+        }
+        for (size_t i = 0; i < ran.values.size(); i++) {
+          const harness::Array &a = subject->data.arrays[i];
+          const bool is_output =
+              std::any_of(program.outputs.begin(), program.outputs.end(),
+                          [&](const ProgramOutput &o) { return o.slot.index == static_cast<int32_t>(i); });
+          if (!a.written() || (a.slot.use == BLV_RESULT && !is_output)) continue;
+          if (a.slot.side == BLV_METHOD && a.slot.use == BLV_GRADIENT && !is_output && a.slot.leaf < BLV_RATE) continue;
+          const std::string what = where + " task " + std::to_string(t) + " slot " + std::to_string(i);
+          ASSERT_NO_FATAL_FAILURE(
+              expect_near(part_of(ran.values[i], t, tasks), expected(a, i, program, want), tolerance, what));
+        }
+      }
+    }
+}
+
+inline Case plain_case(int kind, int optimiser, int64_t steps) {
+  Case c = harness::unroll_case(BLV_SQUARED, BLV_TANH, optimiser);
+  c.steps = steps;
+  if (kind == BLV_FORWARD) return harness::as_forward(c, 2);
+  if (kind == BLV_IMPLICIT) return harness::as_implicit(c, 0.5);
+  if (kind == BLV_EVALUATE) return harness::evaluate_case(BLV_SQUARED, BLV_TANH);
+  if (kind == BLV_HVP) return harness::hvp_case(BLV_SQUARED, BLV_TANH, 3);
+  return c;
+}
+
+inline std::vector<Case> method_cases(int dtype) {
+  const harness::DataLeaves linked = {.link = BLV_EXP};
+  std::vector<Case> all = {harness::evaluate_case(BLV_LOGISTIC, BLV_TANH, dtype),
+                           harness::hvp_case(BLV_SQUARED, BLV_SIGMOID, 3, dtype, linked)};
+  for (const int optimiser : {BLV_SGD, BLV_HEAVY_BALL})
+    for (const int64_t steps : {0, 1, 5}) {
+      Case unroll = harness::unroll_case(BLV_SQUARED, BLV_TANH, optimiser, dtype, linked, {});
+      unroll.steps = steps, unroll.tasks = 2;
+      all.push_back(unroll);
+      all.push_back(harness::as_forward(unroll, 2));
+      Case implicit = harness::as_implicit(unroll, 3);
+      implicit.tolerance = dtype == BLV_F64 ? 1e-14 : 1e-7;
+      all.push_back(implicit);
+      implicit.iterations = 2;
+      all.push_back(implicit);
+      if (steps == 0) continue;
+      Case batches = unroll;
+      batches.batch_rows = 3;
+      batches.leaves.push_back({.side = BLV_INNER, .leaf = BLV_BATCH, .per_step = true});
+      all.push_back(batches);
+      all.push_back(harness::as_forward(batches, 3));
+      for (harness::Leaf &leaf : unroll.leaves) leaf.gradient = false;
+      all.push_back(unroll);
+    }
+  return all;
+}
+
+// A program and its words, with rooms asked for by the name of an array.
+struct Named {
+  explicit Named(MethodProgram made) : program(std::move(made)) {}
+  Named(int kind, int optimiser, int64_t steps, const Storage &storage, bool far = false) {
+    Subject subject(plain_case(kind, optimiser, steps));
+    subject.problem.storage = storage;
+    program = build_program(subject.problem, {far});
+  }
+  int room(const std::string &name) const {
+    for (size_t i = 0; i < program.arrays.size(); i++)
+      if (program.array_names[i] == name) return program.arrays[i].room;
+    ADD_FAILURE() << "no array " << name;
+    return -1;
+  }
+  int rooms() const {
+    int n = 0;
+    for (size_t i = 0; i < program.arrays.size(); i++)
+      n += program.arrays[i].room == static_cast<int>(i) && !program.arrays[i].stream;
+    return n;
+  }
+  MethodProgram program;
+};
+
+struct ProgramByHand : testing::Test {
+  Subject subject{plain_case(BLV_UNROLL, BLV_SGD, 3)};
+  ProgramBuilder b{subject.problem};
+  Slot output;
+
+  void write(Vector v) {
+    output.index = output.index < 0 ? subject.first_free_slot() : output.index + 1;
+    output.dtype = BLV_F64, output.task_stride = subject.parameters() * v.planes,
+    output.step_stride = subject.parameters();
+    b.write(output, v);
+  }
+  Vector start() {
+    const Vector theta = b.vector("theta");
+    b.read(theta, subject.problem.slot(BLV_THETA0, BLV_VALUE));
+    return theta;
+  }
+  void expect_runs(const MethodProgram &program) { expect_as_interpreted(&subject, program, 1e-12); }
+};
+
+}  // namespace bilevel
