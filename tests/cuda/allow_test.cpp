@@ -79,6 +79,7 @@ TEST(Allow, SmallNetwork) {
                                          {BLV_OUTER, BLV_ROWS, BLV_VALUE},
                                          {BLV_BOTH, BLV_WEIGHT, BLV_VALUE},
                                          {BLV_BOTH, BLV_PENALTY, BLV_VALUE},
+                                         {BLV_BOTH, BLV_ROWS, BLV_VALUE},
                                          {BLV_METHOD, BLV_RATE, BLV_GRADIENT}}));
 }
 
