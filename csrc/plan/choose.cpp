@@ -13,12 +13,10 @@
 #include "csrc/run/context.h"
 #include "csrc/support/isa.h"
 #include "csrc/support/names.h"
+#include "kernels/contract/cpu_tuning.h"
 
 namespace bilevel {
 namespace {
-
-// BLV_STORE_AUTO takes no more than this share of the machine's memory where a smaller storage does.
-constexpr double most_of_memory = 0.25;
 
 double machine_memory() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
@@ -52,7 +50,7 @@ void try_storage(int64_t limit, int64_t lanes, blv_plan_s *plan, std::vector<Cho
   const auto bytes = static_cast<double>(measure.workspace_bytes);
   double time = predict_time(problem, bytes);
   // What is too large comes after all else, the smaller first.
-  if (bytes > most_of_memory * machine_memory()) time += 1e18 * bytes / machine_memory();
+  if (bytes > cpu_tuning::most_of_memory * machine_memory()) time += 1e18 * bytes / machine_memory();
   choices->push_back({problem.storage, measure, time});
 }
 

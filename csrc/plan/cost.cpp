@@ -13,6 +13,7 @@
 #include <cstddef>
 
 #include "csrc/methods/builder.h"
+#include "kernels/contract/cpu_tuning.h"
 
 namespace bilevel {
 namespace {
@@ -114,12 +115,6 @@ double bytes_of(const Problem &problem, const blv_slot &slot, const Span &span) 
   return (once * passes.all + batch * passes.batches) * bytes;
 }
 
-// What a prediction is made of, measured on one AVX-512 core (AMD EPYC, Zen 5): products of small networks within a task, streams
-// through the caches, and the first use of memory, at 1.2 ns a byte, shared by four executes with the same workspace. A few MiB are never new
-// for long: the caches and the heap keep them.
-constexpr double seconds_per_flop_f32 = 1 / 60e9, seconds_per_unit_f32 = 1e-9, seconds_per_stream_byte = 1 / 8e9,
-                 seconds_per_new_byte = 1.2e-9 / 4, bytes_that_stay = 4 << 20;
-
 }  // namespace
 
 int64_t count_flops(const Problem &problem) { return whole(real(problem.tasks) * flops_of_task(problem)); }
@@ -131,6 +126,7 @@ int64_t count_bytes(const Problem &problem, const std::vector<blv_slot> &slots, 
 }
 
 double predict_time(const Problem &problem, double workspace_bytes) {
+  using namespace cpu_tuning;
   const double scalar = problem.dtype == BLV_F64 ? 8 : 4;
   double units = 0;
   walk(problem.program, [&](const Op &op, double turns) { units += turns * units_of(problem, op); });

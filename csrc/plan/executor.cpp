@@ -7,20 +7,12 @@
 
 #include "csrc/methods/optimiser.h"
 #include "csrc/support/refusal.h"
+#include "kernels/contract/cpu_tuning.h"
 
 namespace bilevel {
 namespace {
 
-// Measured on one AVX-512 core (AMD EPYC, 1 MiB of L2), unrolls of 27 networks, fp32 and fp64: the time of full lanes,
-// relative to that of lanes within a task, grows from a quarter for tiny tasks to 1 where the group's state is about
-// cache_bytes. Lanes without a task cost as much as the others.
-constexpr double cache_bytes = 1.25 * (1 << 20);
-constexpr double least_relative_time = 0.25;
-
-// Rows that pass through the caches together, at most; matrices of a layer and plane that a block keeps.
-constexpr int64_t block_rows = 64, matrices_of_a_layer = 4;
-// Rows are read in order, once a pass: they weigh a quarter of what is read in any order.
-constexpr int64_t reads_in_order = 4;
+using namespace cpu_tuning;
 
 int64_t units_of_a_row(const Network &network) {
   int64_t units = 0;
@@ -38,7 +30,7 @@ int64_t step_state_bytes(const Problem &problem) {
   // theta and gradient, each with tangents; what the optimiser carries
   const int64_t vectors = 2 * (1 + tangents) + (optimiser != nullptr ? optimiser->states : 0);
   const int64_t parameters = saturating_multiply(network.parameters, vectors);
-  const int64_t block = std::min(rows, block_rows) * matrices_of_a_layer * (1 + tangents);
+  const int64_t block = std::min<int64_t>(rows, most_block_rows) * matrices_of_a_layer * (1 + tangents);
   const int64_t activations = saturating_multiply(units_of_a_row(network), block);
   const int64_t data =
       saturating_multiply(rows, network.layers[0].inputs + network.layers[network.n_layers - 1].outputs);
@@ -50,7 +42,7 @@ std::vector<int32_t> executors_by_speed(const Problem &problem, int64_t lanes) {
   if (problem.executor != BLV_EXECUTOR_AUTO) return {problem.executor};
   const int64_t groups = (problem.tasks + lanes - 1) / lanes;
   const double state = static_cast<double>(step_state_bytes(problem)) * static_cast<double>(lanes);
-  const double time = least_relative_time + (1 - least_relative_time) * state / cache_bytes;
+  const double time = least_relative_time + (1 - least_relative_time) * state / lanes_cache_bytes;
   const bool lanes_pay = time * static_cast<double>(groups * lanes) <= static_cast<double>(problem.tasks);
   if (problem.tasks > 1 && lanes_pay) return {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
   if (problem.tasks >= problem.threads) return {BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};

@@ -12,16 +12,12 @@
 #include <chrono>
 
 #include "csrc/support/float_mode.h"
+#include "kernels/contract/cpu_tuning.h"
 
 namespace bilevel {
 namespace {
 
-// Longer than the serial stretch between two jobs of an unroll, shorter than a person or a battery would notice.
-constexpr std::chrono::microseconds spin_time{50};
-// Between so many looks the thread offers its core to others: where both sides share one, or other programs keep the
-// cores busy, a fork and join takes 4 us instead of 105 (2 cores under a load of 12); where cores are free it is 0.6 us
-// either way.
-constexpr int looks_between_yields = 32;
+constexpr std::chrono::microseconds spin_time{cpu_tuning::spin_microseconds};
 
 void pause() {
 #if defined(__x86_64__)
@@ -86,7 +82,7 @@ void Pool::wait_for_change(const std::atomic<uint32_t> &value, uint32_t seen) co
   if (spin_) {
     const auto end = std::chrono::steady_clock::now() + spin_time;
     do {
-      for (int i = 0; i < looks_between_yields; ++i) {
+      for (int i = 0; i < cpu_tuning::looks_between_yields; ++i) {
         if (value.load(std::memory_order_acquire) != seen) return;
         pause();
       }

@@ -91,7 +91,7 @@ inline oracle::ProgramAnswer interpret(Subject *subject, const MethodProgram &pr
 }
 
 inline void expect_near(const std::vector<double> &got, const std::vector<double> &want, double tolerance,
-                 const std::string &what) {
+                        const std::string &what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   const double scale = std::fmax(harness::largest(want), 0.1);
   for (size_t i = 0; i < got.size(); i++)
@@ -106,7 +106,7 @@ inline std::vector<double> part_of(const std::vector<double> &all, int64_t task,
 
 // What a written slot holds of one task, by the plain interpreter.
 inline std::vector<double> expected(const harness::Array &a, size_t slot, const MethodProgram &program,
-                             const oracle::ProgramAnswer &answer) {
+                                    const oracle::ProgramAnswer &answer) {
   for (size_t i = 0; i < program.outputs.size(); i++)
     if (program.outputs[i].slot.index == static_cast<int32_t>(slot)) return answer.outputs[i];
   const size_t n = static_cast<size_t>(a.steps * a.rows * a.columns);

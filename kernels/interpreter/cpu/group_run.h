@@ -17,7 +17,7 @@ template <class T, Lanes L>
 struct GroupRun {
   using Run = Interpreter<T, L>;
   static constexpr long width = Transfer<T, L>::width;
-  static constexpr long most_batches = 64, most_shared_bytes = 64 << 20;
+  static constexpr long most_batches = cpu_tuning::most_batches, most_shared_bytes = cpu_tuning::most_shared_bytes;
 
   const Problem *problem = nullptr;
   const Call *call = nullptr;

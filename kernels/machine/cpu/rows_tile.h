@@ -7,6 +7,7 @@
 // The left (dot: right) operands come as lists of pointers, so that the value plane and the tangent planes of one product, which
 // share the other operand, pass through the registers together.
 #pragma once
+#include "kernels/contract/cpu_tuning.h"
 #include "kernels/machine/matrix.h"
 
 namespace bilevel {
@@ -18,10 +19,6 @@ struct Line {
   const T *operand;
   T *result;
 };
-
-// Rows ahead of the one at hand whose lines a dot product asks for: the next tiles of a matrix that streams from memory. Measured on
-// one Zen 5 core, logistic HVP 1e5 x 1e3: 16.0 to 14.5 ms with one vector, 29.7 to 25.5 with eight; 4 and 16 rows do as well.
-constexpr long prefetch_rows = 8;
 
 template <class T>
 struct DotArguments {
@@ -66,7 +63,7 @@ __attribute__((noinline)) void dot_tile(const DotArguments<T> &p, long row) {
       BLV_UNROLLED for (int i = 0; i < MR; i++) sum[i * NR + j] += left[i] * right;
     }
   };
-  const long ahead = prefetch_rows * p.lda;
+  const long ahead = cpu_tuning::prefetch_rows * p.lda;
   long k = 0;
   for (; k + lanes<T> <= p.depth; k += lanes<T>) {
     BLV_UNROLLED for (int i = 0; i < MR; i++) __builtin_prefetch(a[i] + k + ahead);
@@ -122,12 +119,9 @@ __attribute__((noinline)) void broadcast_tile(const BroadcastArguments<T> &p, lo
   }
 }
 
-// Largest tiles: accumulators and operands fill the register file (32 at v4, else 16). Up to ten columns at once, so that
-// the rows of a classifier of ten classes, or of eight Hessian-vector products, pass by once: 3 % faster than six.
-constexpr bool wide_registers = BLV_ISA_LEVEL >= 4;
-constexpr int dot_columns = wide_registers ? 10 : 4;
-constexpr int dot_rows(int columns) { return !wide_registers ? 3 : columns <= 6 ? 4 : columns <= 9 ? 3 : 2; }
-constexpr int broadcast_rows = wide_registers ? 6 : 3, broadcast_packs = wide_registers ? 4 : 4;
+constexpr int dot_columns = cpu_tuning::dot_columns(BLV_ISA_LEVEL);
+constexpr int dot_rows(int columns) { return cpu_tuning::dot_rows(BLV_ISA_LEVEL, columns); }
+constexpr int broadcast_rows = cpu_tuning::broadcast_rows(BLV_ISA_LEVEL), broadcast_packs = cpu_tuning::broadcast_packs;
 
 template <class T>
 using DotTile = void (*)(const DotArguments<T> &, long);

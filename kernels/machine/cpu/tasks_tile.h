@@ -4,6 +4,7 @@
 // pack. One micro-kernel holds an MR x NR tile of C in registers and is not inlined; strides are in packs and
 // arbitrary.
 #pragma once
+#include "kernels/contract/cpu_tuning.h"
 #include "kernels/machine/matrix.h"
 
 namespace bilevel {
@@ -52,15 +53,9 @@ __attribute__((noinline)) void tasks_tile(int segments, const Segment<T> *segmen
   BLV_UNROLLED for (int m = 0; m < MR; m++, c += c_m) BLV_UNROLLED for (int n = 0; n < NR; n++) c[n * c_n] = sum[m][n];
 }
 
-// Tallest tile for each width: accumulators, NR operands and one more must fit the register file (32 at v4, else 16).
-constexpr int tasks_tile_columns = 4;
-constexpr int tasks_tile_rows(int columns) {
-  constexpr bool wide = BLV_ISA_LEVEL >= 4;
-  return columns == 1   ? (wide ? 12 : 8)
-         : columns == 2 ? (wide ? 10 : 5)
-         : columns == 3 ? (wide ? 7 : 4)
-                        : (wide ? 5 : 2);
-}
+// Tallest tile for each width: accumulators, NR operands and one more must fit the register file.
+constexpr int tasks_tile_columns = cpu_tuning::tasks_tile_columns;
+constexpr int tasks_tile_rows(int columns) { return cpu_tuning::tasks_tile_rows(BLV_ISA_LEVEL, columns); }
 
 template <class T>
 using TasksTile = void (*)(int, const Segment<T> *, const ProductStrides &, Pack<T> *, bool);

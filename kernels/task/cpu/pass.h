@@ -166,7 +166,7 @@ struct Pass {
   void sum_partials(Arguments &a) {
     if (!a.theta_gradient) return;
     const long size = planes_of<M>(a) * net->size;
-    if (size * a.chunks < (1 << 16)) return sum_range<M>(a, 0, size);
+    if (size * a.chunks < cpu_tuning::team_sum_elements) return sum_range<M>(a, 0, size);
     team.run(team.self, team.threads, &sum_worker<M>, &a);
   }
   template <Mode M>
@@ -179,7 +179,7 @@ struct Pass {
   }
   template <Mode M>
   void sum_range(const Arguments &a, long begin, long end) const {
-    const long step = 1024;  // so that the result stays in L1 over the chunks
+    const long step = cpu_tuning::sum_piece;  // the result stays in L1 over the chunks
     Element *to = M == Mode::VALUE ? a.theta_gradient.v : a.theta_gradient.d;
     for (long from = begin; from < end; from += step) {
       const long until = from + step < end ? from + step : end;

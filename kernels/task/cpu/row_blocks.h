@@ -3,6 +3,7 @@
 // How the rows of a task are cut, and the memory that a piece of them needs: blocks of rows that stay in the caches, chunks whose
 // sums are added in order, the matrices of a block, the tape of all rows.
 #pragma once
+#include "kernels/contract/cpu_tuning.h"
 #include "kernels/task/cpu/parameters.h"
 
 namespace bilevel {
@@ -14,25 +15,24 @@ struct RowPartition {
   long chunks(long n) const { return n ? (n + chunk - 1) / chunk : 1; }
 };
 
-// Fewest and most bytes of a row's matrices decide the block: 48 KiB (tasks in lanes) keep a block of packs near L1; 128
-// KiB keep a block of rows in L2, where a product reads it from at no loss.
 template <class T, Lanes L>
 RowPartition partition_rows(const Network &network, long rows, long planes) {
   long columns = network.features;
   for (long l = 0; l + 1 < network.n_layers; l++) columns += network.layers[l].outputs * 3 * (1 + planes);
   const long bytes = columns * long(L == Lanes::TASKS ? sizeof(Pack<T>) : sizeof(T)),
-             room = L == Lanes::TASKS ? 48 << 10 : 128 << 10;
+             most_bytes = L == Lanes::TASKS ? cpu_tuning::block_bytes_in_lanes : cpu_tuning::block_bytes_of_rows;
   RowPartition partition;
-  partition.block = 16;
-  while (partition.block < 64 && partition.block * 2 * bytes <= room) partition.block *= 2;
-  partition.chunk = 256;
+  partition.block = cpu_tuning::fewest_block_rows;
+  while (partition.block < cpu_tuning::most_block_rows && partition.block * 2 * bytes <= most_bytes)
+    partition.block *= 2;
+  partition.chunk = cpu_tuning::fewest_chunk_rows;
   if (L == Lanes::TASKS) {
-    while (partition.chunks(rows) > 4096) partition.chunk *= 2;
+    while (partition.chunks(rows) > cpu_tuning::most_chunks_in_lanes) partition.chunk *= 2;
   } else {
-    // At most 128 chunks, whose partial sums take at most 64 MiB.
     const double sums = double(network.parameters) * double(planes > 0 ? planes : 1) * sizeof(T);
     const auto too_many = [&](long chunks) {
-      return chunks > 128 || (chunks > 1 && double(chunks) * sums > (64 << 20));
+      return chunks > cpu_tuning::most_chunks_of_rows ||
+             (chunks > 1 && double(chunks) * sums > cpu_tuning::most_partial_bytes);
     };
     while (too_many(partition.chunks(rows))) partition.chunk *= 2;
   }
