@@ -44,6 +44,12 @@ Number ProgramBuilder::number(const char *name, int64_t planes) {
   return {id, static_cast<int16_t>(planes)};
 }
 
+Number ProgramBuilder::present() {
+  const Number n = number("present");
+  program_.view.present = n.id;
+  return n;
+}
+
 Number ProgramBuilder::constant(const char *name, double value) {
   const Number n = number(name);
   Op &op = emit(OP_NUMBER);

@@ -87,11 +87,12 @@ class ProgramBuilder {
   Vector vector(const char *name, int64_t planes = 1);
   Vector zeros(const char *name, int64_t planes = 1);  // holds zeros at the beginning
   Stream stream(const char *name, int64_t count);
-  Vector state(
-      const char
-          *name);  // what it held at the end of the last execute with the same state, zeros at first or after a failure
+  // What it held at the end of the last execute with the same state; zeros at first or after a failure.
+  Vector state(const char *name);
   Number number(const char *name, int64_t planes = 1);
   Number constant(const char *name, double value);
+  Number
+  present();  // 1 where there is a task, 0 in lanes without one: the state of tasks that do not run is left alone
   Counter counter(const char *name);
   // Room for so many passes' matrix products.
   void keep_tape(int64_t entries) { program_.view.tape_entries = entries; }

@@ -11,43 +11,46 @@
 namespace bilevel {
 namespace {
 
+// Of the system divided by |rhs|, whose squares neither overflow nor vanish: (H + damping I) x = rhs / |rhs|, v = |rhs| x.
 class ConjugateGradients {
  public:
-  // Solves (H + damping I) x = rhs at theta, from x = 0 or from the state; the tape holds the passes at theta.
+  // At theta, whose passes the tape holds; from x = 0 or from the last solution.
   ConjugateGradients(ProgramBuilder &builder, const Problem &problem, Vector theta, Vector rhs, Counter tape)
       : b(builder), p(problem), theta(theta), rhs(rhs), tape(tape) {}
 
   void solve() {
-    // r = d = rhs - (H + damping I) x, x = 0
-    b.dot(first, rhs, rhs);
+    b.norm(size, rhs);
+    b.compute(inverse, NUMBER_DIVIDE, b.constant("one", 1), size);  // 0 of 0: then x = r = 0
+    // r = d = rhs / |rhs| - (H + damping I) x
+    b.linear(r, {times(inverse), rhs});
     if (p.warm_start) {
+      b.linear(x, {times(inverse), last_v});
       multiply(x, q);
-      b.linear(r, {one(), rhs}, {one(-1), q});
-    } else {
-      b.copy(r, rhs);
+      b.linear(r, {one(), r}, {one(-1), q});
     }
     b.copy(d, r);
     b.dot(rr, r, r);
-    // active = |r|^2 > tolerance^2 |rhs|^2
-    // A smaller residual than a sixteenth of the dtype's epsilon is rounding, and curvature along it may underflow to 0.
+    // active = |r| > tolerance. A smaller residual than a sixteenth of the dtype's epsilon is rounding, and curvature along it may
+    // underflow to 0.
     const double rounding = p.dtype == BLV_F64 ? 0x1p-56 : 0x1p-27;
     const double tolerance = std::max(p.solver_tolerance, rounding);
     const Number tolerance2 = b.constant("tolerance2", tolerance * tolerance);
-    b.compute(least, NUMBER_MULTIPLY, tolerance2, first);
-    b.compute(active, NUMBER_GREATER, rr, least);
-    b.repeat_while(active, turn, p.solver_iterations, [&] { iterate(); });
+    b.compute(active, NUMBER_GREATER, rr, tolerance2);
+    b.repeat_while(active, turn, p.solver_iterations, [&] { iterate(tolerance2); });
     b.report_checks();
     b.fail(bad, BLV_TASK_CURVATURE);
     true_residual();
+    b.linear(v, {times(size), x});
+    if (p.warm_start) keep_solution();
   }
 
-  const Vector &solution() const { return x; }
+  const Vector &solution() const { return v; }
   const Number &residual() const { return relative; }
   const Number &iterations() const { return turns; }
 
  private:
   // A task that is done keeps turning with alpha = beta = 0.
-  void iterate() {
+  void iterate(Number tolerance2) {
     b.compute(turns, NUMBER_ADD, turns, active);
     multiply(d, q);
     // curvature d . q > 0, else H is not positive definite
@@ -70,7 +73,7 @@ class ConjugateGradients {
     b.compute(rr, NUMBER_COPY, next);
     // d = r + beta d
     b.linear(d, {one(), r}, {times(beta), d});
-    b.compute(active, NUMBER_GREATER, rr, least);
+    b.compute(active, NUMBER_GREATER, rr, tolerance2);
     b.compute(active, NUMBER_MULTIPLY, active, positive);
   }
 
@@ -80,21 +83,28 @@ class ConjugateGradients {
     if (p.damping != 0) b.linear(out, {one(), out}, {times(damping), in});
   }
 
-  // |rhs - (H + damping I) x| / |rhs|, computed anew: what the recursion says may have drifted
+  // |rhs - (H + damping I) v| / |rhs|, computed afresh: what the recursion says may have drifted
   void true_residual() {
     multiply(x, q);
-    b.linear(q, {one(), rhs}, {one(-1), q});
+    b.linear(q, {one(), q}, {times(inverse, -1), rhs});
     b.norm(relative, q);
-    b.compute(first, NUMBER_ROOT, first);
-    b.compute(relative, NUMBER_DIVIDE, relative, first);
+  }
+
+  // last_v = v, but where there is no task
+  void keep_solution() {
+    const Number present = b.present(), absent = b.number("absent");
+    b.compute(absent, NUMBER_SUBTRACT, b.constant("one", 1), present);
+    b.linear(last_v, {times(absent), last_v}, {times(present), v});
   }
 
   ProgramBuilder &b;
   const Problem &p;
   const Vector theta, rhs;
   const Counter tape, turn = b.counter("turn");
-  const Vector x = p.warm_start ? b.state("x") : b.zeros("x"), r = b.vector("r"), d = b.vector("d"), q = b.vector("q");
-  const Number zero = b.number("zero"), rr = b.number("rr"), first = b.number("rhs2"), least = b.number("least"),
+  const Vector last_v = p.warm_start ? b.state("last_v") : Vector();
+  const Vector x = p.warm_start ? b.vector("x") : b.zeros("x"), r = b.vector("r"), d = b.vector("d"), q = b.vector("q"),
+               v = b.vector("v");
+  const Number zero = b.number("zero"), size = b.number("rhs_norm"), inverse = b.number("inverse"), rr = b.number("rr"),
                active = b.number("active"), curvature = b.number("curvature"), positive = b.number("positive"),
                lost = b.number("lost"), bad = b.number("bad"), alpha = b.number("alpha"), beta = b.number("beta"),
                next = b.number("next"), turns = b.number("turns"), relative = b.number("residual");

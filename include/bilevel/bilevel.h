@@ -274,7 +274,7 @@ enum {
   BLV_THETA_TANGENT = 14, /* RESULT of forward: [K][P] derivatives of theta_T, step_stride between them */
   BLV_RESIDUAL =
       15,           /* RESULT of implicit, one per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta|, computed
-                        anew after the last iteration */
+                        afresh after the last iteration */
   BLV_SOLUTION = 16 /* RESULT of implicit: [P], v */
 };
 enum {
@@ -403,7 +403,7 @@ typedef struct blv_task_info {
  * pointers. workspace: at least blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is
  * irrelevant before and after. state: NULL if blv_sizes.state_bytes is 0; else so many bytes, which the caller fills with zeros
  * before the first execute and leaves alone from then on, one for each sequence of executes of one plan whose tasks go on
- * (a task that fails begins anew). info: NULL or `tasks` entries, written. Allocates nothing.
+ * (a task that fails begins again from zeros; tasks that do not run keep theirs). info: NULL or `tasks` entries, written. Allocates nothing.
  * On the CPU done on return. With 0 tasks, gradients that are summed over tasks become 0. Cancellation is polled between
  * inner steps and between groups of tasks; on a device, once before anything is enqueued.
  *

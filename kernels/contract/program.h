@@ -127,7 +127,8 @@ struct Program {
   int64_t tape_entries = 0, tape_rows = 0;
   int64_t passes = 0;  // turns of GRADIENT and TANGENT at most, for progress
   // Numbers that the info of a task reports; -1: none.
-  int32_t loss = -1, norm = -1, iterations = -1, unused = 0;
+  int32_t loss = -1, norm = -1, iterations = -1;
+  int32_t present = -1;  // a number that is 1 where there is a task and 0 in lanes without one; -1: none
 };
 
 }  // namespace bilevel

@@ -105,7 +105,8 @@ struct Interpreter {
   BLV_FUNCTION bool run(const Move &move, const Call &call, const Program &program, TaskStatus *status) {
     load(move, program, status);
     Numbers number(numbers, program.n_numbers);
-    Counters counter;
+    if (program.present >= 0) number.put(program.present, tasks_present<T, L>(move.count));
+    Counters counter(program.n_counters);
     FiniteCheck<T> check;
     int64_t passes = 0;
     for (int pc = 0; pc < program.n_ops; pc++) {

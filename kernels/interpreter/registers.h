@@ -32,6 +32,7 @@ struct NumberFile {
 };
 struct Counters {
   Index at[most_device_counters] = {};
+  explicit BLV_INLINE Counters(int) {}
   BLV_INLINE Index get(int i) const { return at[i]; }
   BLV_INLINE void set(int i, Index x) { at[i] = x; }
 };
@@ -47,6 +48,11 @@ BLV_INLINE bool any_active(T x) {
 template <class T>
 BLV_INLINE T root(T x) {
   return square_root(x);
+}
+// 1 where there is a task.
+template <class T, Lanes L>
+BLV_INLINE T tasks_present(Index) {
+  return T(1);
 }
 // A task that failed begins with zeros again.
 template <class T, Lanes L>
@@ -72,7 +78,10 @@ struct NumberFile {
   void keep(Pack<T> *, int) const {}
 };
 struct Counters {
-  Index at[256] = {};
+  Index at[256];  // an operation names them in eight bits
+  explicit Counters(int count) {
+    for (int i = 0; i < count; i++) at[i] = 0;
+  }
   BLV_INLINE Index get(int i) const { return at[i]; }
   BLV_INLINE void set(int i, Index x) { at[i] = x; }
 };
@@ -89,6 +98,12 @@ BLV_INLINE bool any_active(Pack<T> x) {
 template <class T>
 BLV_INLINE Pack<T> root(Pack<T> x) {
   return square_root<T>(x);
+}
+// 1 where there is a task, 0 in lanes without one.
+template <class T, Lanes L>
+BLV_INLINE Pack<T> tasks_present(Index count) {
+  const Pack<T> one = broadcast<T>(1);
+  return L == Lanes::TASKS ? select(first_lanes<T>(count), one, Pack<T>{}) : one;
 }
 // A task that failed begins with zeros again.
 template <class T, Lanes L>
@@ -118,22 +133,25 @@ BLV_INLINE Pack<T> divided(Pack<T> a, Pack<T> b) {
 
 template <class T>
 BLV_INLINE Pack<T> map_value(int function, Pack<T> x, Pack<T> y) {
-  switch (function) {
+  switch (MapFunction(function)) {
     case MAP_PRODUCT:
       return x * y;
     case MAP_RECIPROCAL:
       return divided<T>(broadcast<T>(1), x);
-    default:
+    case MAP_ROOT:
       return root<T>(x);
   }
+  return x;
 }
 
 template <class T>
 BLV_INLINE Pack<T> compute(int function, T constant, Pack<T> a, Pack<T> b) {
   const Pack<T> zero = {}, one = broadcast<T>(1);
-  switch (function) {
+  switch (NumberFunction(function)) {
     case NUMBER_CONSTANT:
       return broadcast<T>(constant);
+    case NUMBER_COPY:
+      return a;
     case NUMBER_ADD:
       return a + b;
     case NUMBER_SUBTRACT:
@@ -148,9 +166,8 @@ BLV_INLINE Pack<T> compute(int function, T constant, Pack<T> a, Pack<T> b) {
       return select(a > b, one, zero);
     case NUMBER_SELECT:
       return select(b == zero, zero, a);
-    default:
-      return a;
   }
+  return a;
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -18,7 +18,8 @@ constexpr uint32_t bits_of(Values... values) {
 struct Allowed {
   uint32_t inner[use_capacity], outer[use_capacity], both[use_capacity], method[use_capacity];  // leaves, by use
   uint32_t losses, optimisers, ops;
-  uint32_t flags;  // OpFlags
+  uint32_t flags;       // OpFlags
+  uint32_t plan_flags;  // blv_spec.flags
 };
 
 inline bool within(const uint32_t (&present)[use_capacity], const uint32_t (&allowed)[use_capacity]) {
@@ -36,6 +37,8 @@ inline const char *refusal_of(const Problem &problem, const Allowed &allowed) {
   for (const Side *side : {&problem.inner, &problem.outer})
     if (side->present && (bits_of(side->loss) & ~allowed.losses) != 0)
       return "the plan has a loss that the kernel does not know";
+  if ((static_cast<uint32_t>(problem.flags) & ~allowed.plan_flags) != 0)
+    return "the plan has a flag that the kernel does not know";
   if (problem.optimiser != 0 && (bits_of(problem.optimiser) & ~allowed.optimisers) != 0)
     return "the plan has an optimiser that the kernel does not know";
   for (int32_t pc = 0; pc < problem.program.n_ops; ++pc) {

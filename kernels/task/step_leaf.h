@@ -18,7 +18,7 @@ struct StepLeaf {
   Index packs = 0;                      // of one step: 1, or the parameter vector's
   Index steps = 0, gradient_steps = 0;  // 1 or T; 0 if T is
   Index planes = 0;                     // of tangents
-  P *leaf = nullptr, *tangent = nullptr, *gradient = nullptr;
+  P *leaf = nullptr, *slope = nullptr, *tangent = nullptr, *gradient = nullptr;  // slope: see links.h
 
   BLV_HOST_DEVICE void layout(Arena &arena, const Leaf &leaf_spec, const NetworkView &network, Index T_steps,
                               Index tangent_planes) {
@@ -27,6 +27,8 @@ struct StepLeaf {
     packs = spec->value.extent == BLV_SCALAR ? 1 : parameter_packs<T, L>(network);
     steps = spec->value.step_stride ? T_steps : T_steps > 0;  // without a step the array has no elements
     leaf = arena.template take<P>(steps * packs);
+    const bool keeps_slope = (spec->gradient || spec->tangent) && link_keeps_slope(spec->value.link);
+    if (keeps_slope) slope = arena.template take<P>(steps * packs);
     planes = spec->tangent ? tangent_planes : 0;
     if (planes) tangent = arena.template take<P>(planes * steps * packs);
     if (!spec->gradient) return;
@@ -38,14 +40,14 @@ struct StepLeaf {
     if (!spec->value) return;
     load_steps(move, spec->value, 0, 1, leaf);
     const int link = spec->value.link;
-    if (link) apply_link<T>(link, leaf, steps * packs);
+    if (link) apply_link<T>(link, leaf, steps * packs, slope);
     // The arrays of one tangent are laid out as the value's, tangents step_stride apart.
     Slot seeds = spec->tangent;
     seeds.step_stride = 1;
     for (Index k = 0; k < planes; k++) {
       P *to = tangent + k * steps * packs;
       load_steps(move, seeds, k * spec->tangent.step_stride, spec->value.step_stride, to);
-      if (link) multiply_by_link_slope<T>(link, leaf, nullptr, to, steps * packs);
+      if (link) multiply_by_link_slope<T>(link, leaf, slope, to, steps * packs);
     }
     each(gradient_steps * packs, [&](Index i) { gradient[i] = P{}; });
   }
@@ -58,13 +60,12 @@ struct StepLeaf {
   BLV_FUNCTION void add_product(Index t, T sign, const P *a, const P *b, Index parameters) {
     if (!gradient) return;
     P *to = gradient + (gradient_steps > 1 ? t : 0) * packs;
-    const int link = spec->value.link;
     if (stride()) {
-      each(parameters, [&](Index i) { to[i] += through(link, at(t)[i], sign * a[i] * b[i]); });
+      each(parameters, [&](Index i) { to[i] += through_link(t, i, sign * a[i] * b[i]); });
     } else {
       P total = sum_of_share<P>(parameters, [&](Index i) BLV_LAMBDA { return a[i] * b[i]; });
       total = total_over_parameters<T, L>(total);
-      once([&] { *to += through(link, *at(t), sign * total); });
+      once([&] { *to += through_link(t, 0, sign * total); });
     }
   }
 
@@ -90,8 +91,11 @@ struct StepLeaf {
         move.load_scalar(slot, first + t * apart, to);
     }
   }
-  static BLV_INLINE P through(int link, P leaf_value, P gradient_of_leaf) {
-    return link ? gradient_of_leaf * link_slope<T>(link, leaf_value) : gradient_of_leaf;
+  // From the derivative by entry i of the leaf at step t to that by the array's.
+  BLV_INLINE P through_link(Index t, Index i, P gradient_of_leaf) const {
+    const int link = spec->value.link;
+    if (!link) return gradient_of_leaf;
+    return gradient_of_leaf * (slope ? slope[at(t) - leaf + i] : link_slope<T>(link, at(t)[i]));
   }
 };
 

@@ -20,7 +20,7 @@ TEST(Rooms, OfTheMethods) {
   const Named cg(BLV_IMPLICIT, BLV_SGD, 5, {0, 5});
   EXPECT_EQ(cg.rooms(), 6) << "theta, and five for lambda, x, r, d, q, minus_v and g";
   EXPECT_EQ(cg.room("r"), cg.room("g"));
-  EXPECT_EQ(cg.room("minus_v"), cg.room("r"));
+  EXPECT_EQ(cg.room("minus_v"), cg.room("lambda"));
   const Named forward(BLV_FORWARD, BLV_SGD, 5, {0, 5});
   EXPECT_EQ(forward.room("lambda"), forward.room("g"));
   EXPECT_NE(forward.room("h"), forward.room("z"));

@@ -275,6 +275,80 @@ TEST_P(Quadratics, WarmStart) {
   });
 }
 
+// Squares of the right-hand side overflow in f32, or vanish.
+TEST_P(Quadratics, RightHandSidesOfAnySize) {
+  for (const double scale : {1e30, 1e-30}) {
+    for_all([&](const Quadratic &q) {
+      Call c = solved(q);
+      for (Values &a : c.arrays) {
+        if (a.slot.side != BLV_OUTER) continue;
+        for (double &x : a.values) x = a.slot.leaf == BLV_Y ? c.rounded(x * scale) : 0;
+      }
+      const blv_implicit method = by_gradients(q, false);
+      ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true));
+      for (int64_t t = 0; t < q.tasks; t++) {
+        const Vector b = c.of(BLV_OUTER, BLV_Y, BLV_VALUE, t), got = c.of(BLV_METHOD, BLV_SOLUTION, BLV_RESULT, t);
+        const Vector v = oracle::solve_dense(c.matrix(BLV_INNER, t), times(-1 / scale, b));
+        expect_near(times(1 / scale, got), v, 200 * double(q.size) * q.epsilon(), "v");
+        EXPECT_LE(c.of(BLV_METHOD, BLV_RESIDUAL, BLV_RESULT, t)[0], 100 * double(q.size) * q.epsilon());
+      }
+    });
+  }
+}
+
+// Nothing to solve for, whatever the last solution was.
+TEST_P(Quadratics, WarmStartOfZero) {
+  for_all([](const Quadratic &q) {
+    Call c = solved(q);
+    const blv_implicit method = by_gradients(q, true);
+    ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true));
+    for (Values &a : c.arrays) {
+      if (a.slot.side == BLV_OUTER) std::fill(a.values.begin(), a.values.end(), 0.0);
+    }
+    ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true));
+    for (const blv_task_info &task : c.info) EXPECT_EQ(task.iterations, 0);
+    for (const int leaf : {BLV_SOLUTION, BLV_RESIDUAL})
+      for (const double x : c.find(BLV_METHOD, leaf, BLV_RESULT).values) ASSERT_EQ(x, 0);
+  });
+}
+
+// The state of tasks that do not run is what it was.
+TEST_P(Quadratics, WarmStartAfterFewerTasks) {
+  for_all([](const Quadratic &q) {
+    Call c = solved(q);
+    blv_implicit method = by_gradients(q, true);
+    method.tolerance = 1000 * q.epsilon();
+    ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true));
+    ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true, q.tasks - 1));
+    ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true));
+    EXPECT_LE(c.info.back().iterations, 1);
+  });
+}
+
+// A step with a rate behind a link that saturates: dL/da = -sigmoid(a) sigmoid(-a) lambda' g.
+TEST_P(Quadratics, SlopesOfRatesBehindASigmoid) {
+  for (const double a : {-12., 0.5, 12., 25.}) {
+    for_all([&](const Quadratic &q) {
+      Call c = unrolled(q);
+      for (Values &v : c.arrays) {
+        if (v.slot.leaf != BLV_RATE) continue;
+        v.slot.link = BLV_SIGMOID_LINK, v.values[0] = a;
+      }
+      c.write(BLV_METHOD, BLV_RATE, BLV_GRADIENT, 1, false, BLV_SCALAR);
+      const blv_unroll method = {{abi_size<blv_unroll>, BLV_UNROLL, 0}, BLV_SGD, BLV_STORE_AUTO, 1, 0};
+      ASSERT_NO_FATAL_FAILURE(c.run(&method.head, true));
+      const double rate = 1 / (1 + std::exp(-a)), slope = rate / (1 + std::exp(a));
+      for (int64_t t = 0; t < q.tasks; t++) {
+        const Vector theta = c.of(BLV_METHOD, BLV_THETA0, BLV_VALUE, t), g = gradient(c, BLV_INNER, t, theta);
+        const Vector lambda = gradient(c, BLV_OUTER, t, minus(theta, g, rate));
+        const double norms = std::sqrt(oracle::dot(lambda, lambda) * oracle::dot(g, g));
+        EXPECT_LE(std::fabs(c.of(BLV_METHOD, BLV_RATE, BLV_GRADIENT, t)[0] + slope * oracle::dot(lambda, g)),
+                  100 * double(q.size) * q.epsilon() * slope * norms);
+      }
+    });
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Quadratics, testing::Values(BLV_F64, BLV_F32));
 
 }  // namespace

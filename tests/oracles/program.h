@@ -42,6 +42,7 @@ class ProgramRun {
     for (int32_t i = 0; i < p_.n_inputs; i++)
       arrays_[static_cast<size_t>(p_.inputs[i].array)] = inputs[static_cast<size_t>(i)];
     answer_.numbers.assign(static_cast<size_t>(p_.n_numbers), 0.0);
+    if (p_.present >= 0) answer_.numbers[static_cast<size_t>(p_.present)] = 1;
     counters_.assign(static_cast<size_t>(p_.n_counters), 0);
   }
 

@@ -108,7 +108,7 @@ struct DeviceKernelOf {
   // Rows that may stay in the caller's memory: the outer ones, read once, and the inner ones if they are many.
   static long long optional_bytes(const Problem &problem) {
     const auto rows_of = [&](const Side &side) {
-      if (!side.present || side.x.value.link || side.x.gradient) return 0ll;
+      if (!side.present || SideData<T, L>::must_copy_x(side, problem.network.diagonal)) return 0ll;
       return (long long)(side.rows) * padded(problem.network.features) * (long long)(sizeof(T));
     };
     const long long inner = rows_of(problem.inner), most_inner = 64 << 10;

@@ -132,7 +132,7 @@ struct RowLoss {
       logistic_row(x, l, 0);
     else if (loss == BLV_SQUARED)
       squared_row(x, l, 0);
-    else
+    else if (loss == BLV_CROSS_ENTROPY)
       cross_entropy_row(x, l, 0);
   }
 };

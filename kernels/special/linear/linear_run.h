@@ -41,7 +41,8 @@ struct LinearPass {
                    bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_MAP, OP_DOT, OP_SIDE_DOT, OP_STEP_LEAF, OP_NUMBER,
                            OP_CHECK, OP_FAIL, OP_COUNT, OP_END, OP_BREAK),
                    FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_BATCH | FLAG_TANGENTS | FLAG_CHECK |
-                       FLAG_ROOT | FLAG_ACTIVE | FLAG_REPORT};
+                       FLAG_ROOT | FLAG_ACTIVE | FLAG_REPORT,
+                   BLV_SKIP_FAILED | BLV_SPLIT_TF32};
   }();
 
   // Whether a problem has this pass at all; whether it fits is known when it is laid out.
@@ -110,7 +111,7 @@ struct LinearPass {
     Team::sync();
     if (theta_gradient) {
       T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
-      const Index size = (M == Mode::VALUE ? 1 : planes) * net->size;
+      const Index size = (M == Mode::VALUE ? 1 : r.planes) * net->size;
       sum_partials(partials, planes * net->size, int((view.n + chunk - 1) / chunk), size, to, r.add, int(blockIdx.x),
                    int(gridDim.x), scratch);
       Team::sync();

@@ -37,7 +37,8 @@ constexpr Allowed allowed = {{0, bits_of(BLV_X, BLV_Y)},
                              bits_of(BLV_SQUARED),
                              bits_of(BLV_SGD),
                              bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_DOT, OP_CHECK, OP_COUNT, OP_END),
-                             FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_CHECK | FLAG_ROOT | FLAG_REPORT};
+                             FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_CHECK | FLAG_ROOT | FLAG_REPORT,
+                             BLV_SKIP_FAILED | BLV_SPLIT_TF32};
 
 const char *side_refusal(const Side &side) {
   if (!side.present || side.index_targets) return "the kernel runs squared losses only";

@@ -35,14 +35,17 @@ struct SideData {
   Index penalty_stride = 0;
   T *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
 
+  // A link, the padding of a gradient or tangents ask for a copy of the rows.
+  static BLV_HOST_DEVICE bool must_copy_x(const Side &side, bool diagonal) {
+    return side.x.value.link || side.x.gradient || side.x.tangent || diagonal;
+  }
   BLV_HOST_DEVICE void layout(Arena &arena, const Side &side, int side_name, const NetworkView &network,
                               long long capacity, Index planes, Index tangents, Index) {
     spec = &side, name = side_name, net = &network, rows = Index(capacity), tangent_planes = tangents;
     const Index outputs = network.layers[network.n_layers - 1].outputs;
     const Index x_ld = network.x_ld, y_ld = side.index_targets || outputs == 1 ? 1 : Index(padded(outputs));
-    // Rows that do not fit on chip stay where they are, unless a link or the padding of a gradient asks for a copy.
-    x_resident = side.x.value.link || side.x.gradient || side.x.tangent || network.diagonal ||
-                 arena.template fits<T>(capacity * x_ld);
+    // Rows that do not fit on chip stay where they are, unless they must be copied.
+    x_resident = must_copy_x(side, network.diagonal) || arena.template fits<T>(capacity * x_ld);
     if (x_resident) x = {arena.template take<T>(capacity * x_ld), nullptr, 0, x_ld};
     y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.y.tangent ||
                  (losses_of_unit_targets >> side.loss & 1u) != 0 || arena.template fits<T>(capacity * y_ld);
