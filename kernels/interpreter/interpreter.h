@@ -74,7 +74,7 @@ struct Interpreter {
   // The part of the caller's state that belongs to the group of tasks that comes next.
   BLV_FUNCTION void bind_state(const Program &program, P *state) {
     if (state_packs == 0) return;
-    control([&] {
+    one_thread_per_block_then_sync([&] {
       for (int i = 0; i < program.n_arrays; i++)
         if (program.arrays[i].state) places[i].base = state, state += packs;
     });
@@ -219,7 +219,7 @@ struct Interpreter {
     for (int i = 0; i < program.n_arrays; i++) {
       const ProgramArray &a = program.arrays[i];
       if (a.zeroed)
-        each(packs * a.planes, [&](Index j) { places[i].base[j] = P{}; });
+        strided_for_then_sync(packs * a.planes, [&](Index j) { places[i].base[j] = P{}; });
       else if (a.product && a.room == i)
         zero_padding(places[i].base, packs * a.planes);
     }
@@ -290,20 +290,20 @@ struct Interpreter {
       const bool a_is_one = op.a.kind == COEFFICIENT_ONE, b_is_one = op.b.kind == COEFFICIENT_ONE;
       if (!op.y) {
         if (a_is_one && op.a.sign > 0) {
-          each(packs, [&](Index i) { store(i, x[i]); });
+          strided_for_then_sync(packs, [&](Index i) { store(i, x[i]); });
         } else if (a_is_one) {
-          each(packs, [&](Index i) { store(i, -x[i]); });
+          strided_for_then_sync(packs, [&](Index i) { store(i, -x[i]); });
         } else {
           const Factor a = factor(op.a, counter, number, k);
-          each(packs, [&](Index i) { store(i, a.sign * a.at[i * a.stride] * x[i]); });
+          strided_for_then_sync(packs, [&](Index i) { store(i, a.sign * a.at[i * a.stride] * x[i]); });
         }
       } else if (a_is_one && b_is_one) {
         const T b = T(op.b.sign);
-        each(packs, [&](Index i) { store(i, x[i] + b * y[i]); });
+        strided_for_then_sync(packs, [&](Index i) { store(i, x[i] + b * y[i]); });
       } else if (a_is_one) {
         const Factor b = factor(op.b, counter, number, k);
         Integers<T> bits = {};
-        each(packs, [&](Index i) {
+        strided_for_then_sync(packs, [&](Index i) {
           const P value = x[i] + (b.sign * b.at[i * b.stride]) * y[i];
           bits |= is_not_finite_bits(value);
           store(i, value);
@@ -312,11 +312,12 @@ struct Interpreter {
         continue;
       } else if (b_is_one) {
         const Factor a = factor(op.a, counter, number, k);
-        each(packs, [&](Index i) { store(i, (a.sign * a.at[i * a.stride]) * x[i] + y[i]); });
+        strided_for_then_sync(packs, [&](Index i) { store(i, (a.sign * a.at[i * a.stride]) * x[i] + y[i]); });
       } else {
         const Factor a = factor(op.a, counter, number, k), b = factor(op.b, counter, number, k);
-        each(packs,
-             [&](Index i) { store(i, (a.sign * a.at[i * a.stride]) * x[i] + (b.sign * b.at[i * b.stride]) * y[i]); });
+        strided_for_then_sync(packs, [&](Index i) {
+          store(i, (a.sign * a.at[i * a.stride]) * x[i] + (b.sign * b.at[i * b.stride]) * y[i]);
+        });
       }
       if (op.flags & FLAG_CHECK) check.see(z, packs);
     }
@@ -325,7 +326,7 @@ struct Interpreter {
   BLV_FUNCTION void map(const Op &op, const Counters &counter) const {
     P *z = at(op.z, counter);
     const P *x = at(op.x, counter), *y = op.y ? at(op.y, counter) : x;
-    each(packs * op.planes, [&](Index i) { z[i] = map_value<T>(op.function, x[i], y[i]); });
+    strided_for_then_sync(packs * op.planes, [&](Index i) { z[i] = map_value<T>(op.function, x[i], y[i]); });
   }
 
   // <x, y> of plane k; an operand of one plane serves all.
@@ -333,7 +334,7 @@ struct Interpreter {
     const P *x = at(op.x, counter) + (places[op.x.array].planes > 1 ? k * packs : 0),
             *y = at(op.y, counter) + (places[op.y.array].planes > 1 ? k * packs : 0);
     if (op.flags & FLAG_ROOT) return norm_over_parameters<T, L>(x, packs);
-    return total_over_parameters<T, L>(sum_of_share<P>(packs, [&](Index i) BLV_LAMBDA { return x[i] * y[i]; }));
+    return total_over_parameters<T, L>(thread_sum<P>(packs, [&](Index i) BLV_LAMBDA { return x[i] * y[i]; }));
   }
 
   BLV_FUNCTION void finish(const Move &move, FiniteCheck<T> &check, TaskStatus *status) {

@@ -25,7 +25,7 @@ struct NumberFile {
   BLV_INLINE const T *address(int i) const { return at + i; }
   // To memory, for the results.
   BLV_INLINE void keep(T *to, int count) const {
-    once([&] {
+    one_thread_then_sync([&] {
       for (int i = 0; i < count; i++) to[i] = at[i];
     });
   }
@@ -57,7 +57,7 @@ BLV_INLINE T tasks_present(Index) {
 // A task that failed begins with zeros again.
 template <class T, Lanes L>
 BLV_INLINE void clear_failed(T *x, Index n, Index, const TaskStatus *status) {
-  if (status->status != BLV_TASK_OK) each(n, [&](Index i) { x[i] = T(0); });
+  if (status->status != BLV_TASK_OK) strided_for_then_sync(n, [&](Index i) { x[i] = T(0); });
 }
 template <class T, Lanes L>
 BLV_INLINE void fail_where(T x, int reason, Index, TaskStatus *status) {

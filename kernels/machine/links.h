@@ -44,7 +44,7 @@ BLV_INLINE Pack<T> kept_link_slope(Pack<T> x) {
 // `slopes`: room for as many, or null where they are not wanted.
 template <class T>
 BLV_FUNCTION BLV_NOINLINE void apply_link(int link, Pack<T> *x, Index packs, Pack<T> *slopes = nullptr) {
-  each(packs, [&](Index i) {
+  strided_for_then_sync(packs, [&](Index i) {
     if (slopes) slopes[i] = kept_link_slope<T>(x[i]);
     x[i] = link_value<T>(link, x[i]);
   });
@@ -54,7 +54,7 @@ BLV_FUNCTION BLV_NOINLINE void apply_link(int link, Pack<T> *x, Index packs, Pac
 template <class T>
 BLV_FUNCTION BLV_NOINLINE void multiply_by_link_slope(int link, const Pack<T> *leaf, const Pack<T> *slopes,
                                                       Pack<T> *gradient, Index packs) {
-  each(packs, [&](Index i) { gradient[i] *= slopes ? slopes[i] : link_slope<T>(link, leaf[i]); });
+  strided_for_then_sync(packs, [&](Index i) { gradient[i] *= slopes ? slopes[i] : link_slope<T>(link, leaf[i]); });
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -27,23 +27,21 @@ using Index = long;
 // Whether a task's states of the forward sweep are better copied to and from the theta at hand than worked on in place.
 constexpr bool states_are_far = false;
 
-// f(i) for every i in [0, n); `share`: the same, but no promise of when (see cuda/machine.h).
+// The loops of cuda/machine.h, where they are split over threads and say whether a barrier follows. Here one thread runs all of [0, n).
 template <class F>
-BLV_INLINE void each(Index n, F f) {
+BLV_INLINE void strided_for(Index n, F f) {
   for (Index i = 0; i < n; i++) f(i);
 }
 template <class F>
-BLV_INLINE void share(Index n, F f) {
+BLV_INLINE void strided_for_then_sync(Index n, F f) {
   for (Index i = 0; i < n; i++) f(i);
 }
-// f() by one thread of those that share a task.
 template <class F>
-BLV_INLINE void once(F f) {
+BLV_INLINE void one_thread_then_sync(F f) {
   f();
 }
-// f() by one thread of those that share the control data of a task.
 template <class F>
-BLV_INLINE void control(F f) {
+BLV_INLINE void one_thread_per_block_then_sync(F f) {
   f();
 }
 

@@ -49,7 +49,7 @@ struct StepLeaf {
       load_steps(move, seeds, k * spec->tangent.step_stride, spec->value.step_stride, to);
       if (link) multiply_by_link_slope<T>(link, leaf, slope, to, steps * packs);
     }
-    each(gradient_steps * packs, [&](Index i) { gradient[i] = P{}; });
+    strided_for_then_sync(gradient_steps * packs, [&](Index i) { gradient[i] = P{}; });
   }
 
   BLV_INLINE const P *at(Index t) const { return leaf + (steps > 1 ? t : 0) * packs; }
@@ -61,11 +61,11 @@ struct StepLeaf {
     if (!gradient) return;
     P *to = gradient + (gradient_steps > 1 ? t : 0) * packs;
     if (stride()) {
-      each(parameters, [&](Index i) { to[i] += through_link(t, i, sign * a[i] * b[i]); });
+      strided_for_then_sync(parameters, [&](Index i) { to[i] += through_link(t, i, sign * a[i] * b[i]); });
     } else {
-      P total = sum_of_share<P>(parameters, [&](Index i) BLV_LAMBDA { return a[i] * b[i]; });
+      P total = thread_sum<P>(parameters, [&](Index i) BLV_LAMBDA { return a[i] * b[i]; });
       total = total_over_parameters<T, L>(total);
-      once([&] { *to += through_link(t, 0, sign * total); });
+      one_thread_then_sync([&] { *to += through_link(t, 0, sign * total); });
     }
   }
 

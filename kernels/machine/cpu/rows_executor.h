@@ -98,14 +98,14 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
 
   static void sum_plane(long n, long out, const T *e, long ld, T *g, bool accumulate) {
     if (ld == 1) {  // one column: lanes run along the rows, the padding is zero
-      const P total = sum_of_share<P>(e ? (n + lanes<T> - 1) / lanes<T> : 0,
-                                      [&](long i) BLV_LAMBDA { return load_unaligned(e + i * lanes<T>); });
+      const P total = thread_sum<P>(e ? (n + lanes<T> - 1) / lanes<T> : 0,
+                                    [&](long i) BLV_LAMBDA { return load_unaligned(e + i * lanes<T>); });
       const P sums = broadcast<T>(accumulate ? g[0] + sum(total) : sum(total));
       store_unaligned(g, select(first_lanes<T>(1), sums, P{}));
       return;
     }
     for (long j = 0; j < out; j += lanes<T>) {
-      const P total = sum_of_share<P>(e ? n : 0, [&](long i) BLV_LAMBDA { return load_unaligned(e + i * ld + j); });
+      const P total = thread_sum<P>(e ? n : 0, [&](long i) BLV_LAMBDA { return load_unaligned(e + i * ld + j); });
       store_unaligned(g + j, accumulate ? load_unaligned(g + j) + total : total);
     }
   }

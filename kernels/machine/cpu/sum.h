@@ -8,10 +8,10 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// f(0) + ... + f(n - 1) of packs, or of what else has a sum and a zero. Leaves of eight terms; level[l] holds 2^l leaves while bit l
+// f(0) + ... + f(n - 1) of packs, or of what else has a sum and a zero: the one thread has all terms. Leaves of eight terms; level[l] holds 2^l leaves while bit l
 // of their number is set, so that the additions are those of a balanced tree.
 template <class P, class F>
-BLV_INLINE P sum_of_share(long n, F f) {
+BLV_INLINE P thread_sum(long n, F f) {
   P level[48];
   long leaf = 0;
   for (; 8 * leaf + 8 <= n; leaf++) {
@@ -89,7 +89,7 @@ template <bool Across>
 __attribute__((noinline)) Pack<double> norm_of(const Pack<double> *x, long n) {
   using P = Pack<double>;
   const auto root_scaled = [&](P scale) BLV_LAMBDA {
-    const P total = sum_of_share<P>(n, [&](long i) BLV_LAMBDA {
+    const P total = thread_sum<P>(n, [&](long i) BLV_LAMBDA {
       const P y = x[i] * scale;
       return y * y;
     });

@@ -72,7 +72,7 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
 
   static void sum_plane(long n, long out, const P *e, long ld, P *g, bool accumulate) {
     for (long j = 0; j < out; j++) {
-      const P total = sum_of_share<P>(e ? n : 0, [&](long i) BLV_LAMBDA { return e[i * ld + j]; });
+      const P total = thread_sum<P>(e ? n : 0, [&](long i) BLV_LAMBDA { return e[i * ld + j]; });
       g[j] = accumulate ? g[j] + total : total;
     }
   }

@@ -63,7 +63,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   // Few rows: a thread per column. Many: a warp per column, lanes over the rows.
   static BLV_INLINE void sum_plane(Index n, Index out, const T *e, Index ld, T *g, bool accumulate) {
     if (n < 64) {
-      share<PassTeam>(out, [&](Index j) {
+      strided_for<PassTeam>(out, [&](Index j) {
         T total = 0;
         for (Index i = 0; e && i < n; i++) total += e[i * ld + j];
         g[j] = accumulate ? g[j] + total : total;

@@ -5,7 +5,7 @@
 // block, cluster, grid; BLV_CUDA_LEVEL_NUMBER 0..3) in a namespace of its own, as CPU kernels are per ISA level.
 //
 // Every function here is called by all threads of the group, in the same order (cooperation level: group), unless it
-// says otherwise. Loops: `each` ends with a barrier, `share` does not.
+// says otherwise. Loops over threads say who runs and whether a barrier follows: `strided_for` has none, `..._then_sync` ends with one.
 #pragma once
 #include <cooperative_groups.h>
 #include <cstddef>
@@ -191,26 +191,26 @@ using PassTeam = BlockTeam;
 
 // ---- Loops ----------------------------------------------------------------------------------------------------------
 
-// f(i) for this thread's share of [0, n).
+// f(i) for i = thread, thread + threads, ... < n. No barrier.
 template <class Threads = Team, class F>
-BLV_INLINE void share(Index n, F f) {
+BLV_INLINE void strided_for(Index n, F f) {
   for (Index i = Threads::thread(); i < n; i += Threads::threads()) f(i);
 }
-// f(i) for every i in [0, n), done on return.
+// The same, then a barrier: f(i) is done for every i in [0, n).
 template <class Threads = Team, class F>
-BLV_INLINE void each(Index n, F f) {
-  share<Threads>(n, f);
+BLV_INLINE void strided_for_then_sync(Index n, F f) {
+  strided_for<Threads>(n, f);
   Threads::sync();
 }
-// f() by one thread of the team, done on return: for what the task's arrays hold.
+// f() by one thread of the task, then a barrier: for what the task's arrays hold.
 template <class F>
-BLV_INLINE void once(F f) {
+BLV_INLINE void one_thread_then_sync(F f) {
   if (Team::thread() == 0) f();
   Team::sync();
 }
-// f() by one thread of every block, done on return: for what a block keeps in its own shared memory.
+// f() by one thread of every block, between two barriers of the block: for what each block keeps in its own shared memory.
 template <class F>
-BLV_INLINE void control(F f) {
+BLV_INLINE void one_thread_per_block_then_sync(F f) {
   BlockTeam::sync();
   if (threadIdx.x == 0) f();
   BlockTeam::sync();

@@ -33,7 +33,7 @@ struct Map : Scalars<T, M> {
   template <class F>
   BLV_INLINE void for_rows(Index n_rows, Index n_columns, F f) {
     rows = n_rows, columns = n_columns;
-    for (k = 0; k < (M == Mode::VALUE ? 1 : planes); k++) share<PassTeam>(n_rows, f);
+    for (k = 0; k < (M == Mode::VALUE ? 1 : planes); k++) strided_for<PassTeam>(n_rows, f);
     PassTeam::sync();
   }
   template <class F>

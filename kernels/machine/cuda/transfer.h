@@ -42,7 +42,7 @@ struct Transfer {
   // to[i] = the scalar `offset` + i of array `step`.
   BLV_INLINE void load(const Slot &slot, long long step, Index n, T *to) const {
     const T *from = source(slot, step);
-    each(n, [&](Index i) { to[i] = from[i]; });
+    strided_for_then_sync(n, [&](Index i) { to[i] = from[i]; });
   }
   BLV_INLINE void load_scalar(const Slot &slot, long long step, T *to) const { load(slot, step, 1, to); }
 };

@@ -89,7 +89,7 @@ struct LinearPass {
   BLV_INLINE void begin() const {
 #if BLV_CUDA_LEVEL_NUMBER == 3
     T *own = partials + blockIdx.x * (long long)(planes)*net->size;  // the padding stays zero
-    if (blockIdx.x < chunks) share<PassTeam>(planes * net->size, [&](Index i) { own[i] = T(0); });
+    if (blockIdx.x < chunks) strided_for<PassTeam>(planes * net->size, [&](Index i) { own[i] = T(0); });
     Team::sync();
 #endif
   }
@@ -105,7 +105,7 @@ struct LinearPass {
 #if BLV_CUDA_LEVEL_NUMBER == 3
     T *own = theta_gradient && blockIdx.x < chunks ? partials + blockIdx.x * (long long)(planes)*net->size : nullptr;
     const Mat part = M == Mode::VALUE ? Mat{own, nullptr, net->size, 0} : Mat{nullptr, own, net->size, 0};
-    control([&] { describe<M>(r, part, false); });
+    one_thread_per_block_then_sync([&] { describe<M>(r, part, false); });
     const Index begin = blockIdx.x * chunk, end = begin + chunk < view.n ? begin + chunk : view.n;
     if (begin < end) linear_rows<Shape, M>(*arguments, cut, begin, end, sum, scratch);
     Team::sync();
@@ -117,7 +117,7 @@ struct LinearPass {
       Team::sync();
     }
 #else
-    control([&] { describe<M>(r, theta_gradient, r.add); });
+    one_thread_per_block_then_sync([&] { describe<M>(r, theta_gradient, r.add); });
     linear_rows<Shape, M>(*arguments, cut, Index(0), view.n, sum, scratch);
     Team::sync();
 #endif

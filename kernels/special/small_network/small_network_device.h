@@ -16,9 +16,9 @@ constexpr unsigned all_lanes = 0xffffffffu;
 
 BLV_DEVICE float quiet_nan() { return __int_as_float(0x7fffffff); }
 
-// x, as a value of which the compiler knows nothing. For what is done once a task: what depends on the lane alone would
-// otherwise be computed ahead of all loops, and have no register to wait in.
-BLV_DEVICE int anew(int x) {
+// x, hidden from the optimiser. For what is done once per task: the compiler would hoist what depends on the lane alone out of all loops,
+// and keep it in registers that the passes need.
+BLV_DEVICE int opaque(int x) {
   asm volatile("" : "+r"(x));
   return x;
 }
@@ -29,9 +29,9 @@ BLV_DEVICE T sum_over_warp(T x) {
   return x;
 }
 
-// f(i) for i = lane, lane + 32, .. < n. All lanes take the same number of turns but for one that only some take.
+// f(i) for i = lane, lane + 32, ... < n, without a barrier. The last iteration is the only one that not all lanes take.
 template <int n, class F>
-BLV_DEVICE void share(int lane, F f) {
+BLV_DEVICE void strided_for(int lane, F f) {
 #pragma unroll 7
   for (int i = 0; i + 32 <= n; i += 32) f(i + lane);
   if (n % 32 != 0 && lane < n % 32) f(n / 32 * 32 + lane);

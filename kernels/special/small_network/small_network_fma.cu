@@ -40,22 +40,22 @@ struct LanePasses {
   // ---- States -------------------------------------------------------------------------------------------------------
 
   BLV_DEVICE void load_theta(const float *from) {
-    load_state(anew(lane), theta, m.theta, from);
+    load_state(opaque(lane), theta, m.theta, from);
     if (lane < S::small - S::b3 - 1) m.gradient[S::b3 + 1 + lane] = 0;
   }
   BLV_DEVICE void keep_theta(float *to) const { keep_state(lane, to, theta, m.theta); }
   BLV_DEVICE void bring_theta(const float *from) { bring_state(lane, theta, m.theta, from); }
   BLV_DEVICE void wait() { __syncwarp(); }
-  BLV_DEVICE Check check_theta() const { return check_state(anew(lane), theta, m.theta); }
-  BLV_DEVICE Check check_gradient() const { return check_state(anew(lane), gradient, m.gradient); }
+  BLV_DEVICE Check check_theta() const { return check_state(opaque(lane), theta, m.theta); }
+  BLV_DEVICE Check check_gradient() const { return check_state(opaque(lane), gradient, m.gradient); }
   BLV_DEVICE Check check_kept(const float *slab) const {
     Check result;
-    share<S::state>(anew(lane), [&](int i) { result.see(slab[i]); });
+    strided_for<S::state>(opaque(lane), [&](int i) { result.see(slab[i]); });
     return result;
   }
-  BLV_DEVICE void store_theta(float *to, bool failed) const { store_state(anew(lane), to, theta, m.theta, failed); }
+  BLV_DEVICE void store_theta(float *to, bool failed) const { store_state(opaque(lane), to, theta, m.theta, failed); }
   BLV_DEVICE void store_gradient(float *to, bool failed) const {
-    store_state(anew(lane), to, gradient, m.gradient, failed);
+    store_state(opaque(lane), to, gradient, m.gradient, failed);
   }
   BLV_DEVICE void add_gradient(float *to, bool first) const { add_state(lane, to, gradient, m.gradient, first); }
 
@@ -161,10 +161,10 @@ struct LanePasses {
   }
 
  private:
-  BLV_DEVICE Place<S> inputs_of_r() const { return {anew(inputs), r}; }
-  BLV_DEVICE Place<S> inputs_of_home() const { return {anew(inputs), home}; }
-  BLV_DEVICE Place<S> outputs_of_r() const { return {anew(c), r}; }
-  BLV_DEVICE Place<S> outputs_of_home() const { return {anew(c), home}; }
+  BLV_DEVICE Place<S> inputs_of_r() const { return {opaque(inputs), r}; }
+  BLV_DEVICE Place<S> inputs_of_home() const { return {opaque(inputs), home}; }
+  BLV_DEVICE Place<S> outputs_of_r() const { return {opaque(c), r}; }
+  BLV_DEVICE Place<S> outputs_of_home() const { return {opaque(c), home}; }
   // Of the two lanes that share a slot, one counts it.
   static BLV_DEVICE float counted(int s, int of_home) { return S::is_shared(s) && (of_home & 1) != 0 ? 0.f : 1.f; }
   BLV_DEVICE float weight(int side, int s) const { return S::point(s, r) < a.rows[side] ? a.inverse_rows[side] : 0.f; }

@@ -35,7 +35,7 @@ BLV_DEVICE void each_part_quad(int lane, F f) {
 // f(position in the caller's vector, entry of the small vectors) for W1, b1, b2, W3 and b3.
 template <class S, class F>
 BLV_DEVICE void each_small(int lane, F f) {
-  share<S::width>(lane, [&](int j) {
+  strided_for<S::width>(lane, [&](int j) {
 #pragma unroll
     for (int kind = 0; kind < 4; kind++)
       f(kind * S::width + (kind < 2 ? 0 : S::width * S::width) + j, kind * S::vector + S::entry(j));
@@ -71,7 +71,7 @@ BLV_DEVICE void store_state(int lane, float *to, const MiddlePart<S> &x, const f
 template <class S>
 BLV_DEVICE void keep_state(int lane, float *to, const MiddlePart<S> &x, const float *small) {
   each_part_quad<S>(lane, [&](int k, int i) { quad(to + i) = part_quad(x, k); });
-  share<S::small / 4>(lane, [&](int i) { quad(to + S::quads * 128 + 4 * i) = quad(small + 4 * i); });
+  strided_for<S::small / 4>(lane, [&](int i) { quad(to + S::quads * 128 + 4 * i) = quad(small + 4 * i); });
 }
 
 template <class S>
@@ -81,7 +81,7 @@ BLV_DEVICE void bring_state(int lane, MiddlePart<S> &x, float *small, const floa
     set_part_entry(x, 4 * k, q.x), set_part_entry(x, 4 * k + 1, q.y);
     set_part_entry(x, 4 * k + 2, q.z), set_part_entry(x, 4 * k + 3, q.w);
   });
-  share<S::small / 4>(lane, [&](int i) { quad(small + 4 * i) = quad(from + S::quads * 128 + 4 * i); });
+  strided_for<S::small / 4>(lane, [&](int i) { quad(small + 4 * i) = quad(from + S::quads * 128 + 4 * i); });
 }
 
 // to = (first ? 0 : to) + state.
@@ -92,7 +92,7 @@ BLV_DEVICE void add_state(int lane, float *to, const MiddlePart<S> &x, const flo
     quad(place) = {old.x + v.x, old.y + v.y, old.z + v.z, old.w + v.w};
   };
   each_part_quad<S>(lane, [&](int k, int i) { add(to + i, part_quad(x, k)); });
-  share<S::small / 4>(lane, [&](int i) { add(to + S::quads * 128 + 4 * i, quad(small + 4 * i)); });
+  strided_for<S::small / 4>(lane, [&](int i) { add(to + S::quads * 128 + 4 * i, quad(small + 4 * i)); });
 }
 
 template <class S>
@@ -100,7 +100,7 @@ BLV_DEVICE Check check_state(int lane, const MiddlePart<S> &x, const float *smal
   Check check;
 #pragma unroll
   for (int k = 0; k < S::rows * S::group; k++) check.see(part_entry(x, k));
-  share<S::small>(lane, [&](int i) { check.see(small[i]); });
+  strided_for<S::small>(lane, [&](int i) { check.see(small[i]); });
   return check;
 }
 

@@ -57,7 +57,7 @@ BLV_DEVICE Lane this_lane() {
 // f(i) for the lane's share of the state, four floats from i on, padding included.
 template <class S, class F>
 BLV_DEVICE void each_quad(Lane lane, F f) {
-  share<S::state / 4>(lane.id, [&](int i) { f(4 * i); });
+  strided_for<S::state / 4>(lane.id, [&](int i) { f(4 * i); });
 }
 
 template <class S>
@@ -81,11 +81,11 @@ BLV_DEVICE void wait_for_copy() {
 // Zeros what lies between the rows and at the end, so that sums over a state may run over all of it.
 template <class S>
 BLV_DEVICE void clear_padding(Lane lane, float *state) {
-  const int id = anew(lane.id);
-  share<S::width / 2>(
+  const int id = opaque(lane.id);
+  strided_for<S::width / 2>(
       id, [&](int i) { *reinterpret_cast<float4 *>(state + S::row(4 * (i >> 1)) + 4 * S::stride + 4 * (i & 1)) = {}; });
   if (S::stride > S::width) {
-    share<S::width>(id, [&](int r) {
+    strided_for<S::width>(id, [&](int r) {
       for (int j = S::width; j < S::stride; j += 4) *reinterpret_cast<float4 *>(state + S::row(r) + j) = {};
     });
   }
@@ -116,13 +116,13 @@ BLV_DEVICE void add_state(Lane lane, float *to, const float *state, bool first) 
 template <class S, class F>
 BLV_DEVICE void each_parameter(Lane lane, F f) {
   constexpr int H = S::width;
-  const int id = anew(lane.id), i = id & 7, j = id >> 3;
+  const int id = opaque(lane.id), i = id & 7, j = id >> 3;
   for (int n = 0; n < H; n += 4) {
 #pragma unroll
     for (int k = 0; k < H; k += 8) f(2 * H + (n + j) * H + k + i, S::row(i) + S::row(k) + n + j);
   }
-  share<H>(id, [&](int q) { f(2 * H + H * H + q, S::row(H) + q); });
-  share<3 * H + 1>(id, [&](int q) { f(q < 2 * H ? q : q + H * (H + 1), S::middle + q); });
+  strided_for<H>(id, [&](int q) { f(2 * H + H * H + q, S::row(H) + q); });
+  strided_for<3 * H + 1>(id, [&](int q) { f(q < 2 * H ? q : q + H * (H + 1), S::middle + q); });
 }
 
 template <class S>

@@ -58,7 +58,7 @@ struct Batch {
   static BLV_DEVICE bool is_first_lane() { return threadIdx.x == 0; }
   BLV_DEVICE float *partial() const { return a.partials + static_cast<int64_t>(blockIdx.x) * S::partial; }
   BLV_DEVICE float *step_slab(int t) const {
-    return a.slabs + (static_cast<int64_t>(anew(static_cast<int>(blockIdx.x))) * a.steps + t) * S::step;
+    return a.slabs + (static_cast<int64_t>(opaque(static_cast<int>(blockIdx.x))) * a.steps + t) * S::step;
   }
   // Whether theta_0 comes from the caller; else the batch has it in its slab already.
   BLV_DEVICE bool is_fresh() const { return a.theta.task_stride != 0 || m.task == m.first; }

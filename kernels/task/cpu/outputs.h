@@ -78,7 +78,7 @@ struct SharedWriter {
   long batches, scalars, at = 0;
 
   T sum_over_batches(long i) const {
-    return sum_of_share<T>(batches, [&](long b) BLV_LAMBDA { return partials[b * scalars + at + i]; });
+    return thread_sum<T>(batches, [&](long b) BLV_LAMBDA { return partials[b * scalars + at + i]; });
   }
   template <class Element>
   void run(const Slot &slot, long step, long offset, long stride, long n, const Element *) {

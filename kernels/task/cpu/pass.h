@@ -113,7 +113,7 @@ struct Pass {
       }
     }
     if (!total) return;
-    *total = sum_of_share<P>(chunks, [&](long c) BLV_LAMBDA { return totals[c].value; });
+    *total = thread_sum<P>(chunks, [&](long c) BLV_LAMBDA { return totals[c].value; });
     if (L != Lanes::TASKS) *total = broadcast<T>(sum(*total));
   }
 

@@ -62,7 +62,7 @@ __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Mat
         if (penalty_gradient) x.add(penalty_gradient, i, j, half_square);
       });
   if (!total) return;
-  *total += total_over_parameters<T, L>(sum_of_share<Pack<T>>(packs, [&](long j) BLV_LAMBDA {
+  *total += total_over_parameters<T, L>(thread_sum<Pack<T>>(packs, [&](long j) BLV_LAMBDA {
     const Pack<T> t = theta.v[j];
     return side.penalty[j] * (t * t * half);
   }));
@@ -99,7 +99,7 @@ struct SideGradients {
   P dot_tangents(long k) const {
     P total = {};
     const auto add = [&](const P *gradient, const P *tangent, long packs) {
-      if (gradient) total += sum_of_share<P>(packs, [&](long i) BLV_LAMBDA { return gradient[i] * tangent[i]; });
+      if (gradient) total += thread_sum<P>(packs, [&](long i) BLV_LAMBDA { return gradient[i] * tangent[i]; });
     };
     if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
     const auto add_leaf = [&](const Mat &values, const Mat &gradient) {
@@ -184,14 +184,14 @@ struct SideGradients {
         const LayerView &layer = net.layers[0];
         const long row = packs_of(layer.ld), first = packs_of(layer.weight);
         for (long i = 0; i < row; i++)
-          result[i] = sum_of_share<P>(layer.outputs, [&](long o) BLV_LAMBDA { return packs[first + o * row + i]; });
+          result[i] = thread_sum<P>(layer.outputs, [&](long o) BLV_LAMBDA { return packs[first + o * row + i]; });
         return;
       }
     }
-    const P total = sum_of_share<P>(net.n_layers, [&](long l) {
+    const P total = thread_sum<P>(net.n_layers, [&](long l) {
       const LayerView &layer = net.layers[l];
       const P *weights = packs + packs_of(layer.weight);
-      return sum_of_share<P>(packs_of(layer.outputs * layer.ld), [&](long i) BLV_LAMBDA { return weights[i]; });
+      return thread_sum<P>(packs_of(layer.outputs * layer.ld), [&](long i) BLV_LAMBDA { return weights[i]; });
     });
     *result = select(first_lanes<T>(L == Lanes::TASKS ? lanes<T> : 1), total_over_parameters<T, L>(total), P{});
   }

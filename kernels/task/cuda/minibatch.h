@@ -74,7 +74,7 @@ struct Minibatch {
   }
   BLV_INLINE void report_bad_index(const Move &move, const Rows &side, long long t, TaskStatus *status) const {
     long long first = n;
-    share(n, [&](Index i) {
+    strided_for(n, [&](Index i) {
       if (is_bad(move.integer(*indices, t, i), side) && i < first) first = i;
     });
     first = team_least(first);
@@ -82,7 +82,7 @@ struct Minibatch {
   }
   BLV_INLINE void gather_rows(const Move &move, const Rows &side, long long t, const Mat &to, const Mat &from,
                               Index columns) const {
-    share_matrix(n, columns, [&](Index i, Index j) {
+    strided_for_matrix(n, columns, [&](Index i, Index j) {
       const Index row = row_of(move, side, t, i);
       to.v[i * to.ld + j] = side.n ? from.v[row * from.ld + j] : T(0);
       for (Index k = 0; to.d && k < planes; k++)
@@ -92,12 +92,12 @@ struct Minibatch {
   BLV_INLINE void add_rows(const Move &move, const Rows &side, long long t, const Mat &from, const Mat &to,
                            Index columns) const {
     if (!from) return;
-    share(columns, [&](Index j) {
+    strided_for(columns, [&](Index j) {
       for (Index i = 0; i < n; i++) to.v[row_of(move, side, t, i) * to.ld + j] += from.v[i * from.ld + j];
     });
   }
   BLV_INLINE void clear_rows(const Mat &m) const {
-    if (m) share(m.plane, [&](Index i) { m.v[i] = T(0); });
+    if (m) strided_for(m.plane, [&](Index i) { m.v[i] = T(0); });
   }
 };
 

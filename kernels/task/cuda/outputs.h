@@ -26,7 +26,7 @@ struct TaskWriter {
                                         long long row_stride, const T *from, Index ld) {
     if (slot.task_stride == 0) {
       T *to = partial;
-      share_matrix(rows, columns, [&](Index i, Index j) {
+      strided_for_matrix(rows, columns, [&](Index i, Index j) {
         T &sum = to[(long long)(i)*columns + j], &lost = to[(long long)(rows + i) * columns + j];
         const T x = !failed ? from[i * ld + j] : skip_failed ? T(0) : not_a_number<T>();
         if (first)
@@ -38,8 +38,9 @@ struct TaskWriter {
       return;
     }
     T *to = move.target(slot, step) + offset;
-    share_matrix(rows, columns,
-                 [&](Index i, Index j) { to[i * row_stride + j] = failed ? not_a_number<T>() : from[i * ld + j]; });
+    strided_for_matrix(rows, columns, [&](Index i, Index j) {
+      to[i * row_stride + j] = failed ? not_a_number<T>() : from[i * ld + j];
+    });
   }
 };
 

@@ -52,9 +52,9 @@ BLV_INLINE void for_parameter_blocks(const NetworkView &net, F f) {
   }
 }
 
-// f(i, j) for every entry of a matrix, split over the team's threads; no barrier.
+// strided_for over the entries (i, j) of a matrix. No barrier.
 template <class F>
-BLV_INLINE void share_matrix(Index rows, Index columns, F f) {
+BLV_INLINE void strided_for_matrix(Index rows, Index columns, F f) {
   const Index step_i = Team::threads() / columns, step_j = Team::threads() % columns;
   Index i = Team::thread() / columns, j = Team::thread() % columns;
   while (i < rows) {
@@ -67,7 +67,7 @@ BLV_INLINE void share_matrix(Index rows, Index columns, F f) {
 // Zeroes an array of the parameters, whose padding products leave alone.
 template <class T>
 BLV_INLINE void clear(T *x, long long n) {
-  each(Index(n), [&](Index i) { x[i] = T(0); });
+  strided_for_then_sync(Index(n), [&](Index i) { x[i] = T(0); });
 }
 template <class T>
 BLV_INLINE void zero_padding(T *x, Index n) {
@@ -81,8 +81,8 @@ BLV_FUNCTION BLV_NOINLINE void load_parameters(const Transfer<T, L> &move, const
   const T *from = move.source(slot, step);
   clear(to, net.size);
   for_parameter_blocks(net, [&](long long offset, Index at, Index rows, Index columns, Index ld) {
-    share_matrix(rows, columns,
-                 [&](Index i, Index j) { to[at + i * ld + j] = from[offset + (long long)(i)*columns + j]; });
+    strided_for_matrix(rows, columns,
+                       [&](Index i, Index j) { to[at + i * ld + j] = from[offset + (long long)(i)*columns + j]; });
   });
   Team::sync();
 }

@@ -186,7 +186,7 @@ struct Pass {
     Team::sync();
     if (!r.theta_gradient) return;
     T *to = M == Mode::VALUE ? r.theta_gradient.v : r.theta_gradient.d;
-    each(size, [&](Index i) {
+    strided_for_then_sync(size, [&](Index i) {
       CompensatedSum<T> sum;
       for (Index c = 0; c < count; c++) sum.add(partials[c * (long long)(planes)*net->size + i]);
       to[i] = r.add ? to[i] + sum.value : sum.value;
@@ -229,7 +229,7 @@ struct Pass {
   BLV_INLINE void copy_tape(const RowView<T> &view, Index row, Index n, T *tape) const {
     const auto one = [&](T *near, Index ld) {
       T *far = tape + (long long)(row)*ld;
-      share<PassTeam>(n * ld, [&](Index i) { (Save ? far : near)[i] = (Save ? near : far)[i]; });
+      strided_for<PassTeam>(n * ld, [&](Index i) { (Save ? far : near)[i] = (Save ? near : far)[i]; });
       tape += (long long)(view.rows) * ld;
     };
     for (Index l = 0; l < net->n_layers; l++) {

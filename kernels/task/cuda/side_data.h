@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One loss of a task, in its group's memory: leaves with their links applied, the number of rows, accumulators for the
-// gradients that are wanted. The struct lies in shared memory, a copy per block; what changes is written by `control`.
+// gradients that are wanted. The struct lies in shared memory, a copy per block; one thread per block writes what changes.
 #pragma once
 #include "kernels/contract/losses.h"
 #include "kernels/task/cuda/parameters.h"
@@ -69,7 +69,7 @@ struct SideData {
     if (weight) {
       const Slot &slot = spec->weight.value;
       const T *from = move.source(slot, 0);
-      each(n, [&](Index i) {
+      strided_for_then_sync(n, [&](Index i) {
         const T w = from[(long long)(i)*slot.row_stride];
         weight.v[i] = link_value<T>(slot.link, w);
         if (weight_slope) weight_slope[i] = kept_link_slope<T>(w);
@@ -122,14 +122,16 @@ struct SideData {
       count = move.integer(spec->row_counts, 0, 0);
       if (count < 0 || count > spec->rows) status->fail(BLV_TASK_BAD_ROWS, name, -1, -1), count = 0;
     }
-    control([&] { n = Index(count), inverse_n = !spec->mean ? T(1) : count ? T(1) / T(count) : T(0); });
+    one_thread_per_block_then_sync([&] {
+      n = Index(count), inverse_n = !spec->mean ? T(1) : count ? T(1) / T(count) : T(0);
+    });
   }
 
   // Rows of a floating-point leaf with `columns` columns; those that the task lacks hold nothing.
   BLV_FUNCTION BLV_NOINLINE void load_rows(const Move &move, const Slot &slot, Index columns, const Mat &to, T *slope,
                                            Index step = 0) const {
     const T *from = move.source(slot, step);
-    share_matrix(n, to.ld, [&](Index i, Index j) {
+    strided_for_matrix(n, to.ld, [&](Index i, Index j) {
       const T x = j < columns ? from[(long long)(i)*slot.row_stride + j] : T(0);
       to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, x) : T(0);
       if (slope) slope[i * to.ld + j] = kept_link_slope<T>(x);
@@ -148,7 +150,9 @@ struct SideData {
   BLV_INLINE void load_x(const Move &move) {
     const Slot &slot = spec->x.value;
     if (x_resident) return load_rows(move, slot, net->features, x, x_slope);
-    control([&] { x = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });  // nothing is written through it
+    one_thread_per_block_then_sync([&] {
+      x = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)};
+    });  // nothing is written through it
   }
 
   BLV_INLINE void load_y(const Move &move, TaskStatus *status) {
@@ -156,7 +160,7 @@ struct SideData {
     const Index columns = net->layers[net->n_layers - 1].outputs;
     if (spec->index_targets) return load_labels(move, columns, status);
     if (!y_resident) {
-      control([&] { y = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });
+      one_thread_per_block_then_sync([&] { y = {move.target(slot, 0), nullptr, 0, Index(slot.row_stride)}; });
       return;
     }
     load_rows(move, slot, columns, y, y_slope);
@@ -185,7 +189,7 @@ struct SideData {
   template <class F>
   BLV_INLINE void report_first(TaskStatus *status, F bad) const {
     long long first = spec->rows;
-    share(n, [&](Index i) {
+    strided_for(n, [&](Index i) {
       if (bad(i) && i < first) first = i;
     });
     first = team_least(first);
@@ -213,12 +217,13 @@ struct SideData {
 
   // From the natural shape to one penalty per parameter of the group's vector.
   BLV_INLINE void expand_penalty(int extent, const T *from, T *to) const {
-    if (extent == BLV_PER_PARAMETER) return each(net->size, [&](Index i) { to[i] = from[i]; });
+    if (extent == BLV_PER_PARAMETER) return strided_for_then_sync(net->size, [&](Index i) { to[i] = from[i]; });
     clear(to, net->size);
     for (Index l = 0; l < (extent == BLV_SCALAR ? net->n_layers : 1); l++) {
       const LayerView &layer = net->layers[l];
-      share_matrix(layer.outputs, layer.inputs,
-                   [&](Index i, Index j) { to[layer.weight + i * layer.ld + j] = from[extent == BLV_SCALAR ? 0 : j]; });
+      strided_for_matrix(layer.outputs, layer.inputs, [&](Index i, Index j) {
+        to[layer.weight + i * layer.ld + j] = from[extent == BLV_SCALAR ? 0 : j];
+      });
     }
     Team::sync();
   }

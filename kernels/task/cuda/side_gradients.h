@@ -15,7 +15,7 @@ struct FiniteCheck {
   BLV_INLINE void see(T x) { bits |= is_not_finite_bits(x); }
   BLV_INLINE void see(const T *x, Index n) {
     int all = 0;
-    share(n, [&](Index i) { all |= is_not_finite_bits(x[i]); });
+    strided_for(n, [&](Index i) { all |= is_not_finite_bits(x[i]); });
     bits |= all;
   }
   template <Lanes L>
@@ -52,7 +52,7 @@ BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const Mat
   CompensatedSum<T> loss;
   X x(planes);
   for (x.k = 0; x.k < (M == Mode::VALUE ? 1 : planes); x.k++)
-    share(n, [&](Index j) {
+    strided_for(n, [&](Index j) {
       const auto p = x.get(penalty, 0, j), t = x.get(theta, 0, j);
       if (gradient) x.add(gradient, 0, j, p * factor * t);
       const auto half_square = t * t * (factor * T(0.5));
@@ -70,8 +70,8 @@ struct SideGradients {
   Index planes, parameter_packs;
 
   BLV_INLINE void clear() const {
-    each_accumulator([&](T *x, Index n, int, const T *, const T *) { share(n, [&](Index i) { x[i] = T(0); }); });
-    if (side.penalty_gradient) share(parameter_packs * planes, [&](Index i) { side.penalty_gradient[i] = T(0); });
+    each_accumulator([&](T *x, Index n, int, const T *, const T *) { strided_for(n, [&](Index i) { x[i] = T(0); }); });
+    if (side.penalty_gradient) strided_for(parameter_packs * planes, [&](Index i) { side.penalty_gradient[i] = T(0); });
     Team::sync();
   }
 
@@ -89,7 +89,7 @@ struct SideGradients {
   BLV_INLINE T dot_tangents(Index k) const {
     T total = 0;
     const auto add = [&](const T *gradient, const T *tangent, Index n) {
-      if (gradient) total += sum_of_share<T>(n, [&](Index i) { return gradient[i] * tangent[i]; });
+      if (gradient) total += thread_sum<T>(n, [&](Index i) { return gradient[i] * tangent[i]; });
     };
     // Rows that the task lacks hold nothing.
     const auto add_leaf = [&](const Matrix<T> &values, const Matrix<T> &gradient) {
@@ -114,7 +114,7 @@ struct SideGradients {
  private:
   // Rows that the task lacks, and padding, have gradient zero whatever the leaf's memory holds there.
   static BLV_INLINE void slope(int link, const T *leaf, const T *slopes, T *gradient, Index n) {
-    each(n, [&](Index i) {
+    strided_for_then_sync(n, [&](Index i) {
       if (gradient[i] != T(0)) gradient[i] *= slopes ? slopes[i] : link_slope<T>(link, leaf[i]);
     });
   }
@@ -123,7 +123,7 @@ struct SideGradients {
     if (to) add_arrays(to.v, from.v, to.plane * planes, check);
   }
   static BLV_INLINE void add_arrays(T *to, const T *from, Index n, FiniteCheck<T> &check) {
-    each(n, [&](Index i) { check.see(to[i] += from[i]); });
+    strided_for_then_sync(n, [&](Index i) { check.see(to[i] += from[i]); });
   }
 
   template <class F>
@@ -151,10 +151,11 @@ struct SideGradients {
   BLV_INLINE void reduce_penalty(const T *from, T *to) const {
     const NetworkView &net = *side.net;
     const int extent = side.spec->penalty.value.extent;
-    if (extent == BLV_PER_PARAMETER) return each(side.penalty_stride, [&](Index i) { to[i] = from[i]; });
+    if (extent == BLV_PER_PARAMETER)
+      return strided_for_then_sync(side.penalty_stride, [&](Index i) { to[i] = from[i]; });
     if (extent == BLV_PER_FEATURE) {
       const LayerView &layer = net.layers[0];
-      return each(layer.inputs, [&](Index j) {
+      return strided_for_then_sync(layer.inputs, [&](Index j) {
         CompensatedSum<T> total;
         for (Index i = 0; i < layer.outputs; i++) total.add(from[layer.weight + i * layer.ld + j]);
         to[j] = total.value;
@@ -163,11 +164,11 @@ struct SideGradients {
     CompensatedSum<T> own;
     for (Index l = 0; l < net.n_layers; l++) {
       const LayerView &layer = net.layers[l];
-      share_matrix(layer.outputs, layer.inputs,
-                   [&](Index i, Index j) { own.add(from[layer.weight + i * layer.ld + j]); });
+      strided_for_matrix(layer.outputs, layer.inputs,
+                         [&](Index i, Index j) { own.add(from[layer.weight + i * layer.ld + j]); });
     }
     const T total = team_sum(own.value);
-    once([&] { to[0] = total; });
+    one_thread_then_sync([&] { to[0] = total; });
   }
 };
 
