@@ -35,17 +35,18 @@ struct DeviceFacts {
 
 // How a problem runs on a device. Made by Backend::plan, kept in the library's plan, read by Backend::enqueue.
 struct DevicePlan {
-  int32_t executor = 0;         // BLV_WARP_PER_TASK, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_GRID
-  int32_t kernel = 0;           // position in the plugin's own table
-  int32_t threads = 0;          // of a block
-  int32_t cluster = 1;          // blocks that run one task together
-  int64_t batches = 0;          // tasks are cut into so many batches, each run by one warp, block, cluster or grid
-  int64_t shared_bytes = 0;     // dynamic shared memory of a block
-  int64_t slab_bytes = 0;       // workspace of a batch: what does not fit on chip
-  int64_t near_slab_bytes = 0;  // of which each thread block of the grid has so much for itself
-  int64_t room_bytes = 0;       // of shared_bytes at most, for the task's arrays
+  int32_t executor = 0;          // BLV_WARP_PER_TASK, BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_GRID
+  int32_t kernel = 0;            // position in the plugin's own table
+  int32_t threads = 0;           // of a block
+  int32_t cluster = 1;           // blocks that run one task together
+  int64_t batches = 0;           // tasks are cut into so many batches, each run by one warp, block, cluster or grid
+  int64_t shared_bytes = 0;      // dynamic shared memory of a block
+  int64_t slab_bytes = 0;        // workspace of a batch: what does not fit into shared memory
+  int64_t block_slab_bytes = 0;  // the part of slab_bytes that each thread block of the grid has to itself
+  int64_t smem_bytes =
+      0;  // shared memory that a block has for the task's arrays; shared_bytes counts what they take of it
   DeviceFacts device;
-  Measure measure;        // workspace_bytes is exact; task_bytes: on chip and slab together
+  Measure measure;        // workspace_bytes is exact; task_bytes: shared memory and slab together
   char name[64] = {};     // of the kernel
   char reason[256] = {};  // why this regime
 };

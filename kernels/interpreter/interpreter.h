@@ -49,7 +49,7 @@ struct Interpreter {
     places = take_table<Place>(arena, p.program.n_arrays);
   }
 
-  // What is touched most comes first: where memory on chip is short, the rows stay outside.
+  // What is touched most comes first: where shared memory is short, the rows stay outside.
   BLV_HOST_DEVICE void layout(Arena &arena, const TaskProblem &p, const NetworkView &network) {
     const Program &program = p.program;
     problem = &p, net = &network, packs = parameter_packs<T, L>(network);

@@ -24,9 +24,6 @@ namespace BLV_ISA_NAMESPACE {
 
 using Index = long;
 
-// Whether a task's states of the forward sweep are better copied to and from the theta at hand than worked on in place.
-constexpr bool states_are_far = false;
-
 // The loops of cuda/machine.h, where they are split over threads and say whether a barrier follows. Here one thread runs all of [0, n).
 template <class F>
 BLV_INLINE void strided_for(Index n, F f) {

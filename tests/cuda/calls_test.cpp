@@ -92,7 +92,7 @@ struct Elsewhere {
   void *pinned = nullptr, *freed = nullptr;
 };
 
-// A problem that has a workspace on the device, whatever fits on chip.
+// A problem that has a workspace on the device, whatever fits into shared memory.
 Case large_case(int executor) {
   Case c = unroll_case(BLV_SQUARED, BLV_TANH, BLV_SGD);
   c.executor = executor;

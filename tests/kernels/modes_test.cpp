@@ -107,7 +107,7 @@ TEST_P(Stores, AllAgreeWithMinibatches) {
   }
 }
 
-// Storing less takes less room (on a device, where the first of it is on chip, never more), and a limit of exactly that room is
+// Storing less takes less room (on a device, where the first of it is in shared memory, never more), and a limit of exactly that room is
 // met.
 TEST_P(Stores, WorkspaceLimit) {
   const auto [dtype, optimiser] = GetParam();
@@ -140,7 +140,7 @@ TEST_P(Stores, WorkspaceLimit) {
       ASSERT_EQ(out.status, BLV_OK) << out.error;
       ASSERT_EQ(difference(p, out.values, want.values), "");
     }
-    if (machine() && bytes[2] <= 64) continue;  // all on chip
+    if (machine() && bytes[2] <= 64) continue;  // all in shared memory
     p.c.store = BLV_STORE_TAPE;
     p.c.workspace_limit = bytes[0] - 1;
     EXPECT_EQ(Plan(context.handle, p.spec()).status, BLV_TOO_SMALL);

@@ -28,10 +28,10 @@ struct GroupArguments {
   char *workspace, *state;
   blv_task_info *info;
   long long tasks, batches;
-  long long slab_bytes, near_slab_bytes;  // of a batch; of a thread block of the grid, at the slab's end
+  long long slab_bytes, block_slab_bytes;  // of a batch; of a thread block of the grid, at the slab's end
   long long shared_scalars;
-  long long room;  // bytes of dynamic shared memory after the control data
-  int ranks;       // blocks of a cluster
+  long long smem_bytes;  // dynamic shared memory after the control data
+  int ranks;             // blocks of a cluster
 };
 static_assert(sizeof(GroupArguments) <= 32764, "parameters of a kernel");
 
@@ -52,14 +52,15 @@ BLV_INLINE Program program_of(const GroupArguments &a) {
 
 // Lays out everything, on the host or by one thread of a block. `views`: room for the layers on the host.
 template <class Run>
-BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &near, const TaskProblem &problem, NetworkView &net, Run &run,
-                                  LayerView *views, Index blocks, int threads) {
-  net.layers = near.take_control<LayerView>(problem.network.n_layers);
-  if (!near.assigns()) net.layers = views;
+BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &block_arena, const TaskProblem &problem, NetworkView &net,
+                                  Run &run, LayerView *views, Index blocks, int threads) {
+  net.layers = block_arena.take_control<LayerView>(problem.network.n_layers);
+  if (!block_arena.assigns()) net.layers = views;
   make_network_view(problem.network, net);
-  run.layout_table(near, problem);
-  run.pass.layout_control(near, net.n_layers);
-  run.pass.layout(arena, near, net, Run::most_rows(problem), Index(problem.program.tangent_planes), blocks, threads);
+  run.layout_table(block_arena, problem);
+  run.pass.layout_control(block_arena, net.n_layers);
+  run.pass.layout(arena, block_arena, net, Run::most_rows(problem), Index(problem.program.tangent_planes), blocks,
+                  threads);
   run.layout(arena, problem, net);
 }
 
@@ -68,9 +69,9 @@ struct GroupKernel {
   const GroupArguments &a;
   GroupControl<Run> &shared;
 
-  BLV_INLINE void run(char *chip) const {
+  BLV_INLINE void run(char *smem) const {
     copy_problem();
-    if (threadIdx.x == 0) lay_out(chip);
+    if (threadIdx.x == 0) lay_out(smem);
     Team::sync();
     const long long batch = batch_of_group();
     T *partial = reinterpret_cast<T *>(a.workspace + a.batches * a.slab_bytes) + batch * a.shared_scalars;
@@ -96,19 +97,19 @@ struct GroupKernel {
     BlockTeam::sync();
   }
 
-  BLV_INLINE void lay_out(char *chip) const {
+  BLV_INLINE void lay_out(char *smem) const {
     shared.problem.network.layers = a.layers;
     shared.problem.program = program_of(a);
     new (&shared.net) NetworkView();
     new (&shared.run) Run();
     char *slab = a.workspace + batch_of_group() * a.slab_bytes;
     Arena arena;
-    arena.chip = chip, arena.room = a.room, arena.ranks = a.ranks, arena.slab = slab;
+    arena.smem = smem, arena.smem_bytes = a.smem_bytes, arena.ranks = a.ranks, arena.slab = slab;
 #if BLV_CUDA_LEVEL_NUMBER == 3
     // The task's arrays are in the workspace; shared memory holds the blocks' own.
     Arena task;
-    task.chip = chip, task.slab = slab + reduction_bytes(gridDim.x);
-    arena.slab = slab + a.slab_bytes - (gridDim.x - blockIdx.x) * a.near_slab_bytes;
+    task.smem = smem, task.slab = slab + reduction_bytes(gridDim.x);
+    arena.slab = slab + a.slab_bytes - (gridDim.x - blockIdx.x) * a.block_slab_bytes;
     grid_room() = {reinterpret_cast<double *>(slab), 0};
     layout_group(task, arena, shared.problem, shared.net, shared.run, nullptr, Index(gridDim.x), int(blockDim.x));
 #else
@@ -152,18 +153,18 @@ constexpr int least_blocks = BLV_CUDA_LEVEL_NUMBER == 0 ? 12 : 1;
 template <class T, Lanes L, class Run>
 __global__ void __launch_bounds__(Run::PassOfRows::most_threads, least_blocks)
     interpreter_kernel(const __grid_constant__ GroupArguments a) {
-  extern __shared__ __align__(16) char chip[];
-  auto &control = *reinterpret_cast<GroupControl<Run> *>(chip);
+  extern __shared__ __align__(16) char dynamic_smem[];
+  auto &control = *reinterpret_cast<GroupControl<Run> *>(dynamic_smem);
   const GroupKernel<T, L, Run> kernel{a, control};
-  kernel.run(chip + sizeof(GroupControl<Run>));
+  kernel.run(dynamic_smem + sizeof(GroupControl<Run>));
 }
 
 // The second stage: 32 shared scalars a block, warp w adds the batches w, w + 8, ..., then the eight sums in order.
 template <class T, Lanes L, class Run>
 __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupArguments a) {
   __shared__ T sums[8][32];
-  extern __shared__ __align__(16) char chip[];
-  auto &control = *reinterpret_cast<GroupControl<Run> *>(chip);
+  extern __shared__ __align__(16) char dynamic_smem[];
+  auto &control = *reinterpret_cast<GroupControl<Run> *>(dynamic_smem);
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const long long wanted = blockIdx.x * 32ll + lane;
   const T *partials = reinterpret_cast<const T *>(a.workspace + a.batches * a.slab_bytes);
@@ -179,10 +180,10 @@ __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupA
     control.problem.program = program_of(a);
     new (&control.net) NetworkView();
     new (&control.run) Run();
-    Arena arena, near;
-    arena.chip = near.chip = chip + sizeof(GroupControl<Run>);
-    near.room = a.room;
-    layout_group(arena, near, control.problem, control.net, control.run, nullptr, 1, 32);
+    Arena arena, block_arena;
+    arena.smem = block_arena.smem = dynamic_smem + sizeof(GroupControl<Run>);
+    block_arena.smem_bytes = a.smem_bytes;
+    layout_group(arena, block_arena, control.problem, control.net, control.run, nullptr, 1, 32);
   }
   __syncthreads();
   if (warp != 0 || wanted >= a.shared_scalars) return;

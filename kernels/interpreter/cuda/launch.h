@@ -43,18 +43,18 @@ struct DeviceKernelOf {
   using Run = Interpreter<T, L, PassOf>;
   using Control = GroupControl<Run>;
   static constexpr long long unlimited = 1ll << 44;
-  // The second kernel lays the interpreter out only to learn the order of its results: room for what a layout writes.
-  static constexpr long long control_room = 16 << 10;
+  // Shared memory for what a layout writes: the second kernel lays the interpreter out only to learn the order of its results.
+  static constexpr long long layout_smem_bytes = 16 << 10;
   static_assert(most_device_layers * (sizeof(LayerView) + sizeof(LayerState<T>)) +
                         most_device_arrays * sizeof(typename Run::Place) + 1024 <
-                    control_room,
+                    layout_smem_bytes,
                 "its layers and arrays");
 
   struct Sizes {
-    long long chip = 0, largest = 0, slab = 0, near_slab = 0;
+    long long smem = 0, largest = 0, slab = 0, block_slab = 0;
     long long state = 0;  // bytes of a task
     long block_rows = 0, chunk_rows = 0;
-    bool fits = true;  // what must be on chip is
+    bool fits = true;  // what must be in shared memory is
   };
 
   static constexpr DeviceKernel entry(const char *name) { return {name, executor_of_level, &measure, &enqueue}; }
@@ -62,26 +62,26 @@ struct DeviceKernelOf {
   static const void *kernel() { return reinterpret_cast<const void *>(&interpreter_kernel<T, L, Run>); }
   static const void *second() { return reinterpret_cast<const void *>(&sum_kernel<T, L, Run>); }
 
-  // The layout with so much room on chip per block; unlimited room and no blocks: what a task would like to have there,
-  // the same at every level.
-  static Sizes sizes(const Problem &problem, long long room, int ranks, int blocks, int threads) {
+  // The layout with smem_bytes of shared memory per block. Unlimited and no blocks: what a task would like to have there, the same at
+  // every level.
+  static Sizes sizes(const Problem &problem, long long smem_bytes, int ranks, int blocks, int threads) {
     LayerView views[most_device_layers];
     NetworkView net;
     Run run;
-    Arena arena, near;
-    arena.ranks = near.ranks = ranks, near.room = room;
-    arena.room = BLV_CUDA_LEVEL_NUMBER == 3 && room < unlimited ? 0 : room;
+    Arena arena, block_arena;
+    arena.ranks = block_arena.ranks = ranks, block_arena.smem_bytes = smem_bytes;
+    arena.smem_bytes = BLV_CUDA_LEVEL_NUMBER == 3 && smem_bytes < unlimited ? 0 : smem_bytes;
     Sizes s;
     if (BLV_CUDA_LEVEL_NUMBER == 3) {
-      layout_group(arena, near, problem, net, run, views, Index(blocks), threads);
-      s.near_slab = near.slab_used;
-      s.slab = arena.slab_used + GroupKernel<T, L, Run>::reduction_bytes(blocks) + blocks * s.near_slab;
+      layout_group(arena, block_arena, problem, net, run, views, Index(blocks), threads);
+      s.block_slab = block_arena.slab_used;
+      s.slab = arena.slab_used + GroupKernel<T, L, Run>::reduction_bytes(blocks) + blocks * s.block_slab;
     } else {
-      layout_group(near, near, problem, net, run, views, 1, threads);
-      s.slab = near.slab_used;
+      layout_group(block_arena, block_arena, problem, net, run, views, 1, threads);
+      s.slab = block_arena.slab_used;
     }
-    s.chip = near.most_used() + (BLV_CUDA_LEVEL_NUMBER == 3 ? arena.most_used() : 0);
-    s.largest = arena.largest > near.largest ? arena.largest : near.largest;
+    s.smem = block_arena.most_used() + (BLV_CUDA_LEVEL_NUMBER == 3 ? arena.most_used() : 0);
+    s.largest = arena.largest > block_arena.largest ? arena.largest : block_arena.largest;
     s.block_rows = long(run.pass.block), s.chunk_rows = long(run.pass.chunk);
     s.fits = run.pass.fits;
     s.state = (long long)(run.state_packs) * (long long)(sizeof(T));
@@ -92,7 +92,7 @@ struct DeviceKernelOf {
     const Sizes s = sizes(problem, unlimited, 1, 0, Run::PassOfRows::most_threads);
     Demand demand;
     demand.control_bytes = sizeof(Control);
-    demand.chip_bytes = s.chip - optional_bytes(problem);
+    demand.smem_bytes = s.smem - optional_bytes(problem);
     demand.largest_array_bytes = s.largest;
     demand.rows = Run::most_rows(problem), demand.tasks = problem.tasks;
     for (int64_t l = 0; l < problem.network.n_layers; l++) {
@@ -138,23 +138,23 @@ struct DeviceKernelOf {
     if (regime.executor != executor_of_level) return refuse(message, regime.reason);
     int blocks = 1;
     plan->threads = Run::PassOfRows::threads_of_block(regime.threads);
-    const cudaError_t error = prepare(facts, *plan, sizeof(Control) + regime.room_bytes, &blocks);
+    const cudaError_t error = prepare(facts, *plan, sizeof(Control) + regime.smem_bytes, &blocks);
     if (error != cudaSuccess) return refuse(message, cudaGetErrorString(error));
     plan->executor = regime.executor;
     plan->cluster = BLV_CUDA_LEVEL_NUMBER == 3 ? grid_blocks(problem, blocks * facts.multiprocessors, plan->threads)
                                                : regime.cluster;
-    const Sizes s = sizes(problem, regime.room_bytes, regime.cluster, plan->cluster, plan->threads);
-    if (!s.fits) return refuse(message, "what the pass keeps on chip does not fit beside the task");
+    const Sizes s = sizes(problem, regime.smem_bytes, regime.cluster, plan->cluster, plan->threads);
+    if (!s.fits) return refuse(message, "what the pass keeps in shared memory does not fit beside the task");
     const int64_t resident = int64_t(facts.multiprocessors) * blocks / regime.cluster;
     plan->batches = BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : problem.tasks < resident ? problem.tasks : resident;
     if (plan->batches < 1) plan->batches = 1;
-    plan->shared_bytes = (int64_t(sizeof(Control)) + s.chip + 127) / 128 * 128;
+    plan->shared_bytes = (int64_t(sizeof(Control)) + s.smem + 127) / 128 * 128;
     plan->slab_bytes = (s.slab + 255) / 256 * 256;
-    plan->near_slab_bytes = s.near_slab;
-    plan->room_bytes = regime.room_bytes;
+    plan->block_slab_bytes = s.block_slab;
+    plan->smem_bytes = regime.smem_bytes;
     plan->measure = {};
     plan->measure.workspace_bytes = plan->batches * (plan->slab_bytes + problem.shared_scalars * int64_t(sizeof(T)));
-    plan->measure.task_bytes = s.chip + plan->slab_bytes;
+    plan->measure.task_bytes = s.smem + plan->slab_bytes;
     plan->measure.state_bytes = problem.tasks * s.state;
     plan->measure.lanes = 32, plan->measure.chunk_rows = s.chunk_rows, plan->measure.block_rows = s.block_rows;
     std::snprintf(plan->reason, sizeof plan->reason, "%s", regime.reason);
@@ -231,8 +231,9 @@ struct DeviceKernelOf {
     for (int64_t i = 0; i < call.slots; i++) a.data[i] = call.data[i];
     a.workspace = call.workspace, a.state = call.state, a.info = call.info, a.tasks = call.tasks;
     a.batches = call.tasks < plan.batches ? call.tasks : plan.batches;
-    a.slab_bytes = plan.slab_bytes, a.near_slab_bytes = plan.near_slab_bytes, a.shared_scalars = problem.shared_scalars;
-    a.room = plan.room_bytes, a.ranks = BLV_CUDA_LEVEL_NUMBER == 2 ? plan.cluster : 1;
+    a.slab_bytes = plan.slab_bytes, a.block_slab_bytes = plan.block_slab_bytes,
+    a.shared_scalars = problem.shared_scalars;
+    a.smem_bytes = plan.smem_bytes, a.ranks = BLV_CUDA_LEVEL_NUMBER == 2 ? plan.cluster : 1;
     if (a.batches > 0) {
       const unsigned blocks = unsigned(a.batches * (BLV_CUDA_LEVEL_NUMBER >= 2 ? plan.cluster : 1));
       const cudaError_t error = launch(kernel(), dim3(blocks), plan.threads, plan.shared_bytes, call.stream, &a,
@@ -240,9 +241,9 @@ struct DeviceKernelOf {
       if (error != cudaSuccess) return int(error);
     }
     if (a.shared_scalars == 0) return 0;
-    a.room = control_room;
+    a.smem_bytes = layout_smem_bytes;
     const cudaError_t error = launch(second(), dim3(unsigned((a.shared_scalars + 31) / 32)), 256,
-                                     sizeof(Control) + control_room, call.stream, &a, 1, false);
+                                     sizeof(Control) + layout_smem_bytes, call.stream, &a, 1, false);
     // The first kernel is on its way: this is no refusal before any work.
     return int(error == cudaSuccess || a.batches == 0 ? error : cudaErrorUnknown);
   }

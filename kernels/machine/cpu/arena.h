@@ -21,7 +21,7 @@ struct Arena {
     used += (count * long(sizeof(E)) + align - 1) / align * align;
     return p;
   }
-  // An array that goes by once a step or less often; on a device it would lie elsewhere.
+  // An array that is read or written once a step or less often: a device keeps it out of shared memory.
   template <class E>
   E *stream(long count) {
     return take<E>(count);

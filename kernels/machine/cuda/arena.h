@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carves the memory of one task's group: first the shared memory of its blocks (on chip), then, for what does not fit, a slab
-// of the workspace. One function lays a structure out; on the host it measures, on the device it assigns, and both make
+// Carves the memory of one task's group: first the shared memory of its blocks, then, for what does not fit, a slab of the workspace, the
+// group's part of global memory. One function lays a structure out; on the host it measures, on the device it assigns, and both make
 // the same decisions, so what is announced and what is used cannot differ.
 //
 // A cluster has the shared memory of all its blocks: an array lies whole in that of one block, and the others reach it
@@ -16,47 +16,47 @@ struct Arena {
   static constexpr long long align = 16, slab_align = 128;
   static constexpr int most_ranks = 8;
 
-  char *chip = nullptr;  // this block's dynamic shared memory; null on the host
+  char *smem = nullptr;  // this block's dynamic shared memory; null on the host
   char *slab = nullptr;
-  long long room = 0;  // bytes of shared memory of a block
-  int ranks = 1;       // blocks of the cluster
+  long long smem_bytes = 0;  // bytes of shared memory of a block
+  int ranks = 1;             // blocks of the cluster
   long long used[most_ranks] = {};
   long long slab_used = 0;
   long long largest = 0;  // bytes of the largest array of the task
 
-  BLV_HOST_DEVICE bool assigns() const { return chip != nullptr; }
+  BLV_HOST_DEVICE bool assigns() const { return smem != nullptr; }
 
   // What every block keeps for itself; before the first `take`.
   template <class E>
   BLV_HOST_DEVICE E *take_control(long long count) {
-    char *at = chip + used[0];
+    char *at = smem + used[0];
     for (int r = 0; r < ranks; r++) used[r] += bytes_of<E>(count, align);
     return reinterpret_cast<E *>(at);
   }
-  // An array of the task, on chip if it fits.
+  // An array of the task, in shared memory if it fits.
   template <class E>
   BLV_HOST_DEVICE E *take(long long count) {
     const long long bytes = bytes_of<E>(count, align);
     largest = bytes > largest ? bytes : largest;
     for (int r = 0; r < ranks; r++) {
-      if (used[r] + bytes > room) continue;
+      if (used[r] + bytes > smem_bytes) continue;
       used[r] += bytes;
       return reinterpret_cast<E *>(shared_of(r) + used[r] - bytes);
     }
     return stream<E>(count);
   }
-  // An array that goes by once a step or less often: never on chip.
+  // An array that is read or written once a step or less often: always in the slab.
   template <class E>
   BLV_HOST_DEVICE E *stream(long long count) {
     const long long bytes = bytes_of<E>(count, slab_align);
     slab_used += bytes;
     return reinterpret_cast<E *>(slab + slab_used - bytes);
   }
-  // Whether so many elements would be on chip.
+  // Whether an array of `count` elements would get shared memory.
   template <class E>
   BLV_HOST_DEVICE bool fits(long long count) const {
     for (int r = 0; r < ranks; r++)
-      if (used[r] + bytes_of<E>(count, align) <= room) return true;
+      if (used[r] + bytes_of<E>(count, align) <= smem_bytes) return true;
     return false;
   }
   BLV_HOST_DEVICE long long most_used() const {
@@ -72,10 +72,10 @@ struct Arena {
   }
   BLV_HOST_DEVICE char *shared_of(int rank) const {
 #if defined(__CUDA_ARCH__) && BLV_CUDA_LEVEL_NUMBER == 2
-    return cooperative_groups::this_cluster().map_shared_rank(chip, rank);
+    return cooperative_groups::this_cluster().map_shared_rank(smem, rank);
 #else
     (void)rank;
-    return chip;
+    return smem;
 #endif
   }
 };

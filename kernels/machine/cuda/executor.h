@@ -84,13 +84,13 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   BLV_INLINE void product(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
                           bool accumulate) {
     if (s.m == 1 || s.n == 1)
-      tiles<K, 1, 1, Far<T>>(s, A, B, C, on_tape, accumulate);
-    else if (is_near(A) && is_near(B))
-      tiles<K, 4, 4, Near<T>>(s, A, B, C, on_tape, accumulate);
+      tiles<K, 1, 1, AnyAddress<T>>(s, A, B, C, on_tape, accumulate);
+    else if (in_smem(A) && in_smem(B))
+      tiles<K, 4, 4, SmemAddress<T>>(s, A, B, C, on_tape, accumulate);
     else
-      tiles<K, 4, 4, Far<T>>(s, A, B, C, on_tape, accumulate);
+      tiles<K, 4, 4, AnyAddress<T>>(s, A, B, C, on_tape, accumulate);
   }
-  static BLV_INLINE bool is_near(const Mat &m) {
+  static BLV_INLINE bool in_smem(const Mat &m) {
     return (!m.v || __isShared(m.v)) && (M == Mode::VALUE || !m.d || __isShared(m.d));
   }
 

@@ -15,7 +15,6 @@
 #error "compile with BLV_CUDA_LEVEL_NUMBER (0 warp, 1 block, 2 cluster, 3 grid) and BLV_ISA_NAMESPACE (cuda_warp, ...)"
 #endif
 
-#define BLV_ON_DEVICE 1
 #define BLV_INLINE __device__ __forceinline__
 #define BLV_FUNCTION __device__
 #define BLV_HOST_DEVICE __host__ __device__
@@ -34,8 +33,6 @@ using Index = long long;
 #else
 using Index = int;
 #endif
-
-constexpr bool states_are_far = true;
 
 // ---- Packs of one ---------------------------------------------------------------------------------------------------
 

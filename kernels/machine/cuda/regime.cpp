@@ -21,7 +21,7 @@ constexpr int64_t reserved_bytes = 1024;  // shared memory that the system takes
 constexpr int64_t reduction_bytes = 512;  // statically allocated by the kernels
 constexpr int32_t most_blocks = 32;       // on a multiprocessor
 
-int64_t room_for(const Demand &demand, const DeviceFacts &facts, int32_t blocks) {
+int64_t smem_for(const Demand &demand, const DeviceFacts &facts, int32_t blocks) {
   const int64_t share = facts.shared_per_multiprocessor / blocks - reserved_bytes;
   return (std::min(share, facts.shared_per_block) - reduction_bytes - demand.control_bytes) / 128 * 128;
 }
@@ -29,7 +29,7 @@ int64_t room_for(const Demand &demand, const DeviceFacts &facts, int32_t blocks)
 // Most blocks of a multiprocessor that hold so many bytes each; 0: not even one.
 int32_t blocks_that_hold(const Demand &demand, const DeviceFacts &facts, int64_t bytes, int32_t most) {
   int32_t blocks = most;
-  while (blocks > 0 && room_for(demand, facts, blocks) < bytes) --blocks;
+  while (blocks > 0 && smem_for(demand, facts, blocks) < bytes) --blocks;
   return blocks;
 }
 
@@ -47,45 +47,45 @@ int32_t threads_for(const Demand &demand, const Tuning &tuning) {
 long long kib(int64_t bytes) { return static_cast<long long>((bytes + 1023) / 1024); }
 
 Regime one_warp(const Demand &demand, const DeviceFacts &facts, int32_t least_blocks) {
-  const int32_t blocks = blocks_that_hold(demand, facts, demand.chip_bytes, most_blocks);
+  const int32_t blocks = blocks_that_hold(demand, facts, demand.smem_bytes, most_blocks);
   if (blocks < least_blocks)
-    return explained({}, "a task needs %lld KiB on chip, and %d warps with as much do not fit a multiprocessor",
-                     kib(demand.chip_bytes), least_blocks);
-  Regime regime{BLV_WARP_PER_TASK, 32, 1, std::max(blocks, 1), room_for(demand, facts, std::max(blocks, 1)), {}};
-  return explained(regime, "a task needs %lld KiB: %d warps fit a multiprocessor", kib(demand.chip_bytes), blocks);
+    return explained({},
+                     "a task needs %lld KiB of shared memory, and %d warps with as much do not fit a multiprocessor",
+                     kib(demand.smem_bytes), least_blocks);
+  Regime regime{BLV_WARP_PER_TASK, 32, 1, smem_for(demand, facts, std::max(blocks, 1)), {}};
+  return explained(regime, "a task needs %lld KiB: %d warps fit a multiprocessor", kib(demand.smem_bytes), blocks);
 }
 
 Regime one_block(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning, bool may_spill) {
   const int32_t threads = threads_for(demand, tuning);
-  const int32_t blocks = blocks_that_hold(demand, facts, demand.chip_bytes, std::min(most_blocks, 1024 / threads));
+  const int32_t blocks = blocks_that_hold(demand, facts, demand.smem_bytes, std::min(most_blocks, 1024 / threads));
   if (blocks == 0 && !may_spill)
-    return explained({}, "a task needs %lld KiB on chip; a block has %lld", kib(demand.chip_bytes),
-                     kib(room_for(demand, facts, 1)));
-  Regime regime{BLV_BLOCK_PER_TASK, threads, 1, std::max(blocks, 1), room_for(demand, facts, std::max(blocks, 1)), {}};
+    return explained({}, "a task needs %lld KiB of shared memory; a block has %lld", kib(demand.smem_bytes),
+                     kib(smem_for(demand, facts, 1)));
+  Regime regime{BLV_BLOCK_PER_TASK, threads, 1, smem_for(demand, facts, std::max(blocks, 1)), {}};
   return explained(regime, "a task needs %lld KiB: %d blocks of %d threads fit a multiprocessor",
-                   kib(demand.chip_bytes), blocks, threads);
+                   kib(demand.smem_bytes), blocks, threads);
 }
 
 Regime one_cluster(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning, bool may_spill) {
   if (tuning.most_cluster < 2)
     return explained({}, "compute capability %d.%d has no thread block clusters; accepted: 9.0 and newer", facts.major,
                      facts.minor);
-  const int64_t room = room_for(demand, facts, 1);
+  const int64_t smem = smem_for(demand, facts, 1);
   int32_t cluster = 2;
-  // Arrays lie whole in one block's memory: room for one and a half times the sum is enough to place them.
-  while (cluster < tuning.most_cluster && cluster * room < demand.chip_bytes + demand.chip_bytes / 2) cluster *= 2;
-  const bool fits = cluster * room >= demand.chip_bytes && demand.largest_array_bytes <= room;
+  // Arrays lie whole in one block's memory: one and a half times their sum is enough to place them.
+  while (cluster < tuning.most_cluster && cluster * smem < demand.smem_bytes + demand.smem_bytes / 2) cluster *= 2;
+  const bool fits = cluster * smem >= demand.smem_bytes && demand.largest_array_bytes <= smem;
   if (!fits && !may_spill)
-    return explained({}, "a task needs %lld KiB on chip, its largest array %lld; %d blocks have %lld KiB each",
-                     kib(demand.chip_bytes), kib(demand.largest_array_bytes), cluster, kib(room));
-  Regime regime{BLV_CLUSTER_PER_TASK, tuning.block_threads[2], cluster, 1, room, {}};
-  return explained(regime, "a task needs %lld KiB: a cluster of %d blocks", kib(demand.chip_bytes), cluster);
+    return explained({}, "a task needs %lld KiB of shared memory, its largest array %lld; %d blocks have %lld KiB each",
+                     kib(demand.smem_bytes), kib(demand.largest_array_bytes), cluster, kib(smem));
+  Regime regime{BLV_CLUSTER_PER_TASK, tuning.block_threads[2], cluster, smem, {}};
+  return explained(regime, "a task needs %lld KiB: a cluster of %d blocks", kib(demand.smem_bytes), cluster);
 }
 
 Regime whole_grid(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning) {
   if (!facts.cooperative) return explained({}, "the device does not support cooperative launches");
-  const int32_t blocks = 1;
-  Regime regime{BLV_GRID, tuning.grid_threads, 1, blocks, room_for(demand, facts, blocks), {}};
+  Regime regime{BLV_GRID, tuning.grid_threads, 1, smem_for(demand, facts, 1), {}};
   return explained(regime, "%lld rows over all multiprocessors, one task after another",
                    static_cast<long long>(demand.rows));
 }

@@ -12,7 +12,7 @@ namespace bilevel {
 // What one task asks of a group, counted by the kernels' own layout.
 struct Demand {
   int64_t control_bytes = 0;  // shared memory that every block needs in any case
-  int64_t chip_bytes = 0;     // of the task's arrays, were all of them on chip
+  int64_t smem_bytes = 0;     // of the task's arrays, were all of them in shared memory
   int64_t largest_array_bytes = 0;
   int64_t tiles = 0;  // register tiles of the widest matrix product of a pass
   int64_t rows = 0;   // of the larger loss
@@ -20,11 +20,10 @@ struct Demand {
 };
 
 struct Regime {
-  int32_t executor = 0;  // BLV_WARP_PER_TASK, ...; 0: none, `reason` says why
-  int32_t threads = 0;   // of a block
-  int32_t cluster = 1;   // blocks of a cluster
-  int32_t blocks_per_multiprocessor = 1;
-  int64_t room_bytes = 0;  // shared memory of a block for the task's arrays
+  int32_t executor = 0;    // BLV_WARP_PER_TASK, ...; 0: none, `reason` says why
+  int32_t threads = 0;     // of a block
+  int32_t cluster = 1;     // blocks of a cluster
+  int64_t smem_bytes = 0;  // shared memory of a block for the task's arrays
   char reason[256] = {};
 };
 

@@ -45,27 +45,27 @@ BLV_INLINE Run<T> make_run(F quad) {
   return r;
 }
 
-// An address of an operand: anywhere (Far), or in this block's shared memory (Near), where 32 bits are enough and
-// loads say so.
+// An address of an operand. AnyAddress: a generic pointer. SmemAddress: in this block's shared memory, where 32 bits are enough and loads
+// need not find out which memory it is.
 template <class T>
-struct Far {
-  static constexpr bool is_near = false;
+struct AnyAddress {
+  static constexpr bool in_smem = false;
   const T *at;
-  static BLV_INLINE Far to(const T *p) { return {p}; }
+  static BLV_INLINE AnyAddress to(const T *p) { return {p}; }
   BLV_INLINE void step(Index elements) { at += elements; }
-  BLV_INLINE Far operator+(Index elements) const { return {at + elements}; }
+  BLV_INLINE AnyAddress operator+(Index elements) const { return {at + elements}; }
   BLV_INLINE T one() const { return *at; }
   BLV_INLINE Run<T> run() const {
     return make_run<T>([&](int q) { return reinterpret_cast<const Quad<T> *>(at)[q]; });
   }
 };
 template <class T>
-struct Near {
-  static constexpr bool is_near = true;
+struct SmemAddress {
+  static constexpr bool in_smem = true;
   unsigned at;
-  static BLV_INLINE Near to(const T *p) { return {shared_address(p)}; }
+  static BLV_INLINE SmemAddress to(const T *p) { return {shared_address(p)}; }
   BLV_INLINE void step(Index elements) { at += unsigned(elements) * unsigned(sizeof(T)); }
-  BLV_INLINE Near operator+(Index elements) const { return {at + unsigned(elements) * unsigned(sizeof(T))}; }
+  BLV_INLINE SmemAddress operator+(Index elements) const { return {at + unsigned(elements) * unsigned(sizeof(T))}; }
   BLV_INLINE T one() const { return Shared<T>::load(at); }
   BLV_INLINE Run<T> run() const {
     return make_run<T>([&](int q) { return Shared<T>::load_quad(at + q * 16); });
@@ -109,14 +109,14 @@ struct Tile {
     }
   }
 
-  // Operands by address A: Far<T> or Near<T>.
+  // Operands by address A: AnyAddress<T> or SmemAddress<T>.
   template <class A>
   BLV_INLINE void add(Segment<T> s, Index lda, Index ldb, Index depth) {
     const A a = A::to(s.a), b = A::to(s.b);
     Index k = 0;
     if constexpr (has_runs) {
-      // Rows of the caller have no padding up to a whole run; what is near is the group's own.
-      const bool padded_rows = K != Kind::TN || A::is_near || n % run_length == 0;
+      // Rows of the caller have no padding up to a whole run; what is in shared memory is the group's own.
+      const bool padded_rows = K != Kind::TN || A::in_smem || n % run_length == 0;
       if (padded_rows && run_aligned(s.a, lda) && run_aligned(s.b, ldb)) {
         if constexpr (K == Kind::NT) k = add_nt(a, b, lda, ldb, depth);
         if constexpr (K == Kind::NN) k = add_nn(a, b, lda, ldb, depth);

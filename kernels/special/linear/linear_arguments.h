@@ -3,7 +3,7 @@
 // One pass over the rows of a linear model (one layer, no hidden one) in hand-written form: what it is given, and the
 // parts that its two kernels share. For rows i, outputs j, tangents k, with theta = (W, b):
 //     z_i = W x_i, e_i = r dloss/dz (losses.h), dL/dW = sum of e_i x_i^T, dL/db = sum of e_i,
-// so that a row of X, once on chip, serves both products. See linear_narrow.h and linear_wide.h.
+// so that a row of X, once in shared memory, serves both products. See linear_narrow.h and linear_wide.h.
 #pragma once
 #include "kernels/machine/cuda/shared_memory.h"
 #include "kernels/machine/matrix.h"
@@ -19,8 +19,8 @@ struct LinearArguments {
   int inputs = 0, outputs = 0, planes = 0;  // d, C, K
   const T *x = nullptr;                     // [n][d], rows x_ld apart
   Index x_ld = 0;
-  // x lies in this block's shared memory. For linear_wide.h its rows are padded to whole quads, by finite numbers.
-  bool x_on_chip = false;
+  // Whether x lies in this block's shared memory. For linear_wide.h its rows are padded to whole quads, by finite numbers.
+  bool x_in_smem = false;
   Matrix<T> y, weight;  // y: [n][C], or [n] class indices; weight: null if all one
   T inverse_n = {};
   Matrix<T> theta;                     // the parameter vector's planes (d: null in mode VALUE)

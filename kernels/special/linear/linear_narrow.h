@@ -26,13 +26,13 @@ struct NarrowCut {
 };
 
 template <class T, Mode M, int Quads, int Outputs>
-BLV_HOST_DEVICE inline NarrowCut narrow_cut(int inputs, int outputs, int planes, int threads, bool x_on_chip,
-                                            long long room) {
+BLV_HOST_DEVICE inline NarrowCut narrow_cut(int inputs, int outputs, int planes, int threads, bool x_in_smem,
+                                            long long smem_bytes) {
   using Tile = NarrowTile<T, M, Quads, Outputs>;
   NarrowCut c;
-  const int bytes = threads * (Tile::lane_sums * Tile::size + (x_on_chip ? 0 : 2 * Tile::stride));
+  const int bytes = threads * (Tile::lane_sums * Tile::size + (x_in_smem ? 0 : 2 * Tile::stride));
   if (inputs < 1 || inputs > Tile::columns || outputs != Outputs || (M != Mode::VALUE && planes != 1)) return c;
-  if (bytes <= room) c.bytes = bytes;
+  if (bytes <= smem_bytes) c.bytes = bytes;
   return c;
 }
 
@@ -69,18 +69,18 @@ struct LinearNarrow {
 
   BLV_INLINE void run(Index begin, Index end, CompensatedSum<T> &total) {
     const Own own(a);
-    if (!a.x_on_chip)
+    if (!a.x_in_smem)
       run_staged(own, begin, end, total);
     else if (a.inputs != Tile::columns || !(a.bits & A::X_QUADS))
-      run_on_chip<false>(own, begin, end, total);
+      run_in_smem<false>(own, begin, end, total);
     else if (!own.plain())
-      run_on_chip<true>(own, begin, end, total);
+      run_in_smem<true>(own, begin, end, total);
     else if (Outputs == 1 && a.loss == BLV_LOGISTIC)
       run_plain<BLV_LOGISTIC>(own, begin, end);
     else if (a.loss == BLV_SQUARED)
       run_plain<BLV_SQUARED>(own, begin, end);
     else
-      run_on_chip<true>(own, begin, end, total);
+      run_in_smem<true>(own, begin, end, total);
     if (a.bits & A::THETA_GRADIENT) finish();
   }
 
@@ -148,7 +148,7 @@ struct LinearNarrow {
   }
 
   template <bool Whole>
-  BLV_INLINE void run_on_chip(const Own &own, Index begin, Index end, CompensatedSum<T> &total) {
+  BLV_INLINE void run_in_smem(const Own &own, Index begin, Index end, CompensatedSum<T> &total) {
     const int threads = PassTeam::threads(), step = threads * int(a.x_ld) * size;
     unsigned x = shared_address(a.x + (begin + PassTeam::thread()) * a.x_ld);
 #pragma unroll 1

@@ -15,8 +15,9 @@ struct NarrowShape {
   using Cut = NarrowCut;
   static bool is_filled(int, int) { return true; }
   template <class T, Mode M>
-  static BLV_HOST_DEVICE Cut cut(int inputs, int outputs, int planes, int threads, bool x_on_chip, long long room) {
-    return narrow_cut<T, M, Quads, Outputs>(inputs, outputs, planes, threads, x_on_chip, room);
+  static BLV_HOST_DEVICE Cut cut(int inputs, int outputs, int planes, int threads, bool x_in_smem,
+                                 long long smem_bytes) {
+    return narrow_cut<T, M, Quads, Outputs>(inputs, outputs, planes, threads, x_in_smem, smem_bytes);
   }
   template <Mode M, class T>
   static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end,
@@ -36,8 +37,9 @@ struct WideShape {
     return (Outputs <= most_cheap || outputs == Outputs || outputs == Outputs - 1) && (Tangents == 1 || tangents > 1);
   }
   template <class T, Mode M>
-  static BLV_HOST_DEVICE Cut cut(int inputs, int outputs, int planes, int threads, bool x_on_chip, long long room) {
-    return x_on_chip ? Cut() : wide_cut<T, M, Outputs, Tangents>(inputs, outputs, planes, threads, room);
+  static BLV_HOST_DEVICE Cut cut(int inputs, int outputs, int planes, int threads, bool x_in_smem,
+                                 long long smem_bytes) {
+    return x_in_smem ? Cut() : wide_cut<T, M, Outputs, Tangents>(inputs, outputs, planes, threads, smem_bytes);
   }
   template <Mode M, class T>
   static BLV_INLINE void run(const LinearArguments<T> &a, const Cut &cut, Index begin, Index end,
@@ -46,12 +48,12 @@ struct WideShape {
   }
 };
 
-// How a block of so many threads runs the pass in mode M with `room` bytes of shared memory (it uses cut.bytes of
+// How a block of so many threads runs the pass in mode M with smem_bytes of shared memory (it uses cut.bytes of
 // them), if cut.fits(). Made once, on the host or on the device, and kept where all threads can read it.
 template <class Shape, class T, Mode M>
-BLV_HOST_DEVICE inline typename Shape::Cut linear_cut(int inputs, int outputs, int planes, int threads, bool x_on_chip,
-                                                      long long room) {
-  return Shape::template cut<T, M>(inputs, outputs, planes, threads, x_on_chip, room);
+BLV_HOST_DEVICE inline typename Shape::Cut linear_cut(int inputs, int outputs, int planes, int threads, bool x_in_smem,
+                                                      long long smem_bytes) {
+  return Shape::template cut<T, M>(inputs, outputs, planes, threads, x_in_smem, smem_bytes);
 }
 
 // Rows [begin, end). Called by all threads of the block; what was written before must be visible to them, and what this

@@ -21,8 +21,8 @@ struct LinearPass {
   Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
   Index planes = 1;
   LinearArguments<T> *arguments = nullptr;  // of the run at hand; a copy per thread block
-  bool fits = true;                         // on chip
-  Cut cuts[3][2];                           // [mode][X on chip]
+  bool fits = true;                         // into shared memory
+  Cut cuts[3][2];                           // [mode][x_in_smem]
   T *scratch = nullptr, *partials = nullptr;
 
   // Losses that LossTerms has; leaves as the general pass has them but for tangents of a side's.
@@ -59,10 +59,10 @@ struct LinearPass {
   static constexpr int most_threads = Threads;
   static int threads_of_block(int) { return Threads; }
 
-  BLV_HOST_DEVICE void layout_control(Arena &near, Index) {
-    arguments = near.template take_control<LinearArguments<T>>(1);
+  BLV_HOST_DEVICE void layout_control(Arena &block_arena, Index) {
+    arguments = block_arena.template take_control<LinearArguments<T>>(1);
   }
-  BLV_HOST_DEVICE void layout(Arena &arena, Arena &near, const NetworkView &network, long long most_rows,
+  BLV_HOST_DEVICE void layout(Arena &arena, Arena &block_arena, const NetworkView &network, long long most_rows,
                               Index tangents, Index blocks, int threads) {
     net = &network, planes = tangents > 0 ? tangents : 1;
     block = chunk = Index(most_rows > 0 ? most_rows : 1);
@@ -74,16 +74,17 @@ struct LinearPass {
     (void)arena, (void)blocks;
 #endif
     // On the grid the rest of the shared memory is the pass's; a task's block shares it with the task's arrays.
-    const long long room = BLV_CUDA_LEVEL_NUMBER == 3 ? near.room - near.most_used() : 64 << 10;
+    const long long smem_bytes =
+        BLV_CUDA_LEVEL_NUMBER == 3 ? block_arena.smem_bytes - block_arena.most_used() : 64 << 10;
     long long bytes = threads * (long long)(sizeof(T));
-    for (int on_chip = 0; on_chip < (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2); on_chip++) {
-      cut_mode<Mode::VALUE>(on_chip, threads, room, &bytes);
+    for (int in_smem = 0; in_smem < (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2); in_smem++) {
+      cut_mode<Mode::VALUE>(in_smem, threads, smem_bytes, &bytes);
       if (tangents == 0) continue;
-      cut_mode<Mode::JET>(on_chip, threads, room, &bytes);
-      cut_mode<Mode::TAPED>(on_chip, threads, room, &bytes);
+      cut_mode<Mode::JET>(in_smem, threads, smem_bytes, &bytes);
+      cut_mode<Mode::TAPED>(in_smem, threads, smem_bytes, &bytes);
     }
-    fits = fits && near.template fits<T>((bytes + sizeof(T) - 1) / sizeof(T));
-    scratch = near.template take<T>((bytes + sizeof(T) - 1) / sizeof(T));
+    fits = fits && block_arena.template fits<T>((bytes + sizeof(T) - 1) / sizeof(T));
+    scratch = block_arena.template take<T>((bytes + sizeof(T) - 1) / sizeof(T));
   }
 
   BLV_INLINE void begin() const {
@@ -126,10 +127,10 @@ struct LinearPass {
 
  private:
   template <Mode M>
-  BLV_HOST_DEVICE void cut_mode(int on_chip, int threads, long long room, long long *bytes) {
-    Cut &cut = cuts[int(M)][on_chip];
+  BLV_HOST_DEVICE void cut_mode(int in_smem, int threads, long long smem_bytes, long long *bytes) {
+    Cut &cut = cuts[int(M)][in_smem];
     cut = linear_cut<Shape, T, M>(int(net->layers[0].inputs), int(net->layers[0].outputs), int(planes), threads,
-                                  on_chip != 0, room);
+                                  in_smem != 0, smem_bytes);
     fits = fits && cut.fits();
     if (cut.bytes > *bytes) *bytes = cut.bytes;
   }
@@ -142,7 +143,7 @@ struct LinearPass {
     a = LinearArguments<T>();
     a.loss = view.loss, a.index_targets = view.index_targets;
     a.inputs = int(layer.inputs), a.outputs = int(layer.outputs), a.planes = M == Mode::VALUE ? 1 : int(r.planes);
-    a.x = view.x.v, a.x_ld = view.x.ld, a.x_on_chip = BLV_CUDA_LEVEL_NUMBER != 3 && __isShared(view.x.v);
+    a.x = view.x.v, a.x_ld = view.x.ld, a.x_in_smem = BLV_CUDA_LEVEL_NUMBER != 3 && __isShared(view.x.v);
     a.y = view.y, a.weight = view.weight, a.inverse_n = view.inverse_n;
     a.theta = r.theta, a.theta_weight = int(layer.weight), a.theta_ld = int(layer.ld);
     a.theta_bias = net->bias ? int(layer.bias) : -1;

@@ -44,7 +44,7 @@ struct WideCut {
 };
 
 template <class T, Mode M, int Outputs, int Tangents>
-BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int threads, long long room) {
+BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int threads, long long smem_bytes) {
   using Tile = WideTile<T, M, Outputs, Tangents>;
   WideCut c;
   if (outputs > wide_most_outputs || (Outputs == 1 && outputs > 1) || planes > wide_most_tangents) return c;
@@ -64,9 +64,9 @@ BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int
   for (int teams = warps / c.team_warps.by; teams > 0; teams--) {
     const int pack = teams * Tile::rows,
               gradient = teams > 1 ? c.team_warps.by * 32 * Tile::lines_out * Tile::columns * Tile::size : 0;
-    if (pack * row + 32 > room || gradient > room) continue;
+    if (pack * row + 32 > smem_bytes || gradient > smem_bytes) continue;
     int packs = wide_most_batch / pack > 1 ? wide_most_batch / pack : 1;
-    while (packs * pack * row + 32 > room) packs--;
+    while (packs * pack * row + 32 > smem_bytes) packs--;
     c.teams = teams, c.pack = Divisor(pack), c.batch = packs * pack;
     c.stage = c.batch * c.stride;
     c.e = 2 * c.stage, c.z = c.e + round_up(c.batch * c.e_row, 16), c.z_part = c.batch * c.z_row;

@@ -17,8 +17,7 @@ constexpr int warps_by_registers = 12;  // 168 registers
 
 constexpr int larger(int a, int b) { return a > b ? a : b; }
 
-// Shared memory of a block. The outer products' operands need room: in V's while V is not alive, or in W's when theta
-// is no longer needed.
+// Shared memory of a block. The outer products' operands overlap V while V is not alive, or W once theta is no longer needed.
 template <class S>
 struct alignas(16) SplitMemory {
   static constexpr int sums = 8 * S::stride;

@@ -77,7 +77,7 @@ struct BlockScratch {
   }
 };
 
-// Rows that a matrix of so many has room for.
+// Rows of the matrix that holds `rows` of them, padding included.
 template <class T, Lanes L>
 long round_rows(long rows) {
   return L == Lanes::TASKS ? rows : round_to_lanes<T>(rows);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One pass of the gradient program over the rows of a loss, on the device. A block of rows has its matrices on chip (as
-// far as they fit); a tape lies in the workspace and is copied, so that products only read what is near. A warp, block or
-// cluster takes all blocks of rows in order. On the grid every thread block takes chunks of rows of its own, and their sums
-// are added in order of the chunk: chunks are cut by the plan, so the bits do not depend on timing.
+// One pass of the gradient program over the rows of a loss, on the device. A block of rows has its matrices in shared memory, as far as
+// they fit; a tape lies in global memory and is copied, so that products read shared memory only. A warp, block or cluster takes all
+// blocks of rows in order. On the grid every thread block takes chunks of rows of its own, and their sums are added in order of the chunk:
+// chunks are cut by the plan, so the bits do not depend on timing.
 #pragma once
 #include "kernels/task/cuda/side_gradients.h"
 
@@ -53,7 +53,7 @@ struct PassRequest {
   Index planes = 1;  // of the tangents
 };
 
-// Rows that a matrix of so many has room for.
+// Rows of the matrix that holds `rows` of them, padding included.
 template <class T, Lanes L>
 BLV_HOST_DEVICE Index round_rows(long long rows) {
   return Index(rows);
@@ -86,26 +86,27 @@ struct Pass {
   BLV_HOST_DEVICE void layout_control(Arena &arena, Index n_layers) {
     state = arena.template take_control<LayerState<T>>(n_layers);
   }
-  // `arena`: of the task. `near`: of a thread block's own matrices; the same one but on the grid.
-  BLV_HOST_DEVICE void layout(Arena &arena, Arena &near, const NetworkView &network, long long most_rows,
+  // `arena`: of the task's arrays. `block_arena`: of a thread block's own matrices; another one on the grid only.
+  BLV_HOST_DEVICE void layout(Arena &arena, Arena &block_arena, const NetworkView &network, long long most_rows,
                               Index tangents, Index blocks, int) {
     net = &network, planes = tangents > 0 ? tangents : 1;
     layout_chunks(arena, most_rows, blocks);
-    block = rows_of_a_block(near, chunk, tangents);
+    block = rows_of_a_block(block_arena, chunk, tangents);
     for (Index l = 0; l < net->n_layers; l++) {
       const LayerView &layer = net->layers[l];
       const Index size = layer.output_ld * block;
       LayerState<T> s;
-      s.e = matrix(near, size, layer.output_ld, tangents);
+      s.e = matrix(block_arena, size, layer.output_ld, tangents);
       if (l + 1 == net->n_layers) {
-        s.z = matrix(near, size, layer.output_ld, tangents);
+        s.z = matrix(block_arena, size, layer.output_ld, tangents);
       } else {
-        // The activation is applied in place; with several tangents each needs the value of z, so that has its own room.
-        s.z = s.h = matrix(near, size, layer.output_ld, tangents);
-        if (tangents > 1) s.z.v = near.template take<T>(size);
-        s.c = {near.template take<T>(size), s.e.d, s.e.plane, s.e.ld};  // its tangents become those of e in place
+        // The activation is applied in place; with several tangents each needs the value of z, so that has memory of its own.
+        s.z = s.h = matrix(block_arena, size, layer.output_ld, tangents);
+        if (tangents > 1) s.z.v = block_arena.template take<T>(size);
+        s.c = {block_arena.template take<T>(size), s.e.d, s.e.plane,
+               s.e.ld};  // its tangents become those of e in place
       }
-      if (near.assigns()) state[l] = s;
+      if (block_arena.assigns()) state[l] = s;
     }
   }
 
@@ -142,15 +143,16 @@ struct Pass {
     return (long long)(M == Mode::VALUE ? 1 : r.planes) * net->size;
   }
 
-  // All rows if their matrices take at most half of the room on chip, else fewer in steps of halves, at least 8.
-  BLV_HOST_DEVICE Index rows_of_a_block(const Arena &near, Index most, Index tangents) const {
+  // All rows if their matrices take at most half of the shared memory, else half as many until they do, at least 8.
+  BLV_HOST_DEVICE Index rows_of_a_block(const Arena &block_arena, Index most, Index tangents) const {
     long long columns = 0;
     for (Index l = 0; l < net->n_layers; l++)
       columns +=
           net->layers[l].output_ld * (l + 1 < net->n_layers ? (tangents > 1 ? 4 : 3) + 2 * tangents : 2 + 2 * tangents);
     Index rows = most > 0 ? most : 1;
-    const long long room = near.ranks * near.room / (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2);
-    while (rows > 8 && near.most_used() + columns * rows * (long long)(sizeof(T)) + 64 * net->n_layers > room)
+    const long long most_bytes = block_arena.ranks * block_arena.smem_bytes / (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2);
+    while (rows > 8 &&
+           block_arena.most_used() + columns * rows * (long long)(sizeof(T)) + 64 * net->n_layers > most_bytes)
       rows = (rows / 2 + 7) / 8 * 8;
     return rows;
   }
@@ -227,9 +229,9 @@ struct Pass {
   // The values of h, c and the last z, to the tape or back.
   template <bool Save>
   BLV_INLINE void copy_tape(const RowView<T> &view, Index row, Index n, T *tape) const {
-    const auto one = [&](T *near, Index ld) {
-      T *far = tape + (long long)(row)*ld;
-      strided_for<PassTeam>(n * ld, [&](Index i) { (Save ? far : near)[i] = (Save ? near : far)[i]; });
+    const auto one = [&](T *matrix, Index ld) {
+      T *taped = tape + (long long)(row)*ld;
+      strided_for<PassTeam>(n * ld, [&](Index i) { (Save ? taped : matrix)[i] = (Save ? matrix : taped)[i]; });
       tape += (long long)(view.rows) * ld;
     };
     for (Index l = 0; l < net->n_layers; l++) {

@@ -44,7 +44,7 @@ struct SideData {
     spec = &side, name = side_name, net = &network, rows = Index(capacity), tangent_planes = tangents;
     const Index outputs = network.layers[network.n_layers - 1].outputs;
     const Index x_ld = network.x_ld, y_ld = side.index_targets || outputs == 1 ? 1 : Index(padded(outputs));
-    // Rows that do not fit on chip stay where they are, unless they must be copied.
+    // Rows that do not fit into shared memory stay where they are, unless they must be copied.
     x_resident = must_copy_x(side, network.diagonal) || arena.template fits<T>(capacity * x_ld);
     if (x_resident) x = {arena.template take<T>(capacity * x_ld), nullptr, 0, x_ld};
     y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.y.tangent ||
