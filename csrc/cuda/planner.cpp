@@ -81,7 +81,7 @@ class Planner {
     }
     if (answer == Answer::FITS) return BLV_OK;
     if (answer == Answer::NO) return refuse(message);
-    plan->measure.workspace_bytes = least_;
+    plan->sizes.workspace_bytes = least_;
     return BLV_TOO_SMALL;
   }
 
@@ -109,11 +109,11 @@ class Planner {
     if (!fits_executor(kernel, tried_)) return Answer::NO;
     DevicePlan plan;
     BackendMessage why;
-    if (!kernel.measure(tried_, facts_, &plan, &why)) {
+    if (!kernel.size(tried_, facts_, &plan, &why)) {
       reasons_.add(kernel, why.text);
       return Answer::NO;
     }
-    const int64_t bytes = plan.measure.workspace_bytes;
+    const int64_t bytes = plan.sizes.workspace_bytes;
     if (limit_ > 0 && bytes > limit_) {
       least_ = least_ == 0 ? bytes : std::min(least_, bytes);
       return Answer::TOO_LARGE;

@@ -143,7 +143,7 @@ void plan_on_device(blv_context context, int32_t store, int64_t limit, blv_plan_
       if (!workspace_is_countable(problem, 1)) continue;
       status = context->backend->plan(problem, context->device, limit, plan->device.get(), &message);
       if (status != BLV_TOO_SMALL) break;
-      const int64_t bytes = plan->device->measure.workspace_bytes;
+      const int64_t bytes = plan->device->sizes.workspace_bytes;
       least = least == 0 ? bytes : std::min(least, bytes);
     }
     if (status == BLV_TOO_SMALL)
@@ -152,7 +152,7 @@ void plan_on_device(blv_context context, int32_t store, int64_t limit, blv_plan_
                     static_cast<long long>(limit), static_cast<long long>(least)));
     check_backend(status, message);
   });
-  plan->measure = plan->device->measure;
+  plan->sizes = plan->device->sizes;
   problem.executor = plan->device->executor;
   problem.threads = 1;
 }

@@ -22,7 +22,7 @@ void open_device(blv_context context);
 // Refuses an executor, a flag or a size that the context's machine, CPU or device, does not run.
 void check_machine(const blv_context_s &context, const Problem &problem, int64_t slots);
 
-// Chooses kernel and storage on the context's device; sets plan->device, measure and problem.
+// Chooses kernel and storage on the context's device; sets plan->device, sizes and problem.
 void plan_on_device(blv_context context, int32_t store, int64_t limit, blv_plan_s *plan);
 
 // Whether a pointer is memory of the context's device.

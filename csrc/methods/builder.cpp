@@ -218,7 +218,7 @@ void ProgramBuilder::repeat_while(Number active, Counter counter, int64_t n, con
 // ---- What follows from the program ----------------------------------------------------------------------------------
 
 MethodProgram ProgramBuilder::finish() {
-  share_rooms(&program_);
+  assign_buffers(&program_);
   Program &view = program_.view;
   view.ops = program_.ops.data(), view.n_ops = static_cast<int32_t>(program_.ops.size());
   view.arrays = program_.arrays.data(), view.n_arrays = static_cast<int32_t>(program_.arrays.size());

@@ -158,7 +158,7 @@ void walk(const Program &program, F f) {
   }
 }
 
-// Sets `room` of all arrays: arrays that never hold something at the same time share memory.
-void share_rooms(MethodProgram *program);
+// Sets `buffer` of all arrays: arrays that never hold something at the same time share memory.
+void assign_buffers(MethodProgram *program);
 
 }  // namespace bilevel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which arrays of a program can share memory: a backward analysis of what is alive after each operation, over the program's own jumps,
-// and then rooms given out in the order of the arrays. Streams have rooms of their own.
+// and then buffer assignment in the order of the arrays. Streams have buffers of their own.
 #include <algorithm>
 
 #include "csrc/methods/builder.h"
@@ -99,21 +99,22 @@ class Conflicts {
 
 }  // namespace
 
-void share_rooms(MethodProgram *program) {
+void assign_buffers(MethodProgram *program) {
   std::vector<ProgramArray> &arrays = program->arrays;
   const Conflicts conflicts(*program);
   for (size_t i = 0; i < arrays.size(); ++i) {
     ProgramArray &a = arrays[i];
-    a.room = static_cast<int16_t>(i);
-    for (size_t room = 0; room < i && !a.stream && !a.state; ++room) {
-      const ProgramArray &first = arrays[room];
-      if (first.room != static_cast<int16_t>(room) || first.stream || first.state || first.planes != a.planes) continue;
+    a.buffer = static_cast<int16_t>(i);
+    for (size_t buffer = 0; buffer < i && !a.stream && !a.state; ++buffer) {
+      const ProgramArray &first = arrays[buffer];
+      if (first.buffer != static_cast<int16_t>(buffer) || first.stream || first.state || first.planes != a.planes)
+        continue;
       bool free = true;
-      for (size_t other = room; other < i; ++other)
-        free = free && !(arrays[other].room == static_cast<int16_t>(room) && conflicts.between(i, other));
+      for (size_t other = buffer; other < i; ++other)
+        free = free && !(arrays[other].buffer == static_cast<int16_t>(buffer) && conflicts.between(i, other));
       if (!free) continue;
-      a.room = static_cast<int16_t>(room);
-      arrays[room].product |= a.product;
+      a.buffer = static_cast<int16_t>(buffer);
+      arrays[buffer].product |= a.product;
       break;
     }
   }

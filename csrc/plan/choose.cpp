@@ -33,7 +33,7 @@ const Kernel &kernel_for(int32_t isa, const Problem &problem) {
 
 struct Choice {
   Storage storage;
-  Measure measure;
+  Sizes sizes;
   double time = 0;
 };
 
@@ -42,16 +42,16 @@ void try_storage(int64_t limit, int64_t lanes, blv_plan_s *plan, std::vector<Cho
   Problem &problem = plan->problem;
   set_program(false, plan);
   if (!workspace_is_countable(problem, lanes)) return;
-  Measure measure;
-  plan->kernel->measure(problem, &measure);
-  if (measure.workspace_bytes < 0) throw std::bad_alloc();  // the kernel's word for it
-  *least = *least == 0 ? measure.workspace_bytes : std::min(*least, measure.workspace_bytes);
-  if (limit > 0 && measure.workspace_bytes > limit) return;
-  const auto bytes = static_cast<double>(measure.workspace_bytes);
+  Sizes sizes;
+  plan->kernel->size(problem, &sizes);
+  if (sizes.workspace_bytes < 0) throw std::bad_alloc();  // the kernel's word for it
+  *least = *least == 0 ? sizes.workspace_bytes : std::min(*least, sizes.workspace_bytes);
+  if (limit > 0 && sizes.workspace_bytes > limit) return;
+  const auto bytes = static_cast<double>(sizes.workspace_bytes);
   double time = predict_time(problem, bytes);
   // What is too large comes after all else, the smaller first.
   if (bytes > cpu_tuning::most_of_memory * machine_memory()) time += 1e18 * bytes / machine_memory();
-  choices->push_back({problem.storage, measure, time});
+  choices->push_back({problem.storage, sizes, time});
 }
 
 }  // namespace
@@ -67,7 +67,7 @@ bool choose_storage(int32_t store, int64_t limit, int64_t lanes, blv_plan_s *pla
                                          [](const Choice &a, const Choice &b) { return a.time < b.time; });
   plan->problem.storage = best.storage;
   set_program(false, plan);
-  plan->measure = best.measure;
+  plan->sizes = best.sizes;
   return true;
 }
 

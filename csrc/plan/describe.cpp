@@ -63,10 +63,10 @@ void describe_store(const Problem &problem, JsonObject *json) {
 }
 
 void describe_sizes(const blv_plan_s &plan, JsonObject *json) {
-  json->member("workspace_bytes", plan.measure.workspace_bytes);
-  json->member("state_bytes", plan.measure.state_bytes);
-  json->member("task_bytes", plan.measure.task_bytes);
-  json->member("scratch_bytes", plan.measure.scratch_bytes);
+  json->member("workspace_bytes", plan.sizes.workspace_bytes);
+  json->member("state_bytes", plan.sizes.state_bytes);
+  json->member("task_bytes", plan.sizes.task_bytes);
+  json->member("scratch_bytes", plan.sizes.scratch_bytes);
   json->member("flops", plan.flops);
   json->member("bytes", plan.bytes);
 }
@@ -74,7 +74,7 @@ void describe_sizes(const blv_plan_s &plan, JsonObject *json) {
 void describe_cpu(const blv_plan_s &plan, JsonObject *json) {
   json->member("device", "cpu");
   json->member("isa", plain_name_of(isa_names, plan.isa));
-  json->member("lanes", plan.measure.lanes);
+  json->member("lanes", plan.sizes.lanes);
   json->member("executor", plain_name_of(executor_names, plan.problem.executor));
   json->member("threads", plan.problem.threads);
 }
@@ -115,8 +115,8 @@ std::string describe(const blv_plan_s &plan) {
   if (method.planes != nullptr) json.member(method.planes, problem.planes);
   if (method.has_steps) describe_steps(problem, &json);
   if (method.has_reverse) describe_store(problem, &json);
-  json.member("chunk_rows", plan.measure.chunk_rows);
-  json.member("block_rows", plan.measure.block_rows);
+  json.member("chunk_rows", plan.sizes.chunk_rows);
+  json.member("block_rows", plan.sizes.block_rows);
   describe_sizes(plan, &json);
   json.strings("gradients", slots_with_use(plan, BLV_GRADIENT));
   json.strings("results", slots_with_use(plan, BLV_RESULT));

@@ -49,8 +49,7 @@ void plan_sizes(const blv_plan_s &plan, blv_sizes *out) {
            format("out->size is %lld; accepted: %zu, the size of blv_sizes in version %d.%d of the library",
                   static_cast<long long>(size), sizeof(blv_sizes), BLV_VERSION_MAJOR, BLV_VERSION_MINOR));
   const blv_sizes sizes = {
-      size,      plan.measure.workspace_bytes, alignment_of_workspace(plan), plan.measure.state_bytes, plan.flops,
-      plan.bytes};
+      size, plan.sizes.workspace_bytes, alignment_of_workspace(plan), plan.sizes.state_bytes, plan.flops, plan.bytes};
   std::memcpy(out, &sizes, static_cast<size_t>(size));
 }
 

@@ -29,7 +29,7 @@ struct blv_plan_s {
   int32_t isa = 0;
   const bilevel::Kernel *kernel = nullptr;      // of the CPU
   std::unique_ptr<bilevel::DevicePlan> device;  // instead, on a CUDA device
-  bilevel::Measure measure;
+  bilevel::Sizes sizes;
   int64_t flops = 0, bytes = 0;
   std::string description;
 };

@@ -57,7 +57,7 @@ Range slot_range(const blv_plan_s &plan, const ExecuteArguments &arguments, int6
 }
 
 Range workspace_range(const blv_plan_s &plan, const ExecuteArguments &arguments) {
-  const int64_t needed = plan.measure.workspace_bytes;
+  const int64_t needed = plan.sizes.workspace_bytes;
   if (arguments.workspace_bytes < needed)
     refuse(BLV_TOO_SMALL, format("workspace_bytes is %lld; accepted: >= %lld",
                                  static_cast<long long>(arguments.workspace_bytes), static_cast<long long>(needed)));
@@ -66,7 +66,7 @@ Range workspace_range(const blv_plan_s &plan, const ExecuteArguments &arguments)
 
 // The state has the workspace's alignment. A plan without one accepts NULL only: whatever else was meant would be ignored.
 Range state_range(const blv_plan_s &plan, const ExecuteArguments &arguments) {
-  const int64_t bytes = plan.measure.state_bytes;
+  const int64_t bytes = plan.sizes.state_bytes;
   if (bytes == 0 && arguments.state != nullptr)
     refuse(BLV_INVALID, format("state is %p; accepted for a plan without state: NULL", arguments.state));
   return make_range({"state"}, arguments.state, bytes, alignment_of_workspace(plan), true);

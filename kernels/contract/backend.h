@@ -46,7 +46,7 @@ struct DevicePlan {
   int64_t smem_bytes =
       0;  // shared memory that a block has for the task's arrays; shared_bytes counts what they take of it
   DeviceFacts device;
-  Measure measure;        // workspace_bytes is exact; task_bytes: shared memory and slab together
+  Sizes sizes;            // workspace_bytes is exact; task_bytes: shared memory and slab together
   char name[64] = {};     // of the kernel
   char reason[256] = {};  // why this regime
 };
@@ -64,7 +64,7 @@ struct DeviceCall {
 enum MemoryKind : int32_t { MEMORY_UNKNOWN = 0, MEMORY_HOST = 1, MEMORY_DEVICE = 2, MEMORY_MANAGED = 3 };
 
 // Functions return BLV_OK or a status with a message; none throws. The wanted executor is problem.executor. `limit`: the most bytes of
-// workspace (0: no limit); more is BLV_TOO_SMALL, with the bytes in plan->measure.
+// workspace (0: no limit); more is BLV_TOO_SMALL, with the bytes in plan->sizes.
 struct Backend {
   const char *abi = nullptr;
   blv_status (*open)(int32_t ordinal, DeviceFacts *facts, BackendMessage *message) = nullptr;

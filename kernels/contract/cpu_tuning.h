@@ -34,8 +34,8 @@ constexpr long fewest_block_rows = 16, most_block_rows = 64, fewest_chunk_rows =
 // Chunks of a task. In lanes, reasoned: f32 sums of so many keep their digits. Of rows, reasoned: enough for 128 threads, and no more
 // partial sums than fit an outer cache.
 constexpr long most_chunks_in_lanes = 4096, most_chunks_of_rows = 128, most_partial_bytes = 64 << 20;
-// Partial sums are added by the team from so many elements on, in pieces that stay in L1. Reasoned.
-constexpr long team_sum_elements = 1 << 16, sum_piece = 1024;
+// Partial sums of at least this many elements are added by all threads, in pieces that stay in L1. Reasoned.
+constexpr long parallel_sum_elements = 1 << 16, sum_piece = 1024;
 // Batches of tasks with sums over tasks of their own, and the bytes of those. Reasoned: enough to balance 16 threads.
 constexpr long most_batches = 64, most_shared_bytes = 64 << 20;
 

@@ -11,8 +11,8 @@ struct DeviceKernel {
   const char *name;  // for example "interpreter_f32_block"
   int32_t executor;  // the BLV_* executor that it is
   // Whether the kernel runs the problem (with problem.storage as it stands) on such a device. If so it fills threads,
-  // cluster, batches, shared_bytes, slab_bytes and measure of *plan; if not it says why in `message`.
-  bool (*measure)(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message);
+  // cluster, batches, shared_bytes, slab_bytes and sizes of *plan; if not it says why in `message`.
+  bool (*size)(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message);
   // Enqueues on call.stream; returns the cudaError_t of the first launch that failed, else 0.
   int (*enqueue)(const Problem &problem, const DevicePlan &plan, const DeviceCall &call);
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The contract between the host side (csrc) and the kernels: plain structs without behaviour, compiled the same in every translation
-// unit whatever its ISA level. csrc checks a spec, fills a Problem and makes a program of its method; a kernel measures the workspace
+// unit whatever its ISA level. csrc checks a spec, fills a Problem and makes a program of its method; a kernel sizes the workspace
 // of a Problem and runs a Call of it. Nothing here depends on the dtype or on the width of a SIMD register.
 #pragma once
 #include <bilevel/bilevel.h>
@@ -78,7 +78,8 @@ struct Problem : TaskProblem {
   const Slot &slot(int32_t leaf, int32_t use) const { return method_slots[leaf][use]; }
 };
 
-struct Measure {
+// What a plan takes.
+struct Sizes {
   int64_t workspace_bytes = 0;
   int64_t state_bytes = 0;
   int64_t task_bytes = 0;     // memory of one task (tasks in lanes: of one group of tasks)
@@ -105,7 +106,7 @@ struct Call {
 
 // One entry per (ISA level, dtype, layout).
 struct Kernel {
-  void (*measure)(const Problem &, Measure *);
+  void (*size)(const Problem &, Sizes *);
   // Passes over rows that `run` will report as progress, for so many tasks.
   int64_t (*progress_total)(const Problem &, int64_t tasks);
   // BLV_OK or BLV_CANCELLED.

@@ -98,7 +98,7 @@ static_assert(sizeof(Op) == 64, "four 16-byte words of a kernel's parameters");
 struct ProgramArray {
   int64_t count = 1;    // entries of a stream
   int16_t planes = 1;   // vectors side by side in an entry
-  int16_t room = 0;     // arrays with the same room share memory, see the builder's liveness
+  int16_t buffer = 0;   // arrays with the same buffer share memory: buffer assignment, csrc/methods/liveness.cpp
   uint8_t stream = 0;   // goes by once a step or less often
   uint8_t zeroed = 0;   // holds zeros at the beginning
   uint8_t product = 0;  // written by matrix products, which leave padding alone

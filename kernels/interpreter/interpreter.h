@@ -194,11 +194,11 @@ struct Interpreter {
     place.planes = a.planes, place.stride = a.count > 1 ? packs * a.planes : 0;
     if (a.state) {
       // bound when a group begins
-    } else if (a.room == i) {
+    } else if (a.buffer == i) {
       const long long size = (long long)(a.count) * a.planes * packs;
       place.base = a.stream ? arena.template stream<P>(size) : arena.template take<P>(size);
     } else if (assigns(arena)) {
-      place.base = places[a.room].base;
+      place.base = places[a.buffer].base;
     }
     if (assigns(arena)) places[i] = place;
   }
@@ -220,7 +220,7 @@ struct Interpreter {
       const ProgramArray &a = program.arrays[i];
       if (a.zeroed)
         strided_for_then_sync(packs * a.planes, [&](Index j) { places[i].base[j] = P{}; });
-      else if (a.product && a.room == i)
+      else if (a.product && a.buffer == i)
         zero_padding(places[i].base, packs * a.planes);
     }
     for (int i = 0; i < program.n_inputs; i++) {

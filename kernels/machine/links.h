@@ -41,7 +41,7 @@ BLV_INLINE Pack<T> kept_link_slope(Pack<T> x) {
   const Pack<T> s = sigmoid_minus_abs(x);
   return s * (broadcast<T>(1) - s);
 }
-// `slopes`: room for as many, or null where they are not wanted.
+// `slopes` receives `packs` slopes; null: they are not wanted.
 template <class T>
 BLV_FUNCTION BLV_NOINLINE void apply_link(int link, Pack<T> *x, Index packs, Pack<T> *slopes = nullptr) {
   strided_for_then_sync(packs, [&](Index i) {

@@ -40,9 +40,9 @@ inline blv_status run(const Problem &, const Call &call) {
   }
   return BLV_OK;
 }
-inline void measure(const Problem &, Measure *result) { result->workspace_bytes = 256; }
+inline void set_sizes(const Problem &, Sizes *result) { result->workspace_bytes = 256; }
 inline int64_t progress_total(const Problem &, int64_t tasks) { return 10 * tasks; }
-constexpr Kernel stand_in = {measure, progress_total, run};
+constexpr Kernel stand_in = {set_sizes, progress_total, run};
 
 class Execute : public testing::Test {
  protected:
@@ -56,7 +56,7 @@ class Execute : public testing::Test {
     plan_.spans = std::move(valid.spans);
     plan_.isa = BLV_ISA_X86_64_V2;
     plan_.kernel = &stand_in;
-    stand_in.measure(plan_.problem, &plan_.measure);
+    stand_in.size(plan_.problem, &plan_.sizes);
     for (size_t i = 0; i < plan_.slots.size(); ++i) {
       arrays_.emplace_back(static_cast<size_t>(plan_extent(plan_, static_cast<int64_t>(i))));
       data_.push_back(arrays_.back().data());

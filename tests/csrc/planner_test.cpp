@@ -16,26 +16,26 @@ namespace bilevel {
 namespace {
 
 // Runs nothing with a tape; 1000 bytes, or 400 with checkpoints.
-bool measure_special(const Problem &problem, const DeviceFacts &, DevicePlan *plan, BackendMessage *message) {
+bool size_special(const Problem &problem, const DeviceFacts &, DevicePlan *plan, BackendMessage *message) {
   if (problem.flags & BLV_SPLIT_TF32) std::snprintf(message->text, sizeof message->text, "it has no tensor cores");
   if (problem.flags & BLV_SPLIT_TF32 || problem.storage.tape) return false;
   plan->threads = 32;
-  plan->measure.workspace_bytes = problem.storage.segment_steps < problem.steps ? 400 : 1000;
+  plan->sizes.workspace_bytes = problem.storage.segment_steps < problem.steps ? 400 : 1000;
   return true;
 }
 // Runs all but HVPs; 3000 bytes with a tape, 2000 without, 500 with checkpoints.
-bool measure_general(const Problem &problem, const DeviceFacts &, DevicePlan *plan, BackendMessage *message) {
+bool size_general(const Problem &problem, const DeviceFacts &, DevicePlan *plan, BackendMessage *message) {
   const bool refused = problem.kind == BLV_HVP || problem.flags & BLV_SPLIT_TF32;
   if (refused) std::snprintf(message->text, sizeof message->text, "it runs no HVP, and no TF32");
   plan->threads = 256;
-  plan->measure.workspace_bytes = problem.storage.segment_steps < problem.steps ? 500
-                                  : problem.storage.tape                        ? 3000
-                                                                                : 2000;
+  plan->sizes.workspace_bytes = problem.storage.segment_steps < problem.steps ? 500
+                                : problem.storage.tape                        ? 3000
+                                                                              : 2000;
   std::snprintf(plan->reason, sizeof plan->reason, "it runs all");
   return !refused;
 }
-constexpr DeviceKernel special = {"special", BLV_WARP_PER_TASK, measure_special, nullptr};
-constexpr DeviceKernel general = {"general", BLV_BLOCK_PER_TASK, measure_general, nullptr};
+constexpr DeviceKernel special = {"special", BLV_WARP_PER_TASK, size_special, nullptr};
+constexpr DeviceKernel general = {"general", BLV_BLOCK_PER_TASK, size_general, nullptr};
 constexpr const DeviceKernel *both[] = {&special, &general};
 
 constexpr Storage tape{1, 5}, theta{0, 5};
@@ -92,11 +92,11 @@ TEST_F(Planner, AnExecutorByName) {
 TEST_F(Planner, BeyondTheLimitItSaysWhatItTakes) {
   ASSERT_EQ(choose(tape, 3000), BLV_OK) << message_.text;
   EXPECT_EQ(choose(tape, 2999), BLV_TOO_SMALL);
-  EXPECT_EQ(plan_.measure.workspace_bytes, 3000);
+  EXPECT_EQ(plan_.sizes.workspace_bytes, 3000);
   ASSERT_EQ(choose(theta, 1000), BLV_OK) << message_.text;
   EXPECT_STREQ(plan_.name, "special");
   EXPECT_EQ(choose(theta, 999), BLV_TOO_SMALL);
-  EXPECT_EQ(plan_.measure.workspace_bytes, 1000) << "the least of all kernels";
+  EXPECT_EQ(plan_.sizes.workspace_bytes, 1000) << "the least of all kernels";
 }
 
 TEST_F(Planner, TheReasonsOfAll) {
@@ -110,7 +110,7 @@ TEST_F(Planner, TheReasonsOfAll) {
 TEST_F(Planner, WhatRunsByNameRunsByAuto) {
   const auto shy = [](const Problem &problem, const DeviceFacts &, DevicePlan *plan, BackendMessage *message) {
     std::snprintf(message->text, sizeof message->text, "another suits it better");
-    plan->measure.workspace_bytes = 10;
+    plan->sizes.workspace_bytes = 10;
     return problem.executor != BLV_EXECUTOR_AUTO;
   };
   static constexpr DeviceKernel warp = {"warp", BLV_WARP_PER_TASK, shy, nullptr},
@@ -123,7 +123,7 @@ TEST_F(Planner, WhatRunsByNameRunsByAuto) {
 }
 
 TEST_F(Planner, AReasonThatSeveralKernelsShareIsSaidOnce) {
-  static constexpr DeviceKernel other = {"other", BLV_GRID, measure_general, nullptr};
+  static constexpr DeviceKernel other = {"other", BLV_GRID, size_general, nullptr};
   static constexpr const DeviceKernel *table[] = {&general, &other};
   builder_.spec.flags = BLV_SPLIT_TF32;
   const ValidSpec valid = validate(builder_.get(), 1);

@@ -89,12 +89,12 @@ TEST(Executor, ThreadsDoNotDecideTheLanes) {
 // ---- Storage --------------------------------------------------------------------------------------------------------
 
 // A kernel whose workspace is easily counted: per kept step 100 bytes with the tape, 10 without, and 10 per segment.
-void measure(const Problem &problem, Measure *result) {
+void set_sizes(const Problem &problem, Sizes *result) {
   const int64_t kept = problem.storage.segment_steps;
   const int64_t segments = (problem.steps + kept - 1) / kept;
   result->workspace_bytes = kept * (problem.storage.tape ? 100 : 10) + (segments > 1 ? segments * 10 : 0);
 }
-constexpr Kernel counted_kernel = {measure, nullptr, nullptr};
+constexpr Kernel counted_kernel = {set_sizes, nullptr, nullptr};
 
 struct Stored {
   std::string name;
@@ -111,7 +111,7 @@ Stored store(int32_t wanted, int64_t steps, int64_t limit) {
   int64_t least = 0;
   if (!choose_storage(wanted, limit, 16, &plan, &least)) return {"none", 0, least, 0};
   const Storage &storage = plan.problem.storage;
-  return {store_of(plan.problem), storage.segment_steps, plan.measure.workspace_bytes, storage.tape};
+  return {store_of(plan.problem), storage.segment_steps, plan.sizes.workspace_bytes, storage.tape};
 }
 
 TEST(Storage, TheFastestThatFits) {

@@ -6,51 +6,51 @@
 namespace bilevel {
 namespace {
 
-TEST(Rooms, OfTheMethods) {
+TEST(Buffers, OfTheMethods) {
   const Named near(BLV_UNROLL, BLV_SGD, 5, {1, 5}), far(BLV_UNROLL, BLV_SGD, 5, {1, 5}, true);
-  EXPECT_EQ(near.room("g"), near.room("theta")) << "theta lives in a stream";
-  EXPECT_EQ(far.room("lambda"), far.room("g")) << "the last g is in a stream";
-  for (const Named *sgd : {&near, &far}) EXPECT_EQ(sgd->rooms(), 3) << "of theta, g, lambda, mu";
+  EXPECT_EQ(near.buffer("g"), near.buffer("theta")) << "theta lives in a stream";
+  EXPECT_EQ(far.buffer("lambda"), far.buffer("g")) << "the last g is in a stream";
+  for (const Named *sgd : {&near, &far}) EXPECT_EQ(sgd->buffers(), 3) << "of theta, g, lambda, mu";
   const Named segments(BLV_UNROLL, BLV_SGD, 5, {1, 2});
-  EXPECT_EQ(segments.room("mu"), segments.room("theta")) << "theta is in a stream while a segment is reversed";
-  EXPECT_NE(segments.room("lambda"), segments.room("g")) << "earlier segments are run again";
+  EXPECT_EQ(segments.buffer("mu"), segments.buffer("theta")) << "theta is in a stream while a segment is reversed";
+  EXPECT_NE(segments.buffer("lambda"), segments.buffer("g")) << "earlier segments are run again";
   const Named heavy(BLV_UNROLL, BLV_HEAVY_BALL, 5, {1, 5}, true);
   for (const char *other : {"theta", "g", "m", "lambda"})
-    EXPECT_NE(heavy.room("mu"), heavy.room(other)) << other << ": mu is carried";
+    EXPECT_NE(heavy.buffer("mu"), heavy.buffer(other)) << other << ": mu is carried";
   const Named cg(BLV_IMPLICIT, BLV_SGD, 5, {0, 5});
-  EXPECT_EQ(cg.rooms(), 6) << "theta, and five for lambda, x, r, d, q, minus_v and g";
-  EXPECT_EQ(cg.room("r"), cg.room("g"));
-  EXPECT_EQ(cg.room("minus_v"), cg.room("lambda"));
+  EXPECT_EQ(cg.buffers(), 6) << "theta, and five for lambda, x, r, d, q, minus_v and g";
+  EXPECT_EQ(cg.buffer("r"), cg.buffer("g"));
+  EXPECT_EQ(cg.buffer("minus_v"), cg.buffer("lambda"));
   const Named forward(BLV_FORWARD, BLV_SGD, 5, {0, 5});
-  EXPECT_EQ(forward.room("lambda"), forward.room("g"));
-  EXPECT_NE(forward.room("h"), forward.room("z"));
-  EXPECT_NE(forward.room("h"), forward.room("g")) << "of two planes";
+  EXPECT_EQ(forward.buffer("lambda"), forward.buffer("g"));
+  EXPECT_NE(forward.buffer("h"), forward.buffer("z"));
+  EXPECT_NE(forward.buffer("h"), forward.buffer("g")) << "of two planes";
 }
 
-using RoomsByHand = ProgramByHand;
+using BuffersByHand = ProgramByHand;
 
-TEST_F(RoomsByHand, ElementwiseResultsTakeThePlaceOfWhatDies) {
+TEST_F(BuffersByHand, ElementwiseResultsTakeThePlaceOfWhatDies) {
   const Vector theta = start(), x = b.vector("x");
   b.linear(x, {one(-1), theta});
   write(x);
   const Named n(b.finish());
-  EXPECT_EQ(n.room("x"), n.room("theta"));
+  EXPECT_EQ(n.buffer("x"), n.buffer("theta"));
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, PassesDoNot) {
+TEST_F(BuffersByHand, PassesDoNot) {
   const Vector theta = start(), g = b.vector("g"), h = b.vector("h");
   b.gradient(theta, g, {});
   b.tangent(g, g, h, {});
   write(h);
   const Named n(b.finish());
-  EXPECT_NE(n.room("g"), n.room("theta"));
-  EXPECT_NE(n.room("h"), n.room("g"));
-  EXPECT_EQ(n.room("h"), n.room("theta")) << "which is read no more";
+  EXPECT_NE(n.buffer("g"), n.buffer("theta"));
+  EXPECT_NE(n.buffer("h"), n.buffer("g"));
+  EXPECT_EQ(n.buffer("h"), n.buffer("theta")) << "which is read no more";
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, WhatIsReadInTheNextTurnStays) {
+TEST_F(BuffersByHand, WhatIsReadInTheNextTurnStays) {
   const Vector theta = start(), base = b.vector("base"), step = b.vector("step"), x = b.vector("x");
   const Counter c = b.counter("c");
   b.gradient(theta, base, {});
@@ -63,13 +63,13 @@ TEST_F(RoomsByHand, WhatIsReadInTheNextTurnStays) {
   write(x);
   write(theta);
   const Named n(b.finish());
-  EXPECT_NE(n.room("step"), n.room("base"));
-  EXPECT_NE(n.room("x"), n.room("base"));
-  EXPECT_NE(n.room("x"), n.room("step"));
+  EXPECT_NE(n.buffer("step"), n.buffer("base"));
+  EXPECT_NE(n.buffer("x"), n.buffer("base"));
+  EXPECT_NE(n.buffer("x"), n.buffer("step"));
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, WhatALoopThatMayNotRunLeavesStays) {
+TEST_F(BuffersByHand, WhatALoopThatMayNotRunLeavesStays) {
   const Vector theta = start(), kept = b.vector("kept"), before = b.vector("before");
   const Number active = b.number("active"), square = b.number("square");  // active is 0: no turn
   b.gradient(theta, kept, {});
@@ -78,33 +78,33 @@ TEST_F(RoomsByHand, WhatALoopThatMayNotRunLeavesStays) {
   b.repeat_while(active, b.counter("c"), 3, [&] { b.gradient(theta, kept, {}); });
   write(kept);
   const Named n(b.finish());
-  EXPECT_NE(n.room("before"), n.room("kept")) << "which the loop overwrites, if it has a turn";
+  EXPECT_NE(n.buffer("before"), n.buffer("kept")) << "which the loop overwrites, if it has a turn";
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, ZerosAndInputsAreThereFromTheBeginning) {
+TEST_F(BuffersByHand, ZerosAndInputsAreThereFromTheBeginning) {
   const Vector theta = start(), zeros = b.zeros("zeros"), g = b.vector("g"), sum = b.vector("sum");
   b.gradient(theta, g, {});
   b.linear(sum, {one(), g}, {one(), zeros});
   write(sum);
   const Named n(b.finish());
-  EXPECT_NE(n.room("zeros"), n.room("theta"));
-  EXPECT_NE(n.room("zeros"), n.room("g"));
+  EXPECT_NE(n.buffer("zeros"), n.buffer("theta"));
+  EXPECT_NE(n.buffer("zeros"), n.buffer("g"));
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, OutputsStayToTheEnd) {
+TEST_F(BuffersByHand, OutputsStayToTheEnd) {
   const Vector theta = start(), first = b.vector("first"), second = b.vector("second");
   b.gradient(theta, first, {});
   b.linear(second, {one(-1), first});
   write(first);
   write(second);
   const Named n(b.finish());
-  EXPECT_NE(n.room("second"), n.room("first"));
+  EXPECT_NE(n.buffer("second"), n.buffer("first"));
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, ACopyThatGoesAlongComesAfterTheResult) {
+TEST_F(BuffersByHand, ACopyThatGoesAlongComesAfterTheResult) {
   const Vector theta = start(), x = b.vector("x"), y = b.vector("y"), z = b.vector("z"), w = b.vector("w");
   b.linear(x, {one(-1), theta});
   b.gradient(x, y, {});
@@ -113,13 +113,13 @@ TEST_F(RoomsByHand, ACopyThatGoesAlongComesAfterTheResult) {
   b.linear(z, {one(), z}, {one(), w});
   write(z);
   const Named n(b.finish());
-  EXPECT_NE(n.room("z"), n.room("y"));
-  EXPECT_NE(n.room("w"), n.room("z"));
-  EXPECT_EQ(n.room("w"), n.room("x")) << "entry by entry, x is read before w is written";
+  EXPECT_NE(n.buffer("z"), n.buffer("y"));
+  EXPECT_NE(n.buffer("w"), n.buffer("z"));
+  EXPECT_EQ(n.buffer("w"), n.buffer("x")) << "entry by entry, x is read before w is written";
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, ResultsThatAreAddedToAreReadBefore) {
+TEST_F(BuffersByHand, ResultsThatAreAddedToAreReadBefore) {
   const Vector theta = start(), sum = b.vector("sum"), other = b.vector("other");
   b.gradient(theta, sum, {});
   b.gradient(theta, other, {.outer = true});
@@ -127,11 +127,11 @@ TEST_F(RoomsByHand, ResultsThatAreAddedToAreReadBefore) {
   b.gradient(other, sum, {.add = true});
   write(sum);
   const Named n(b.finish());
-  EXPECT_NE(n.room("sum"), n.room("other"));
+  EXPECT_NE(n.buffer("sum"), n.buffer("other"));
   expect_runs(n.program);
 }
 
-TEST_F(RoomsByHand, StreamsAndOtherPlanesShareNothing) {
+TEST_F(BuffersByHand, StreamsAndOtherPlanesShareNothing) {
   const Vector theta = start(), many = b.vector("many", 2), single = b.vector("single");
   const Stream stream = b.stream("stream", 2);
   const Counter c = b.counter("c");
@@ -143,14 +143,14 @@ TEST_F(RoomsByHand, StreamsAndOtherPlanesShareNothing) {
   write(many);
   write(single);
   const Named n(b.finish());
-  EXPECT_NE(n.room("stream"), n.room("theta"));
-  EXPECT_NE(n.room("many"), n.room("theta"));
-  EXPECT_EQ(n.room("single"), n.room("theta"));
+  EXPECT_NE(n.buffer("stream"), n.buffer("theta"));
+  EXPECT_NE(n.buffer("many"), n.buffer("theta"));
+  EXPECT_EQ(n.buffer("single"), n.buffer("theta"));
   expect_runs(n.program);
 }
 
-// That the comparisons above see a wrong room: a program with two arrays that must not share made to share them.
-TEST(Rooms, AWrongOneIsSeen) {
+// That the comparisons above see a wrong buffer assignment: a program with two arrays that must not share made to share them.
+TEST(Buffers, AWrongOneIsSeen) {
   for (const int kind : {BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
     Subject subject(plain_case(kind, BLV_HEAVY_BALL, 4));
     subject.problem.storage = {0, 4}, subject.problem.solver_iterations = 4;
@@ -161,7 +161,7 @@ TEST(Rooms, AWrongOneIsSeen) {
     for (size_t i = 0; i < bad.arrays.size(); i++)
       if (bad.array_names[i] == "g") {
         for (size_t j = 0; j < bad.arrays.size(); j++)
-          if (bad.array_names[j] == "m") bad.arrays[j].room = static_cast<int16_t>(i);
+          if (bad.array_names[j] == "m") bad.arrays[j].buffer = static_cast<int16_t>(i);
       }
     const Ran wrong = run(&subject, bad, BLV_TASK_PER_CORE, BLV_ISA_X86_64_V2);
     EXPECT_NE(right.values, wrong.values) << "method " << kind;

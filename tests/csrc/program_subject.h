@@ -49,10 +49,10 @@ inline Ran run(Subject *subject, const MethodProgram &program, int32_t executor,
   Problem problem = subject->problem;
   problem.program = program.view, problem.executor = executor;
   const Kernel &kernel = *find_kernel(isa, problem.dtype, executor);
-  Measure measure;
-  kernel.measure(problem, &measure);
-  harness::Guarded workspace(measure.workspace_bytes, workspace_align, harness::Side::kHigh);
-  std::memset(workspace.data(), 0xff, static_cast<size_t>(measure.workspace_bytes));
+  Sizes sizes;
+  kernel.size(problem, &sizes);
+  harness::Guarded workspace(sizes.workspace_bytes, workspace_align, harness::Side::kHigh);
+  std::memset(workspace.data(), 0xff, static_cast<size_t>(sizes.workspace_bytes));
   for (harness::Array &a : subject->data.arrays)
     if (a.written()) a.memory->poison();
   std::vector<void *> pointers = subject->data.pointers();
@@ -201,7 +201,7 @@ inline std::vector<Case> method_cases(int dtype) {
   return all;
 }
 
-// A program and its words, with rooms asked for by the name of an array.
+// A program, and the buffers of its arrays by name.
 struct Named {
   explicit Named(MethodProgram made) : program(std::move(made)) {}
   Named(int kind, int optimiser, int64_t steps, const Storage &storage, bool far = false) {
@@ -209,16 +209,16 @@ struct Named {
     subject.problem.storage = storage;
     program = build_program(subject.problem, {far});
   }
-  int room(const std::string &name) const {
+  int buffer(const std::string &name) const {
     for (size_t i = 0; i < program.arrays.size(); i++)
-      if (program.array_names[i] == name) return program.arrays[i].room;
+      if (program.array_names[i] == name) return program.arrays[i].buffer;
     ADD_FAILURE() << "no array " << name;
     return -1;
   }
-  int rooms() const {
+  int buffers() const {
     int n = 0;
     for (size_t i = 0; i < program.arrays.size(); i++)
-      n += program.arrays[i].room == static_cast<int>(i) && !program.arrays[i].stream;
+      n += program.arrays[i].buffer == static_cast<int>(i) && !program.arrays[i].stream;
     return n;
   }
   MethodProgram program;

@@ -70,7 +70,7 @@ TEST_P(RandomPrograms, RunAsInterpreted) {
     for (int64_t t = 0; t < c.tasks; t++) tame = tame && is_tame(&subject, program, t);
     if (!tame) continue;
     compared++;
-    for (int32_t i = 0; i < program.view.n_arrays; i++) shared += program.arrays[size_t(i)].room != i;
+    for (int32_t i = 0; i < program.view.n_arrays; i++) shared += program.arrays[size_t(i)].buffer != i;
     ASSERT_NO_FATAL_FAILURE(expect_as_interpreted(&subject, program, 1e-7));
   }
   EXPECT_GE(compared, static_cast<int>(programs) / 2);

@@ -25,7 +25,7 @@ DeviceFacts device(int32_t major, int32_t minor) {
 
 Demand task(int64_t smem_bytes, int64_t tasks, int64_t rows = 10) {
   Demand demand;
-  demand.control_bytes = 2048;
+  demand.table_bytes = 2048;
   demand.smem_bytes = smem_bytes;
   demand.largest_array_bytes = smem_bytes / 8;
   demand.tiles = smem_bytes / 64;
@@ -72,7 +72,7 @@ TEST(Regime, SharedMemoryIsEnough) {
         if (regime.executor == 0) continue;
         SCOPED_TRACE(std::to_string(bytes) + " bytes, executor " + std::to_string(regime.executor) + ": " +
                      regime.reason);
-        const int64_t block = regime.smem_bytes + demand.control_bytes;
+        const int64_t block = regime.smem_bytes + demand.table_bytes;
         EXPECT_LE(block, facts.shared_per_block);
         EXPECT_LE(block + reserved, facts.shared_per_multiprocessor);
         EXPECT_LE(regime.threads, 1024);

@@ -76,9 +76,9 @@ SpecBuilder with_everything(int32_t kind, int32_t dtype, bool per_step, bool sha
 }
 
 int64_t measured_bytes(const Problem &problem, int32_t isa) {
-  Measure measure;
-  find_kernel(isa, problem.dtype, problem.executor)->measure(problem, &measure);
-  return measure.workspace_bytes;
+  Sizes sizes;
+  find_kernel(isa, problem.dtype, problem.executor)->size(problem, &sizes);
+  return sizes.workspace_bytes;
 }
 
 // For every storage, executor and instruction set of this machine.

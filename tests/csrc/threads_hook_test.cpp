@@ -45,7 +45,7 @@ blv_status run_two_stretches(const Problem &, const Call &call) {
   }
   return BLV_OK;
 }
-constexpr Kernel two_stretches = {measure, progress_total, run_two_stretches};
+constexpr Kernel two_stretches = {set_sizes, progress_total, run_two_stretches};
 
 void run_all(int64_t n, Function fn, void *arg) {
   for (int64_t i = 0; i < n; ++i) fn(arg, i);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plain interpreter of programs (kernels/contract/program.h) for one task, in double: every array has memory of its own, whatever room
+// Plain interpreter of programs (kernels/contract/program.h) for one task, in double: every array has memory of its own, whatever buffer
 // it was given; gradients, Hessian products and cross products come from the tape. A state begins with zeros. An array that was never
 // written holds NaN, and a pass that reads a tape says so if the tape is of other parameters. Nothing is shared with the kernels but
 // the structs of a program.

@@ -38,12 +38,12 @@ struct GroupRun {
     long most = group_count(tasks);
     if (problem->shared_scalars == 0) return most;
     if (most > most_batches) most = most_batches;
-    const long room = most_shared_bytes / (problem->shared_scalars * long(sizeof(T)));
-    return most <= room ? most : room > 1 ? room : most < 1 ? most : 1;
+    const long fitting = most_shared_bytes / (problem->shared_scalars * long(sizeof(T)));
+    return most <= fitting ? most : fitting > 1 ? fitting : most < 1 ? most : 1;
   }
 
-  // The whole workspace, in order. `views` is room for the layers while there is no workspace.
-  void layout(Arena &arena, const Problem &p, LayerView *views, Measure *measure) {
+  // The whole workspace, in order. `views` holds the layers while there is no workspace.
+  void layout(Arena &arena, const Problem &p, LayerView *views, Sizes *sizes) {
     problem = &p, workspace = arena;
     parallel = L == Lanes::COLUMNS && p.executor == BLV_ROWS_OVER_CORES;
     tangents = p.program.tangent_planes;
@@ -57,12 +57,12 @@ struct GroupRun {
     tasks_at = scratch_at + p.threads * scratch_stride;
     Run run;
     tasks_stride = lay_out_task(0, run, false);
-    measure->state_bytes = group_count(p.tasks) * run.state_packs * long(sizeof(Pack<T>));
+    sizes->state_bytes = group_count(p.tasks) * run.state_packs * long(sizeof(Pack<T>));
     arena.used = tasks_at + (parallel ? 1 : p.threads) * tasks_stride;
     partials = arena.take<T>(p.shared_scalars * batch_count(p.tasks));
-    measure->scratch_bytes = scratch_stride, measure->task_bytes = tasks_stride;
-    measure->lanes = lanes<T>, measure->chunk_rows = partition.chunk, measure->block_rows = partition.block;
-    measure->workspace_bytes = arena.used;
+    sizes->scratch_bytes = scratch_stride, sizes->task_bytes = tasks_stride;
+    sizes->lanes = lanes<T>, sizes->chunk_rows = partition.chunk, sizes->block_rows = partition.block;
+    sizes->workspace_bytes = arena.used;
   }
 
   blv_status run(const Call &c) {
@@ -112,7 +112,7 @@ struct GroupRun {
     if (!r.parallel) r.lay_out_scratch(thread, r.scratch + thread);
     run.pass.scratch = r.scratch + thread;
     if (r.parallel && r.call->threads > 1)
-      run.pass.team = {r.call->parallel_for, r.call->parallel_self, r.call->threads};
+      run.pass.row_threads = {r.call->parallel_for, r.call->parallel_self, r.call->threads};
     for (;;) {
       const long batch = __atomic_fetch_add(&r.next_batch, 1, __ATOMIC_RELAXED);
       if (batch >= r.batches || __atomic_load_n(&r.cancelled, __ATOMIC_RELAXED)) return;
@@ -149,15 +149,15 @@ template <class T, Lanes L>
 struct KernelOf {
   using Run = GroupRun<T, L>;
 
-  static void measure(const Problem &problem, Measure *measure) {
-    *measure = Measure();
+  static void size(const Problem &problem, Sizes *sizes) {
+    *sizes = Sizes();
     auto *views = static_cast<LayerView *>(std::malloc(sizeof(LayerView) * problem.network.n_layers));
-    measure->workspace_bytes = -1;
+    sizes->workspace_bytes = -1;
     if (!views) return;
     for (long l = 0; l < problem.network.n_layers; l++) views[l] = LayerView();
     Arena arena;
     Run run;
-    run.layout(arena, problem, views, measure);
+    run.layout(arena, problem, views, sizes);
     std::free(views);
   }
   static int64_t progress_total(const Problem &problem, int64_t tasks) {
@@ -165,9 +165,9 @@ struct KernelOf {
   }
   static blv_status run(const Problem &problem, const Call &call) {
     Arena arena{call.workspace};
-    Measure measure;
+    Sizes sizes;
     Run run;
-    run.layout(arena, problem, nullptr, &measure);
+    run.layout(arena, problem, nullptr, &sizes);
     return run.run(call);
   }
 };

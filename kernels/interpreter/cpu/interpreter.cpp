@@ -20,7 +20,7 @@ using CompiledKernel = KernelOf<BLV_KERNEL_SCALAR, BLV_LANES(BLV_KERNEL_LAYOUT)>
 
 extern const Kernel BLV_JOIN(interpreter, BLV_KERNEL_DTYPE, BLV_KERNEL_LAYOUT);
 const Kernel BLV_JOIN(interpreter, BLV_KERNEL_DTYPE, BLV_KERNEL_LAYOUT) = {
-    &CompiledKernel::measure, &CompiledKernel::progress_total, &CompiledKernel::run};
+    &CompiledKernel::size, &CompiledKernel::progress_total, &CompiledKernel::run};
 
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

@@ -30,14 +30,14 @@ struct GroupArguments {
   long long tasks, batches;
   long long slab_bytes, block_slab_bytes;  // of a batch; of a thread block of the grid, at the slab's end
   long long shared_scalars;
-  long long smem_bytes;  // dynamic shared memory after the control data
+  long long smem_bytes;  // dynamic shared memory after GroupTables
   int ranks;             // blocks of a cluster
 };
 static_assert(sizeof(GroupArguments) <= 32764, "parameters of a kernel");
 
-// What a block keeps in shared memory beside the task's arrays.
+// The tables that every block keeps in shared memory, before the task's arrays.
 template <class Run>
-struct alignas(16) GroupControl {
+struct alignas(16) GroupTables {
   TaskProblem problem;
   NetworkView net;
   Run run;
@@ -50,15 +50,15 @@ BLV_INLINE Program program_of(const GroupArguments &a) {
   return program;
 }
 
-// Lays out everything, on the host or by one thread of a block. `views`: room for the layers on the host.
+// Lays out everything, on the host or by one thread of a block. `views` holds the layers on the host.
 template <class Run>
 BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &block_arena, const TaskProblem &problem, NetworkView &net,
                                   Run &run, LayerView *views, Index blocks, int threads) {
-  net.layers = block_arena.take_control<LayerView>(problem.network.n_layers);
+  net.layers = block_arena.take_table<LayerView>(problem.network.n_layers);
   if (!block_arena.assigns()) net.layers = views;
   make_network_view(problem.network, net);
   run.layout_table(block_arena, problem);
-  run.pass.layout_control(block_arena, net.n_layers);
+  run.pass.layout_tables(block_arena, net.n_layers);
   run.pass.layout(arena, block_arena, net, Run::most_rows(problem), Index(problem.program.tangent_planes), blocks,
                   threads);
   run.layout(arena, problem, net);
@@ -67,12 +67,12 @@ BLV_HOST_DEVICE void layout_group(Arena &arena, Arena &block_arena, const TaskPr
 template <class T, Lanes L, class Run>
 struct GroupKernel {
   const GroupArguments &a;
-  GroupControl<Run> &shared;
+  GroupTables<Run> &tables;
 
   BLV_INLINE void run(char *smem) const {
     copy_problem();
     if (threadIdx.x == 0) lay_out(smem);
-    Team::sync();
+    TaskThreads::sync();
     const long long batch = batch_of_group();
     T *partial = reinterpret_cast<T *>(a.workspace + a.batches * a.slab_bytes) + batch * a.shared_scalars;
     const long long first = batch * a.tasks / a.batches, end = (batch + 1) * a.tasks / a.batches;
@@ -93,15 +93,15 @@ struct GroupKernel {
   BLV_INLINE void copy_problem() const {
     static_assert(sizeof(TaskProblem) % 8 == 0, "whole words");
     for (int i = int(threadIdx.x); i < int(sizeof(TaskProblem) / 8); i += int(blockDim.x))
-      reinterpret_cast<long long *>(&shared.problem)[i] = reinterpret_cast<const long long *>(&a.problem)[i];
-    BlockTeam::sync();
+      reinterpret_cast<long long *>(&tables.problem)[i] = reinterpret_cast<const long long *>(&a.problem)[i];
+    BlockThreads::sync();
   }
 
   BLV_INLINE void lay_out(char *smem) const {
-    shared.problem.network.layers = a.layers;
-    shared.problem.program = program_of(a);
-    new (&shared.net) NetworkView();
-    new (&shared.run) Run();
+    tables.problem.network.layers = a.layers;
+    tables.problem.program = program_of(a);
+    new (&tables.net) NetworkView();
+    new (&tables.run) Run();
     char *slab = a.workspace + batch_of_group() * a.slab_bytes;
     Arena arena;
     arena.smem = smem, arena.smem_bytes = a.smem_bytes, arena.ranks = a.ranks, arena.slab = slab;
@@ -110,10 +110,10 @@ struct GroupKernel {
     Arena task;
     task.smem = smem, task.slab = slab + reduction_bytes(gridDim.x);
     arena.slab = slab + a.slab_bytes - (gridDim.x - blockIdx.x) * a.block_slab_bytes;
-    grid_room() = {reinterpret_cast<double *>(slab), 0};
-    layout_group(task, arena, shared.problem, shared.net, shared.run, nullptr, Index(gridDim.x), int(blockDim.x));
+    grid_reduction() = {reinterpret_cast<double *>(slab), 0};
+    layout_group(task, arena, tables.problem, tables.net, tables.run, nullptr, Index(gridDim.x), int(blockDim.x));
 #else
-    layout_group(arena, arena, shared.problem, shared.net, shared.run, nullptr, 1, int(blockDim.x));
+    layout_group(arena, arena, tables.problem, tables.net, tables.run, nullptr, 1, int(blockDim.x));
 #endif
   }
 
@@ -125,13 +125,13 @@ struct GroupKernel {
     const Transfer<T, L> move{a.data, task};
     TaskStatus status;
     Call call;
-    shared.run.bind_state(program_of(a), reinterpret_cast<T *>(a.state) + task * shared.run.state_packs);
-    shared.run.run(move, call, program_of(a), &status);
-    TaskWriter<T, L> writer{move, status.status != BLV_TASK_OK, (shared.problem.flags & BLV_SKIP_FAILED) != 0, first,
+    tables.run.bind_state(program_of(a), reinterpret_cast<T *>(a.state) + task * tables.run.state_packs);
+    tables.run.run(move, call, program_of(a), &status);
+    TaskWriter<T, L> writer{move, status.status != BLV_TASK_OK, (tables.problem.flags & BLV_SKIP_FAILED) != 0, first,
                             partial};
-    shared.run.visit(writer);
-    if (a.info && Team::thread() == 0) report(status, a.info[task]);
-    Team::sync();
+    tables.run.visit(writer);
+    if (a.info && TaskThreads::thread() == 0) report(status, a.info[task]);
+    TaskThreads::sync();
   }
 
   BLV_INLINE void report(const TaskStatus &status, blv_task_info &info) const {
@@ -139,10 +139,10 @@ struct GroupKernel {
                          status.side,
                          status.step,
                          status.row,
-                         shared.problem.steps,
+                         tables.problem.steps,
                          __longlong_as_double(0x7ff8000000000000ll),
                          __longlong_as_double(0x7ff8000000000000ll)};
-    if (status.status == BLV_TASK_OK) shared.run.report(program_of(a), 0, result);
+    if (status.status == BLV_TASK_OK) tables.run.report(program_of(a), 0, result);
     info = result;
   }
 };
@@ -154,9 +154,9 @@ template <class T, Lanes L, class Run>
 __global__ void __launch_bounds__(Run::PassOfRows::most_threads, least_blocks)
     interpreter_kernel(const __grid_constant__ GroupArguments a) {
   extern __shared__ __align__(16) char dynamic_smem[];
-  auto &control = *reinterpret_cast<GroupControl<Run> *>(dynamic_smem);
-  const GroupKernel<T, L, Run> kernel{a, control};
-  kernel.run(dynamic_smem + sizeof(GroupControl<Run>));
+  auto &tables = *reinterpret_cast<GroupTables<Run> *>(dynamic_smem);
+  const GroupKernel<T, L, Run> kernel{a, tables};
+  kernel.run(dynamic_smem + sizeof(GroupTables<Run>));
 }
 
 // The second stage: 32 shared scalars a block, warp w adds the batches w, w + 8, ..., then the eight sums in order.
@@ -164,7 +164,7 @@ template <class T, Lanes L, class Run>
 __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupArguments a) {
   __shared__ T sums[8][32];
   extern __shared__ __align__(16) char dynamic_smem[];
-  auto &control = *reinterpret_cast<GroupControl<Run> *>(dynamic_smem);
+  auto &tables = *reinterpret_cast<GroupTables<Run> *>(dynamic_smem);
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const long long wanted = blockIdx.x * 32ll + lane;
   const T *partials = reinterpret_cast<const T *>(a.workspace + a.batches * a.slab_bytes);
@@ -175,21 +175,21 @@ __global__ void __launch_bounds__(256) sum_kernel(const __grid_constant__ GroupA
   }
   sums[warp][lane] = sum;
   if (threadIdx.x == 0) {
-    control.problem = a.problem;
-    control.problem.network.layers = a.layers;
-    control.problem.program = program_of(a);
-    new (&control.net) NetworkView();
-    new (&control.run) Run();
+    tables.problem = a.problem;
+    tables.problem.network.layers = a.layers;
+    tables.problem.program = program_of(a);
+    new (&tables.net) NetworkView();
+    new (&tables.run) Run();
     Arena arena, block_arena;
-    arena.smem = block_arena.smem = dynamic_smem + sizeof(GroupControl<Run>);
+    arena.smem = block_arena.smem = dynamic_smem + sizeof(GroupTables<Run>);
     block_arena.smem_bytes = a.smem_bytes;
-    layout_group(arena, block_arena, control.problem, control.net, control.run, nullptr, 1, 32);
+    layout_group(arena, block_arena, tables.problem, tables.net, tables.run, nullptr, 1, 32);
   }
   __syncthreads();
   if (warp != 0 || wanted >= a.shared_scalars) return;
   for (int w = 1; w < 8; w++) sum += sums[w][lane];
   SharedWriter<T> writer{a.data, wanted, sum};
-  control.run.visit(writer);
+  tables.run.visit(writer);
 }
 
 }  // namespace BLV_ISA_NAMESPACE

@@ -41,7 +41,7 @@ template <class T, template <class, Lanes> class PassOf = Pass>
 struct DeviceKernelOf {
   static constexpr Lanes L = Lanes::COLUMNS;
   using Run = Interpreter<T, L, PassOf>;
-  using Control = GroupControl<Run>;
+  using Tables = GroupTables<Run>;
   static constexpr long long unlimited = 1ll << 44;
   // Shared memory for what a layout writes: the second kernel lays the interpreter out only to learn the order of its results.
   static constexpr long long layout_smem_bytes = 16 << 10;
@@ -50,28 +50,28 @@ struct DeviceKernelOf {
                     layout_smem_bytes,
                 "its layers and arrays");
 
-  struct Sizes {
+  struct LayoutSizes {
     long long smem = 0, largest = 0, slab = 0, block_slab = 0;
     long long state = 0;  // bytes of a task
     long block_rows = 0, chunk_rows = 0;
     bool fits = true;  // what must be in shared memory is
   };
 
-  static constexpr DeviceKernel entry(const char *name) { return {name, executor_of_level, &measure, &enqueue}; }
+  static constexpr DeviceKernel entry(const char *name) { return {name, executor_of_level, &size, &enqueue}; }
 
   static const void *kernel() { return reinterpret_cast<const void *>(&interpreter_kernel<T, L, Run>); }
   static const void *second() { return reinterpret_cast<const void *>(&sum_kernel<T, L, Run>); }
 
   // The layout with smem_bytes of shared memory per block. Unlimited and no blocks: what a task would like to have there, the same at
   // every level.
-  static Sizes sizes(const Problem &problem, long long smem_bytes, int ranks, int blocks, int threads) {
+  static LayoutSizes layout_sizes(const Problem &problem, long long smem_bytes, int ranks, int blocks, int threads) {
     LayerView views[most_device_layers];
     NetworkView net;
     Run run;
     Arena arena, block_arena;
     arena.ranks = block_arena.ranks = ranks, block_arena.smem_bytes = smem_bytes;
     arena.smem_bytes = BLV_CUDA_LEVEL_NUMBER == 3 && smem_bytes < unlimited ? 0 : smem_bytes;
-    Sizes s;
+    LayoutSizes s;
     if (BLV_CUDA_LEVEL_NUMBER == 3) {
       layout_group(arena, block_arena, problem, net, run, views, Index(blocks), threads);
       s.block_slab = block_arena.slab_used;
@@ -89,9 +89,9 @@ struct DeviceKernelOf {
   }
 
   static Demand demand_of(const Problem &problem) {
-    const Sizes s = sizes(problem, unlimited, 1, 0, Run::PassOfRows::most_threads);
+    const LayoutSizes s = layout_sizes(problem, unlimited, 1, 0, Run::PassOfRows::most_threads);
     Demand demand;
-    demand.control_bytes = sizeof(Control);
+    demand.table_bytes = sizeof(Tables);
     demand.smem_bytes = s.smem - optional_bytes(problem);
     demand.largest_array_bytes = s.largest;
     demand.rows = Run::most_rows(problem), demand.tasks = problem.tasks;
@@ -120,7 +120,7 @@ struct DeviceKernelOf {
     return false;
   }
 
-  static bool measure(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
+  static bool size(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
     if (problem.dtype != (sizeof(T) == 8 ? BLV_F64 : BLV_F32)) return refuse(message, "");
     if (!Run::PassOfRows::suits(problem)) return refuse(message, "");
     if (problem.network.n_layers > most_device_layers)
@@ -138,25 +138,25 @@ struct DeviceKernelOf {
     if (regime.executor != executor_of_level) return refuse(message, regime.reason);
     int blocks = 1;
     plan->threads = Run::PassOfRows::threads_of_block(regime.threads);
-    const cudaError_t error = prepare(facts, *plan, sizeof(Control) + regime.smem_bytes, &blocks);
+    const cudaError_t error = prepare(facts, *plan, sizeof(Tables) + regime.smem_bytes, &blocks);
     if (error != cudaSuccess) return refuse(message, cudaGetErrorString(error));
     plan->executor = regime.executor;
     plan->cluster = BLV_CUDA_LEVEL_NUMBER == 3 ? grid_blocks(problem, blocks * facts.multiprocessors, plan->threads)
                                                : regime.cluster;
-    const Sizes s = sizes(problem, regime.smem_bytes, regime.cluster, plan->cluster, plan->threads);
+    const LayoutSizes s = layout_sizes(problem, regime.smem_bytes, regime.cluster, plan->cluster, plan->threads);
     if (!s.fits) return refuse(message, "what the pass keeps in shared memory does not fit beside the task");
     const int64_t resident = int64_t(facts.multiprocessors) * blocks / regime.cluster;
     plan->batches = BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : problem.tasks < resident ? problem.tasks : resident;
     if (plan->batches < 1) plan->batches = 1;
-    plan->shared_bytes = (int64_t(sizeof(Control)) + s.smem + 127) / 128 * 128;
+    plan->shared_bytes = (int64_t(sizeof(Tables)) + s.smem + 127) / 128 * 128;
     plan->slab_bytes = (s.slab + 255) / 256 * 256;
     plan->block_slab_bytes = s.block_slab;
     plan->smem_bytes = regime.smem_bytes;
-    plan->measure = {};
-    plan->measure.workspace_bytes = plan->batches * (plan->slab_bytes + problem.shared_scalars * int64_t(sizeof(T)));
-    plan->measure.task_bytes = s.smem + plan->slab_bytes;
-    plan->measure.state_bytes = problem.tasks * s.state;
-    plan->measure.lanes = 32, plan->measure.chunk_rows = s.chunk_rows, plan->measure.block_rows = s.block_rows;
+    plan->sizes = {};
+    plan->sizes.workspace_bytes = plan->batches * (plan->slab_bytes + problem.shared_scalars * int64_t(sizeof(T)));
+    plan->sizes.task_bytes = s.smem + plan->slab_bytes;
+    plan->sizes.state_bytes = problem.tasks * s.state;
+    plan->sizes.lanes = 32, plan->sizes.chunk_rows = s.chunk_rows, plan->sizes.block_rows = s.block_rows;
     std::snprintf(plan->reason, sizeof plan->reason, "%s", regime.reason);
     return true;
   }
@@ -243,7 +243,7 @@ struct DeviceKernelOf {
     if (a.shared_scalars == 0) return 0;
     a.smem_bytes = layout_smem_bytes;
     const cudaError_t error = launch(second(), dim3(unsigned((a.shared_scalars + 31) / 32)), 256,
-                                     sizeof(Control) + layout_smem_bytes, call.stream, &a, 1, false);
+                                     sizeof(Tables) + layout_smem_bytes, call.stream, &a, 1, false);
     // The first kernel is on its way: this is no refusal before any work.
     return int(error == cudaSuccess || a.batches == 0 ? error : cudaErrorUnknown);
   }

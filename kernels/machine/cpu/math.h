@@ -67,7 +67,7 @@ struct MathOf<double> {
 
 // c[0] + c[1] x + ... by Horner's rule.
 template <class P, int N>
-BLV_INLINE P polynomial(P x, const Lane<P> (&c)[N]) {
+BLV_INLINE P polynomial(P x, const ScalarOf<P> (&c)[N]) {
   P y = broadcast(c[N - 1]);
 #pragma GCC unroll 16
   for (int k = N - 2; k >= 0; --k) y = y * x + c[k];
@@ -83,7 +83,7 @@ struct ExponentParts {
 
 template <class P>
 BLV_INLINE ExponentParts<P> exponent_parts(P x) {
-  using M = MathOf<Lane<P>>;
+  using M = MathOf<ScalarOf<P>>;
   const P t = x * M::log2_e + M::magic;
   const P n = t - M::magic;
   const P high = x - n * M::ln2_high, r = high - n * M::ln2_low;
@@ -93,14 +93,14 @@ BLV_INLINE ExponentParts<P> exponent_parts(P x) {
 // expm1(r) - r for |r| <= ln(2) / 2.
 template <class P>
 BLV_INLINE P expm1_rest(P r) {
-  return (r * r) * polynomial(r, MathOf<Lane<P>>::exponential);
+  return (r * r) * polynomial(r, MathOf<ScalarOf<P>>::exponential);
 }
 
 // 2^(n + offset), where that is a normal number.
 template <class P>
-BLV_INLINE P power_of_two(P t, Integer<Lane<P>> offset = 0) {
-  using M = MathOf<Lane<P>>;
-  return from_bits<Lane<P>>((bits_of(t) - (M::magic_bits - M::bias - offset)) << M::mantissa_bits);
+BLV_INLINE P power_of_two(P t, Integer<ScalarOf<P>> offset = 0) {
+  using M = MathOf<ScalarOf<P>>;
+  return from_bits<ScalarOf<P>>((bits_of(t) - (M::magic_bits - M::bias - offset)) << M::mantissa_bits);
 }
 
 // p 2^n, rounded once, for every n that clamped arguments of exp lead to: overflows to infinity, underflows through the
@@ -115,10 +115,10 @@ BLV_INLINE Pack<double> scale(Pack<double> p, ExponentParts<Pack<double>> parts)
 #else
 template <class P>
 BLV_INLINE P scale(P p, ExponentParts<P> parts) {
-  using M = MathOf<Lane<P>>;
-  const Integers<Lane<P>> biased = bits_of(parts.t) - (M::magic_bits - 2 * M::bias);  // n + 2 bias, positive
-  const Integers<Lane<P>> first = biased >> 1, second = biased - first;
-  return p * from_bits<Lane<P>>(first << M::mantissa_bits) * from_bits<Lane<P>>(second << M::mantissa_bits);
+  using M = MathOf<ScalarOf<P>>;
+  const Integers<ScalarOf<P>> biased = bits_of(parts.t) - (M::magic_bits - 2 * M::bias);  // n + 2 bias, positive
+  const Integers<ScalarOf<P>> first = biased >> 1, second = biased - first;
+  return p * from_bits<ScalarOf<P>>(first << M::mantissa_bits) * from_bits<ScalarOf<P>>(second << M::mantissa_bits);
 }
 #endif
 
@@ -130,23 +130,23 @@ BLV_INLINE P exp_clamped(P x) {
 
 template <class P>
 BLV_INLINE P exp(P x) {
-  using M = MathOf<Lane<P>>;
+  using M = MathOf<ScalarOf<P>>;
   return exp_clamped(min(broadcast(M::exp_highest), max(broadcast(M::exp_lowest), x)));  // in this order NaN stays
 }
 
 // exp(-|x|).
 template <class P>
 BLV_INLINE P exp_minus_abs(P x) {
-  return exp_clamped(max(broadcast(MathOf<Lane<P>>::exp_lowest), -abs(x)));
+  return exp_clamped(max(broadcast(MathOf<ScalarOf<P>>::exp_lowest), -abs(x)));
 }
 
 template <class P>
 BLV_INLINE P expm1(P x) {
-  using M = MathOf<Lane<P>>;
+  using M = MathOf<ScalarOf<P>>;
   const P clamped = min(broadcast(M::exp_highest), max(broadcast(M::expm1_lowest), x));
   const ExponentParts<P> parts = exponent_parts(clamped);
-  const P half = power_of_two(parts.t, -1);                  // 2^n itself may overflow where expm1 does not
-  const P leading = half * parts.r + (half - Lane<P>(0.5));  // exact for n = 0
+  const P half = power_of_two(parts.t, -1);                      // 2^n itself may overflow where expm1 does not
+  const P leading = half * parts.r + (half - ScalarOf<P>(0.5));  // exact for n = 0
   const P y = leading + half * (expm1_rest(parts.r) + parts.lost);
   return select(abs(x) < M::tiny, x, y + y);
 }
@@ -157,13 +157,13 @@ BLV_INLINE P expm1(P x) {
 // polynomial below.
 template <class P>
 BLV_INLINE P tanh_by_exp(P x) {
-  using M = MathOf<Lane<P>>;
+  using M = MathOf<ScalarOf<P>>;
   const P a = min(broadcast(M::tanh_highest), abs(x)), z = a * a;
   const P small = a + (a * z) * polynomial(z, M::tanh_small);
   const ExponentParts<P> parts = exponent_parts(-2 * a);
   const P power = power_of_two(parts.t);
   const P e = power * (parts.r + expm1_rest(parts.r)) + power;
-  return copysign(select(a < Lane<P>(0.55), small, 1 - 2 * e / (1 + e)), x);
+  return copysign(select(a < ScalarOf<P>(0.55), small, 1 - 2 * e / (1 + e)), x);
 }
 
 #if BLV_PACK_BYTES == 64
@@ -188,7 +188,7 @@ BLV_INLINE Pack<float> tanh_by_pieces(Pack<float> x) {
 template <class P>
 BLV_INLINE P tanh(P x) {
 #if BLV_PACK_BYTES == 64
-  if constexpr (sizeof(Lane<P>) == 4) return tanh_by_pieces(x);
+  if constexpr (sizeof(ScalarOf<P>) == 4) return tanh_by_pieces(x);
 #endif
   return tanh_by_exp(x);
 }
@@ -200,13 +200,14 @@ BLV_INLINE P tanh(P x) {
 // log(m) = f - f^2/2 + s (f^2/2 + z l(z)), so that f, which is exact, comes in last.
 template <class P>
 BLV_INLINE P log_parts(P u, P k0, P quotient) {
-  using M = MathOf<Lane<P>>;
-  using N = Naturals<Lane<P>>;
-  const N bits = (N)bits_of(u), up_to_one = (N)broadcast_integer<Lane<P>>(M::below_half_root);
-  const Integers<Lane<P>> biased = (Integers<Lane<P>>)((bits + up_to_one) >> M::mantissa_bits);  // k + bias, positive
-  const P k = (from_bits<Lane<P>>(biased | M::whole_bits) - (M::whole + M::bias)) + k0;
-  const P f = from_bits<Lane<P>>((Integers<Lane<P>>)(bits - ((N)(biased - M::bias) << M::mantissa_bits))) - 1;
-  const P s = f / (2 + f), z = s * s, half_square = Lane<P>(0.5) * f * f;
+  using M = MathOf<ScalarOf<P>>;
+  using N = Naturals<ScalarOf<P>>;
+  const N bits = (N)bits_of(u), up_to_one = (N)broadcast_integer<ScalarOf<P>>(M::below_half_root);
+  const Integers<ScalarOf<P>> biased =
+      (Integers<ScalarOf<P>>)((bits + up_to_one) >> M::mantissa_bits);  // k + bias, positive
+  const P k = (from_bits<ScalarOf<P>>(biased | M::whole_bits) - (M::whole + M::bias)) + k0;
+  const P f = from_bits<ScalarOf<P>>((Integers<ScalarOf<P>>)(bits - ((N)(biased - M::bias) << M::mantissa_bits))) - 1;
+  const P s = f / (2 + f), z = s * s, half_square = ScalarOf<P>(0.5) * f * f;
   const P small = s * (half_square + z * polynomial(z, M::logarithm)) + (k * M::ln2_low + quotient);
   return k * M::ln2_high - ((half_square - small) - f);
 }
@@ -214,15 +215,15 @@ BLV_INLINE P log_parts(P u, P k0, P quotient) {
 // The logarithm's value outside 0 < x < infinity, where `finite` is not valid.
 template <class P>
 BLV_INLINE P log_special(P x, P finite) {
-  const P infinity = broadcast(static_cast<Lane<P>>(__builtin_inf()));
-  const P at_most_zero = select(x == 0, -infinity, broadcast(static_cast<Lane<P>>(__builtin_nan(""))));
+  const P infinity = broadcast(static_cast<ScalarOf<P>>(__builtin_inf()));
+  const P at_most_zero = select(x == 0, -infinity, broadcast(static_cast<ScalarOf<P>>(__builtin_nan(""))));
   return select(x > 0, select(x < infinity, finite, x), at_most_zero);
 }
 
 template <class P>
 BLV_INLINE P log(P x) {
-  using M = MathOf<Lane<P>>;
-  const Mask<Lane<P>> denormal = x < M::smallest_normal;
+  using M = MathOf<ScalarOf<P>>;
+  const Mask<ScalarOf<P>> denormal = x < M::smallest_normal;
   const P u = select(denormal, x * M::denormal_scale, x);
   return log_special(x, log_parts(u, select(denormal, broadcast(-M::denormal_shift), P{}), P{}));
 }
@@ -242,7 +243,7 @@ BLV_INLINE P log1p(P x) {
 template <class P>
 BLV_INLINE P sigmoid(P x) {
   const P e = exp_minus_abs(x), u = 1 + e, lost = e - (u - 1);
-  const P y = select(x < 0, e, broadcast(Lane<P>(1))) / u;
+  const P y = select(x < 0, e, broadcast(ScalarOf<P>(1))) / u;
   return y - y * lost;
 }
 
@@ -257,7 +258,7 @@ BLV_INLINE P sigmoid_minus_abs(P x) {
 template <class P>
 BLV_INLINE P softplus_minus_abs(P x) {
   const P e = exp_minus_abs(x);
-  if constexpr (sizeof(Lane<P>) == 4 && BLV_PACK_BYTES > 16) {
+  if constexpr (sizeof(ScalarOf<P>) == 4 && BLV_PACK_BYTES > 16) {
     return e - e * e * polynomial(e, logarithm_of_one_plus_float);
   } else {
     const P u = 1 + e;

@@ -68,19 +68,19 @@ using Mask = Integers<T>;
 template <class T>
 inline constexpr int lanes = static_cast<int>(BLV_PACK_BYTES / sizeof(T));
 
-// The lane type of a pack, for functions that deduce it from their argument.
+// The scalar type of a pack, for functions that deduce it from their argument.
 template <class P>
-struct LaneOf;
+struct PackScalar;
 template <>
-struct LaneOf<Pack<float>> {
+struct PackScalar<Pack<float>> {
   typedef float type;
 };
 template <>
-struct LaneOf<Pack<double>> {
+struct PackScalar<Pack<double>> {
   typedef double type;
 };
 template <class P>
-using Lane = typename LaneOf<P>::type;
+using ScalarOf = typename PackScalar<P>::type;
 
 template <int... I>
 struct Indices {};
@@ -133,8 +133,8 @@ BLV_INLINE Integers<T> iota_integers(Indices<I...>) {
 
 // The bits of x, and back.
 template <class P>
-BLV_INLINE Integers<Lane<P>> bits_of(P x) {
-  return (Integers<Lane<P>>)x;
+BLV_INLINE Integers<ScalarOf<P>> bits_of(P x) {
+  return (Integers<ScalarOf<P>>)x;
 }
 template <class T>
 BLV_INLINE Pack<T> from_bits(Integers<T> bits) {
@@ -224,28 +224,29 @@ BLV_INLINE void store_partial(T *target, Pack<T> x, long count) {
 
 // mask ? a : b. Both sides are computed; a NaN of the side not taken doesn't leak.
 template <class P>
-BLV_INLINE P select(Mask<Lane<P>> mask, P a, P b) {
+BLV_INLINE P select(Mask<ScalarOf<P>> mask, P a, P b) {
   return mask ? a : b;
 }
 
 template <class P>
-BLV_INLINE Integers<Lane<P>> sign_bits() {
-  return broadcast_integer<Lane<P>>(static_cast<Integer<Lane<P>>>(sizeof(Lane<P>) == 4 ? INT32_MIN : INT64_MIN));
+BLV_INLINE Integers<ScalarOf<P>> sign_bits() {
+  return broadcast_integer<ScalarOf<P>>(
+      static_cast<Integer<ScalarOf<P>>>(sizeof(ScalarOf<P>) == 4 ? INT32_MIN : INT64_MIN));
 }
 template <class P>
 BLV_INLINE P abs(P x) {
-  return from_bits<Lane<P>>(bits_of(x) & ~sign_bits<P>());
+  return from_bits<ScalarOf<P>>(bits_of(x) & ~sign_bits<P>());
 }
 template <class P>
 BLV_INLINE P copysign(P magnitude, P sign) {
-  const Integers<Lane<P>> m = sign_bits<P>();
-  return from_bits<Lane<P>>((bits_of(magnitude) & ~m) | (bits_of(sign) & m));
+  const Integers<ScalarOf<P>> m = sign_bits<P>();
+  return from_bits<ScalarOf<P>>((bits_of(magnitude) & ~m) | (bits_of(sign) & m));
 }
 
 // Non-zero in exactly those lanes that hold NaN or an infinity. OR the lanes of many packs together, then ask any()
 // once.
 template <class P>
-BLV_INLINE Integers<Lane<P>> is_not_finite_bits(P x) {
+BLV_INLINE Integers<ScalarOf<P>> is_not_finite_bits(P x) {
   return bits_of(x - x);
 }
 
@@ -305,25 +306,25 @@ BLV_INLINE P exchange(P x, Indices<I...>) {
 // Lane l receives x[l ^ S].
 template <int S, class P>
 BLV_INLINE P exchange(P x) {
-  return exchange<S>(x, LaneIndices<Lane<P>>{});
+  return exchange<S>(x, LaneIndices<ScalarOf<P>>{});
 }
 
 template <int S, class P, int... I>
 BLV_INLINE P fold_two(P x, P y, Indices<I...>) {
-  constexpr int L = lanes<Lane<P>>;
+  constexpr int L = lanes<ScalarOf<P>>;
   return __builtin_shufflevector(x, y, ((I & S) ? L + I : I)...) +
          __builtin_shufflevector(x, y, ((I & S) ? L + (I ^ S) : (I ^ S))...);
 }
 // Lanes without bit S hold x[l] + x[l ^ S], lanes with it y[l] + y[l ^ S].
 template <int S, class P>
 BLV_INLINE P fold_two(P x, P y) {
-  return fold_two<S>(x, y, LaneIndices<Lane<P>>{});
+  return fold_two<S>(x, y, LaneIndices<ScalarOf<P>>{});
 }
 
 // The sum over lanes l, l ^ From, l ^ 2 From, ... : every lane holds the sum of its class.
 template <int From, class P>
 BLV_INLINE P fold_lanes(P x) {
-  if constexpr (From < lanes<Lane<P>>) {
+  if constexpr (From < lanes<ScalarOf<P>>) {
     return fold_lanes<2 * From>(x + exchange<From>(x));
   } else {
     return x;
@@ -332,13 +333,13 @@ BLV_INLINE P fold_lanes(P x) {
 
 // The sum of all lanes, as a balanced tree over neighbours: ((x0 + x1) + (x2 + x3)) + ...
 template <class P>
-BLV_INLINE Lane<P> sum(P x) {
+BLV_INLINE ScalarOf<P> sum(P x) {
   return fold_lanes<1>(x)[0];
 }
 
 template <int From, class P>
 BLV_INLINE P fold_max(P x) {
-  if constexpr (From < lanes<Lane<P>>) {
+  if constexpr (From < lanes<ScalarOf<P>>) {
     return fold_max<2 * From>(max(x, exchange<From>(x)));
   } else {
     return x;
@@ -346,7 +347,7 @@ BLV_INLINE P fold_max(P x) {
 }
 // The largest lane; of no defined value when a lane is NaN.
 template <class P>
-BLV_INLINE Lane<P> max(P x) {
+BLV_INLINE ScalarOf<P> max(P x) {
   return fold_max<1>(x)[0];
 }
 

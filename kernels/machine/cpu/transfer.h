@@ -13,7 +13,7 @@ namespace BLV_ISA_NAMESPACE {
 
 template <int S, class P, int... I>
 BLV_INLINE void exchange_pair(P &x, P &y, Indices<I...>) {
-  constexpr int L = lanes<Lane<P>>;
+  constexpr int L = lanes<ScalarOf<P>>;
   const P low = __builtin_shufflevector(x, y, ((I & S) ? L + (I ^ S) : I)...);
   y = __builtin_shufflevector(x, y, ((I & S) ? L + I : (I ^ S))...);
   x = low;
@@ -22,7 +22,7 @@ template <int S, class P, int N>
 BLV_INLINE void transpose_stages(P (&x)[N]) {
   if constexpr (S < N) {
     BLV_UNROLLED for (int i = 0; i < N; i++) {
-      if (!(i & S)) exchange_pair<S>(x[i], x[i | S], LaneIndices<Lane<P>>{});
+      if (!(i & S)) exchange_pair<S>(x[i], x[i | S], LaneIndices<ScalarOf<P>>{});
     }
     transpose_stages<2 * S>(x);
   }

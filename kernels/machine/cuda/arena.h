@@ -28,7 +28,7 @@ struct Arena {
 
   // What every block keeps for itself; before the first `take`.
   template <class E>
-  BLV_HOST_DEVICE E *take_control(long long count) {
+  BLV_HOST_DEVICE E *take_table(long long count) {
     char *at = smem + used[0];
     for (int r = 0; r < ranks; r++) used[r] += bytes_of<E>(count, align);
     return reinterpret_cast<E *>(at);
@@ -83,7 +83,7 @@ struct Arena {
 // Small tables that every thread of a task reads: a copy per block. Before the first `take`.
 template <class E>
 BLV_HOST_DEVICE E *take_table(Arena &arena, long long count) {
-  return arena.template take_control<E>(count);
+  return arena.template take_table<E>(count);
 }
 BLV_HOST_DEVICE inline bool assigns(const Arena &arena) { return arena.assigns(); }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The executor of a group of threads: matrix products with planes, cut into register tiles that the threads of a pass's
-// team share out. The product rule gives a tangent plane two segments of one accumulation: C.d = A.v B.d + A.d B.v.
+// The executor of a group of threads: matrix products with planes, cut into register tiles, one per thread of a
+// pass at a time. The product rule gives a tangent plane two segments of one accumulation: C.d = A.v B.d + A.d B.v.
 #pragma once
 #include "kernels/machine/cuda/map.h"
 #include "kernels/machine/cuda/tile.h"
@@ -32,7 +32,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   BLV_INLINE void product_nt(Index n, Index out, Index in, Tiling, const Mat &H, const Mat &W, const Mat &Z,
                              const E &epilogue) {
     product<Kind::NT>({n, out, in, H.ld, W.ld, Z.ld}, H, W, Z, true, false);
-    PassTeam::sync();
+    PassThreads::sync();
     epilogue(0, n, 0, out);
   }
   // C[n][in] (+)= E[n][out] W[out][in]. on_tape: as above.
@@ -40,7 +40,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   BLV_INLINE void product_nn(Index n, Index in, Index out, Tiling, const Mat &e, const Mat &W, const Mat &C,
                              bool on_tape, bool accumulate, const E &epilogue) {
     product<Kind::NN>({n, in, out, e.ld, W.ld, C.ld}, e, W, C, on_tape, accumulate);
-    PassTeam::sync();
+    PassThreads::sync();
     epilogue(0, n, 0, in);
   }
   // G[out][in] (+)= E[n][out]^T H[n][in]. No barrier: nothing else of a pass reads G.
@@ -49,7 +49,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
     product<Kind::TN>({out, in, n, e.ld, H.ld, G.ld}, e, H, G, false, accumulate);
   }
   // Results of products may be read and written one by one.
-  BLV_INLINE void finish_products() const { PassTeam::sync(); }
+  BLV_INLINE void finish_products() const { PassThreads::sync(); }
   // g[out] (+)= sum over rows of E[n][out]. No barrier either.
   BLV_INLINE void sum_rows(Index n, Index out, const Mat &e, const Mat &g, bool accumulate) const {
     if (g.v) sum_plane(n, out, e.v, e.ld, g.v, accumulate);
@@ -63,15 +63,15 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   // Few rows: a thread per column. Many: a warp per column, lanes over the rows.
   static BLV_INLINE void sum_plane(Index n, Index out, const T *e, Index ld, T *g, bool accumulate) {
     if (n < 64) {
-      strided_for<PassTeam>(out, [&](Index j) {
+      strided_for<PassThreads>(out, [&](Index j) {
         T total = 0;
         for (Index i = 0; e && i < n; i++) total += e[i * ld + j];
         g[j] = accumulate ? g[j] + total : total;
       });
       return;
     }
-    const Index lane = PassTeam::thread() % 32;
-    for (Index j = PassTeam::thread() / 32; j < out; j += PassTeam::threads() / 32) {
+    const Index lane = PassThreads::thread() % 32;
+    for (Index j = PassThreads::thread() / 32; j < out; j += PassThreads::threads() / 32) {
       CompensatedSum<T> own;
       for (Index i = lane; e && i < n; i += 32) own.add(e[i * ld + j]);
       const T total = warp_reduce(own.value, Plus());
@@ -102,7 +102,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
     tile.m = s.m, tile.n = s.n, tile.downs = Shape::Down::tiles(s.m), tile.acrosses = Shape::Across::tiles(s.n);
     const bool wants_value = C.v && !(M == Mode::TAPED && on_tape);
     const Index last = M != Mode::VALUE && C.d ? this->planes : 0;
-    for (Index q = PassTeam::thread(); q < tile.downs * tile.acrosses; q += PassTeam::threads()) {
+    for (Index q = PassThreads::thread(); q < tile.downs * tile.acrosses; q += PassThreads::threads()) {
       tile.down = q / tile.acrosses, tile.across = q - tile.down * tile.acrosses;
 #pragma unroll 1
       for (Index plane = wants_value ? -1 : 0; plane < last; plane++) {

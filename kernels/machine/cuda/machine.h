@@ -39,7 +39,7 @@ using Index = int;
 template <class T>
 using Pack = T;
 template <class P>
-using Lane = P;
+using ScalarOf = P;
 template <class T>
 using Integers = int;
 template <class T>
@@ -64,15 +64,15 @@ BLV_INLINE T finite_or_zero(T x) {
   return is_not_finite_bits(x) ? T(0) : x;
 }
 
-// ---- Teams ----------------------------------------------------------------------------------------------------------
+// ---- Groups of threads ----------------------------------------------------------------------------------------------
 
-// Room for reductions, one per block, in shared memory.
-struct ReductionRoom {
+// What the warps of a block exchange in a reduction, in shared memory.
+struct ReductionSlots {
   double slots[32];
 };
-BLV_INLINE ReductionRoom &reduction_room() {
-  __shared__ ReductionRoom room;
-  return room;
+BLV_INLINE ReductionSlots &reduction_slots() {
+  __shared__ ReductionSlots block_slots;
+  return block_slots;
 }
 
 // Sum, maximum and minimum over the 32 lanes, the same bits in each. Cooperation level: warp.
@@ -84,7 +84,7 @@ BLV_INLINE X warp_reduce(X x, Combine combine) {
 }
 
 #if BLV_CUDA_LEVEL_NUMBER == 0
-struct BlockTeam {
+struct BlockThreads {
   static BLV_INLINE int thread() { return int(threadIdx.x); }
   static BLV_INLINE int threads() { return 32; }
   static BLV_INLINE void sync() { __syncwarp(); }
@@ -94,14 +94,14 @@ struct BlockTeam {
   }
 };
 #else
-struct BlockTeam {
+struct BlockThreads {
   static BLV_INLINE int thread() { return int(threadIdx.x); }
   static BLV_INLINE int threads() { return int(blockDim.x); }
   static BLV_INLINE void sync() { __syncthreads(); }
   template <class X, class Combine>
   static BLV_INLINE X reduce(X x, Combine combine) {
-    static_assert(sizeof(X) <= sizeof(double), "a slot of the room holds one");
-    X *slots = reinterpret_cast<X *>(reduction_room().slots);
+    static_assert(sizeof(X) <= sizeof(double), "a slot holds one");
+    X *slots = reinterpret_cast<X *>(reduction_slots().slots);
     x = warp_reduce(x, combine);
     if (threadIdx.x % 32 == 0) slots[threadIdx.x / 32] = x;
     __syncthreads();
@@ -114,7 +114,7 @@ struct BlockTeam {
 #endif
 
 #if BLV_CUDA_LEVEL_NUMBER == 2
-struct ClusterTeam {
+struct ClusterThreads {
   static BLV_INLINE int thread() {
     return int(threadIdx.x + cooperative_groups::this_cluster().block_rank() * blockDim.x);
   }
@@ -123,8 +123,8 @@ struct ClusterTeam {
   template <class X, class Combine>
   static BLV_INLINE X reduce(X x, Combine combine) {
     const auto cluster = cooperative_groups::this_cluster();
-    X *slots = reinterpret_cast<X *>(reduction_room().slots);
-    x = BlockTeam::reduce(x, combine);
+    X *slots = reinterpret_cast<X *>(reduction_slots().slots);
+    x = BlockThreads::reduce(x, combine);
     if (threadIdx.x == 0) slots[0] = x;
     cluster.sync();
     X all = *cluster.map_shared_rank(slots, 0);
@@ -134,26 +134,26 @@ struct ClusterTeam {
   }
 };
 #elif BLV_CUDA_LEVEL_NUMBER == 3
-// Two rooms for reductions of the grid, in the workspace: one reduction may begin while some threads still read the
-// last one's. Both are the block's own; its first thread takes turns, between two barriers.
-struct GridRoom {
+// What the blocks of the grid exchange in a reduction, in global memory; twice, since one reduction may begin while some threads still
+// read the last one's. Every block has its own copy of this struct; its first thread flips `turn` between two barriers.
+struct GridReduction {
   double *slots;  // 2 x gridDim.x
   int turn;
 };
-BLV_INLINE GridRoom &grid_room() {
-  __shared__ GridRoom room;
-  return room;
+BLV_INLINE GridReduction &grid_reduction() {
+  __shared__ GridReduction reduction;
+  return reduction;
 }
-struct GridTeam {
+struct GridThreads {
   static BLV_INLINE long long thread() { return threadIdx.x + (long long)(blockIdx.x) * blockDim.x; }
   static BLV_INLINE long long threads() { return (long long)(gridDim.x) * blockDim.x; }
   static BLV_INLINE void sync() { cooperative_groups::this_grid().sync(); }
   template <class X, class Combine>
   static BLV_INLINE X reduce(X x, Combine combine) {
-    GridRoom &room = grid_room();
-    X *slots = reinterpret_cast<X *>(room.slots + room.turn * gridDim.x);
-    x = BlockTeam::reduce(x, combine);
-    if (threadIdx.x == 0) slots[blockIdx.x] = x, room.turn ^= 1;
+    GridReduction &reduction = grid_reduction();
+    X *slots = reinterpret_cast<X *>(reduction.slots + reduction.turn * gridDim.x);
+    x = BlockThreads::reduce(x, combine);
+    if (threadIdx.x == 0) slots[blockIdx.x] = x, reduction.turn ^= 1;
     sync();
     X all = x;  // lane l of every warp adds the blocks l, l + 32, ...
     bool some = false;
@@ -174,27 +174,27 @@ struct GridTeam {
 };
 #endif
 
-// Team: all threads that work on one task. PassTeam: those that share a block of rows of it.
+// TaskThreads: all threads that work on one task. PassThreads: those that share a block of rows of it.
 #if BLV_CUDA_LEVEL_NUMBER == 2
-using Team = ClusterTeam;
-using PassTeam = ClusterTeam;
+using TaskThreads = ClusterThreads;
+using PassThreads = ClusterThreads;
 #elif BLV_CUDA_LEVEL_NUMBER == 3
-using Team = GridTeam;
-using PassTeam = BlockTeam;
+using TaskThreads = GridThreads;
+using PassThreads = BlockThreads;
 #else
-using Team = BlockTeam;
-using PassTeam = BlockTeam;
+using TaskThreads = BlockThreads;
+using PassThreads = BlockThreads;
 #endif
 
 // ---- Loops ----------------------------------------------------------------------------------------------------------
 
 // f(i) for i = thread, thread + threads, ... < n. No barrier.
-template <class Threads = Team, class F>
+template <class Threads = TaskThreads, class F>
 BLV_INLINE void strided_for(Index n, F f) {
   for (Index i = Threads::thread(); i < n; i += Threads::threads()) f(i);
 }
 // The same, then a barrier: f(i) is done for every i in [0, n).
-template <class Threads = Team, class F>
+template <class Threads = TaskThreads, class F>
 BLV_INLINE void strided_for_then_sync(Index n, F f) {
   strided_for<Threads>(n, f);
   Threads::sync();
@@ -202,15 +202,15 @@ BLV_INLINE void strided_for_then_sync(Index n, F f) {
 // f() by one thread of the task, then a barrier: for what the task's arrays hold.
 template <class F>
 BLV_INLINE void one_thread_then_sync(F f) {
-  if (Team::thread() == 0) f();
-  Team::sync();
+  if (TaskThreads::thread() == 0) f();
+  TaskThreads::sync();
 }
 // f() by one thread of every block, between two barriers of the block: for what each block keeps in its own shared memory.
 template <class F>
 BLV_INLINE void one_thread_per_block_then_sync(F f) {
-  BlockTeam::sync();
+  BlockThreads::sync();
   if (threadIdx.x == 0) f();
-  BlockTeam::sync();
+  BlockThreads::sync();
 }
 
 struct Plus {
@@ -226,13 +226,13 @@ struct Least {
   BLV_INLINE long long operator()(long long a, long long b) const { return a < b ? a : b; }
 };
 
-// The sum over the group's threads, the same bits in each.
+// Over the threads of the task, the same bits in each.
 template <class T>
-BLV_INLINE T team_sum(T x) {
-  return Team::reduce(x, Plus());
+BLV_INLINE T sum_over_threads(T x) {
+  return TaskThreads::reduce(x, Plus());
 }
-BLV_INLINE int team_any(int x) { return Team::reduce(x, Either()); }
-BLV_INLINE long long team_least(long long x) { return Team::reduce(x, Least()); }
+BLV_INLINE int any_thread(int x) { return TaskThreads::reduce(x, Either()); }
+BLV_INLINE long long least_over_threads(long long x) { return TaskThreads::reduce(x, Least()); }
 
 // One 128-bit access.
 template <class T>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The primitives `map` and `reduce` along a row on the device, with the interface of kernels/machine/cpu/map.h: the elements of
-// a tile are split over the threads of a pass's team, and so are rows. What one thread computes for an element or a row
-// it alone writes; a barrier ends every loop.
+// a tile are split over the threads of a pass, and so are rows. What one thread computes for an element or a row it alone writes; a
+// barrier ends every loop.
 #pragma once
 #include "kernels/machine/cuda/sum.h"
 #include "kernels/machine/scalars.h"
@@ -33,23 +33,23 @@ struct Map : Scalars<T, M> {
   template <class F>
   BLV_INLINE void for_rows(Index n_rows, Index n_columns, F f) {
     rows = n_rows, columns = n_columns;
-    for (k = 0; k < (M == Mode::VALUE ? 1 : planes); k++) strided_for<PassTeam>(n_rows, f);
-    PassTeam::sync();
+    for (k = 0; k < (M == Mode::VALUE ? 1 : planes); k++) strided_for<PassThreads>(n_rows, f);
+    PassThreads::sync();
   }
   template <class F>
   BLV_INLINE void for_tile(Index i0, Index i1, Index j0, Index j1, Index n_columns, F f) {
     rows = i1, columns = n_columns;
     // Row and column of an element advance together: one division a loop instead of one an element.
-    const Index width = j1 - j0, step_i = PassTeam::threads() / width, step_j = PassTeam::threads() % width;
+    const Index width = j1 - j0, step_i = PassThreads::threads() / width, step_j = PassThreads::threads() % width;
     for (k = 0; k < (M == Mode::VALUE ? 1 : planes); k++) {
-      Index i = i0 + PassTeam::thread() / width, j = j0 + PassTeam::thread() % width;
+      Index i = i0 + PassThreads::thread() / width, j = j0 + PassThreads::thread() % width;
       while (i < i1) {
         f(i, j);
         i += step_i, j += step_j;
         if (j >= j1) j -= width, i++;
       }
     }
-    PassTeam::sync();
+    PassThreads::sync();
   }
 
   // ---- reading

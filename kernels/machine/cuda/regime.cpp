@@ -23,7 +23,7 @@ constexpr int32_t most_blocks = 32;       // on a multiprocessor
 
 int64_t smem_for(const Demand &demand, const DeviceFacts &facts, int32_t blocks) {
   const int64_t share = facts.shared_per_multiprocessor / blocks - reserved_bytes;
-  return (std::min(share, facts.shared_per_block) - reduction_bytes - demand.control_bytes) / 128 * 128;
+  return (std::min(share, facts.shared_per_block) - reduction_bytes - demand.table_bytes) / 128 * 128;
 }
 
 // Most blocks of a multiprocessor that hold so many bytes each; 0: not even one.

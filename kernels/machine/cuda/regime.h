@@ -11,8 +11,8 @@ namespace bilevel {
 
 // What one task asks of a group, counted by the kernels' own layout.
 struct Demand {
-  int64_t control_bytes = 0;  // shared memory that every block needs in any case
-  int64_t smem_bytes = 0;     // of the task's arrays, were all of them in shared memory
+  int64_t table_bytes = 0;  // shared memory that every block needs in any case
+  int64_t smem_bytes = 0;   // of the task's arrays, were all of them in shared memory
   int64_t largest_array_bytes = 0;
   int64_t tiles = 0;  // register tiles of the widest matrix product of a pass
   int64_t rows = 0;   // of the larger loss

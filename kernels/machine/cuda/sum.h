@@ -21,12 +21,12 @@ BLV_INLINE T thread_sum(Index n, F f) {
 BLV_INLINE float norm_of(const float *x, Index n) {
   double total = 0;
   strided_for(n, [&](Index i) { total += double(x[i]) * x[i]; });
-  return float(square_root(team_sum(total)));
+  return float(square_root(sum_over_threads(total)));
 }
 // Doubles: once more, scaled by a power of two, where squares may have left the range of normal numbers.
 BLV_INLINE double norm_of(const double *x, Index n) {
   const auto root_scaled = [&](double scale) {
-    return square_root(team_sum(thread_sum<double>(n, [&](Index i) { return x[i] * scale * (x[i] * scale); })));
+    return square_root(sum_over_threads(thread_sum<double>(n, [&](Index i) { return x[i] * scale * (x[i] * scale); })));
   };
   const double plain = root_scaled(1);
   if (plain > 0x1p-480 && plain < 0x1p511) return plain;

@@ -12,7 +12,7 @@ namespace BLV_ISA_NAMESPACE {
 
 template <class P>
 BLV_INLINE P logistic_residual_of(P s, P o, P y) {
-  return select(o > P{}, (Lane<P>(1) - y) - s, s - y);
+  return select(o > P{}, (ScalarOf<P>(1) - y) - s, s - y);
 }
 template <class P>
 BLV_INLINE P logistic_residual(P o, P y) {
@@ -25,7 +25,7 @@ BLV_INLINE Jet<T> logistic_residual(Jet<T> o, Jet<T> y) {
 }
 template <class P>
 BLV_INLINE P logistic_loss(P o, P y) {
-  return softplus_minus_abs(o) + select(o > P{}, (Lane<P>(1) - y) * o, -(y * o));
+  return softplus_minus_abs(o) + select(o > P{}, (ScalarOf<P>(1) - y) * o, -(y * o));
 }
 template <class T>
 BLV_INLINE Jet<T> logistic_loss(Jet<T> o, Jet<T> y) {

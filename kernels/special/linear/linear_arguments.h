@@ -118,13 +118,13 @@ struct RowStage {
   bool quads = false;
 
   BLV_INLINE RowStage(const LinearArguments<T> &a, int stride_bytes) : stride(stride_bytes) {
-    const unsigned thread = unsigned(PassTeam::thread()), inputs = unsigned(a.inputs);
+    const unsigned thread = unsigned(PassThreads::thread()), inputs = unsigned(a.inputs);
     quads = a.bits & LinearArguments<T>::X_QUADS;
     pieces = int(quads ? inputs / V : inputs);
     rest = quads ? int(inputs % V) * size : 0;                                // bytes of a last piece that is not whole
     const int shift = pieces > 16 ? 5 : pieces > 8 ? 4 : pieces > 4 ? 3 : 2;  // lanes that share a row: 2^shift
     first_row = int(thread >> shift), first_piece = int(thread & ((1u << shift) - 1));
-    step_rows = int(unsigned(PassTeam::threads()) >> shift);
+    step_rows = int(unsigned(PassThreads::threads()) >> shift);
     step_to = step_rows * stride, step_from = (long long)(step_rows * a.x_ld) * size;
   }
 
@@ -145,14 +145,14 @@ struct RowStage {
   BLV_INLINE void clear_padding(const LinearArguments<T> &a, unsigned to, int rows, int until) const {
     const int from = quads ? round_up(a.inputs, V) : a.inputs;
     if (from >= until) return;
-    for (int i = PassTeam::thread(); i < rows; i += PassTeam::threads())
+    for (int i = PassThreads::thread(); i < rows; i += PassThreads::threads())
       for (int j = from; j < until; j++) Shared<T>::store(to + i * stride + j * size, T(0));
   }
   // Zeros in rows [begin, end), for the same reason; not in their padding.
   BLV_INLINE void clear_rows(const LinearArguments<T> &a, unsigned to, int begin, int end) const {
     const int columns = quads ? round_up(a.inputs, V) : a.inputs;
     for (int i = begin; i < end; i++)
-      for (int j = PassTeam::thread(); j < columns; j += PassTeam::threads())
+      for (int j = PassThreads::thread(); j < columns; j += PassThreads::threads())
         Shared<T>::store(to + i * stride + j * size, T(0));
   }
 

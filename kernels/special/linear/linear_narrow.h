@@ -52,7 +52,7 @@ struct LinearNarrow {
 
   BLV_INLINE LinearNarrow(const A &arguments, T *scratch) : a(arguments) {
     sums = shared_address(scratch);
-    stage = sums + PassTeam::threads() * Tile::lane_sums * size;
+    stage = sums + PassThreads::threads() * Tile::lane_sums * size;
     BLV_UNROLLED for (int n = 0; n < NI; n++) {
       const T *from = (value || (M == Mode::JET && n < Outputs) ? a.theta.v : a.theta.d) + a.theta_weight +
                       n % Outputs * a.theta_ld;
@@ -119,8 +119,8 @@ struct LinearNarrow {
 
   template <int Loss>
   BLV_INLINE void run_plain(const Own &own, Index begin, Index end) {
-    const int threads = PassTeam::threads(), x_step = threads * int(a.x_ld) * size;
-    const Index first = begin + PassTeam::thread();
+    const int threads = PassThreads::threads(), x_step = threads * int(a.x_ld) * size;
+    const Index first = begin + PassThreads::thread();
     const ptrdiff_t y_step = ptrdiff_t(threads * own.y_ld) * size, tape_step = ptrdiff_t(threads * own.tape_ld) * size;
     unsigned x_at = shared_address(a.x + first * a.x_ld);
     const char *y_at = reinterpret_cast<const char *>(own.y + first * own.y_ld);
@@ -149,14 +149,14 @@ struct LinearNarrow {
 
   template <bool Whole>
   BLV_INLINE void run_in_smem(const Own &own, Index begin, Index end, CompensatedSum<T> &total) {
-    const int threads = PassTeam::threads(), step = threads * int(a.x_ld) * size;
-    unsigned x = shared_address(a.x + (begin + PassTeam::thread()) * a.x_ld);
+    const int threads = PassThreads::threads(), step = threads * int(a.x_ld) * size;
+    unsigned x = shared_address(a.x + (begin + PassThreads::thread()) * a.x_ld);
 #pragma unroll 1
-    for (Index i = begin + PassTeam::thread(); i < end; i += threads, x += step) run_row<Whole>(own, x, i, total);
+    for (Index i = begin + PassThreads::thread(); i < end; i += threads, x += step) run_row<Whole>(own, x, i, total);
   }
 
   BLV_INLINE void run_staged(const Own &own, Index begin, Index end, CompensatedSum<T> &total) {
-    const int threads = PassTeam::threads(), thread = PassTeam::thread(), bytes = threads * Tile::stride;
+    const int threads = PassThreads::threads(), thread = PassThreads::thread(), bytes = threads * Tile::stride;
     const RowStage<T> rows(a, Tile::stride);
     const auto count_at = [&](Index row) { return end - row < threads ? int(end - row) : threads; };
     rows.clear_padding(a, stage, 2 * threads, Tile::columns);
@@ -165,7 +165,7 @@ struct LinearNarrow {
 #pragma unroll 1
     for (Index row = begin; row < end; row += threads) {
       rows.wait();
-      PassTeam::sync();
+      PassThreads::sync();
       if (row + threads < end) rows.begin(a, row + threads, count_at(row + threads), next);
       if (thread < count_at(row)) run_row<true>(own, x + thread * Tile::stride, row + thread, total);
       const unsigned done = x;
@@ -281,14 +281,14 @@ struct LinearNarrow {
       BLV_UNROLLED for (int c = 0; c < columns; c++) sum[n * columns + c] = g[n][c];
       sum[NO * columns + n] = bias_gradient[n];
     }
-    const int thread = PassTeam::thread(), lane = thread % 32, threads = PassTeam::threads();
+    const int thread = PassThreads::thread(), lane = thread % 32, threads = PassThreads::threads();
     spread_sums<count, 1>(sum, lane);
     if (threads > 32) {
       const unsigned mine = sums + thread * size;
       if (thread >= 32) {
         BLV_UNROLLED for (int p = 0; p < rest; p++) Shared<T>::store(mine + p * threads * size, sum[p]);
       }
-      PassTeam::sync();
+      PassThreads::sync();
       if (thread < 32) {
         BLV_UNROLLED for (int p = 0; p < rest; p++) for (int t = 32; t < threads; t += 32) sum[p] +=
             Shared<T>::load(mine + (p * threads + t) * size);
@@ -301,7 +301,7 @@ struct LinearNarrow {
         if (place >= 0) plane[place] = a.add ? plane[place] + sum[p] : sum[p];
       }
     }
-    PassTeam::sync();
+    PassThreads::sync();
   }
   // Where a sum belongs in the parameter vector; -1: nowhere.
   BLV_INLINE int place_of(int at) const {

@@ -64,9 +64,9 @@ template <class Shape, Mode M, class T>
 BLV_INLINE void linear_rows(LinearArguments<T> &a, const typename Shape::Cut &cut, Index begin, Index end,
                             CompensatedSum<T> &total, T *scratch) {
   if (a.bits == 0) {
-    PassTeam::sync();
-    if (PassTeam::thread() == 0) a.template seal<M>();
-    PassTeam::sync();
+    PassThreads::sync();
+    if (PassThreads::thread() == 0) a.template seal<M>();
+    PassThreads::sync();
   }
   Shape::template run<M>(a, cut, begin, end, total, scratch);
 }
@@ -76,8 +76,8 @@ BLV_INLINE void linear_rows(LinearArguments<T> &a, const typename Shape::Cut &cu
 template <class T>
 BLV_INLINE void sum_partials(const T *partials, Index stride, int count, Index size, T *to, bool add, int block,
                              int blocks, T *scratch) {
-  const int threads = PassTeam::threads(), thread = PassTeam::thread(), slices = threads / 32, slice = thread / 32,
-            share = quotient_up(count, slices), begin = slice * share,
+  const int threads = PassThreads::threads(), thread = PassThreads::thread(), slices = threads / 32,
+            slice = thread / 32, share = quotient_up(count, slices), begin = slice * share,
             left = count - begin < share ? count - begin : share;
   for (Index first = Index(block) * 32; first < size; first += Index(blocks) * 32) {
     const Index at = first + thread % 32;
@@ -86,12 +86,12 @@ BLV_INLINE void sum_partials(const T *partials, Index stride, int count, Index s
 #pragma unroll 8
     for (int p = 0; p < left; p++, from += stride) sum += *from;
     scratch[thread] = sum;
-    PassTeam::sync();
+    PassThreads::sync();
     if (slice == 0 && at < size) {
       for (int s = 1; s < slices; s++) sum += scratch[s * 32 + thread];
       to[at] = add ? to[at] + sum : sum;
     }
-    PassTeam::sync();
+    PassThreads::sync();
   }
 }
 

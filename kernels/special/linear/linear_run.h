@@ -59,8 +59,8 @@ struct LinearPass {
   static constexpr int most_threads = Threads;
   static int threads_of_block(int) { return Threads; }
 
-  BLV_HOST_DEVICE void layout_control(Arena &block_arena, Index) {
-    arguments = block_arena.template take_control<LinearArguments<T>>(1);
+  BLV_HOST_DEVICE void layout_tables(Arena &block_arena, Index) {
+    arguments = block_arena.template take_table<LinearArguments<T>>(1);
   }
   BLV_HOST_DEVICE void layout(Arena &arena, Arena &block_arena, const NetworkView &network, long long most_rows,
                               Index tangents, Index blocks, int threads) {
@@ -90,8 +90,8 @@ struct LinearPass {
   BLV_INLINE void begin() const {
 #if BLV_CUDA_LEVEL_NUMBER == 3
     T *own = partials + blockIdx.x * (long long)(planes)*net->size;  // the padding stays zero
-    if (blockIdx.x < chunks) strided_for<PassTeam>(planes * net->size, [&](Index i) { own[i] = T(0); });
-    Team::sync();
+    if (blockIdx.x < chunks) strided_for<PassThreads>(planes * net->size, [&](Index i) { own[i] = T(0); });
+    TaskThreads::sync();
 #endif
   }
 
@@ -109,20 +109,20 @@ struct LinearPass {
     one_thread_per_block_then_sync([&] { describe<M>(r, part, false); });
     const Index begin = blockIdx.x * chunk, end = begin + chunk < view.n ? begin + chunk : view.n;
     if (begin < end) linear_rows<Shape, M>(*arguments, cut, begin, end, sum, scratch);
-    Team::sync();
+    TaskThreads::sync();
     if (theta_gradient) {
       T *to = M == Mode::VALUE ? theta_gradient.v : theta_gradient.d;
       const Index size = (M == Mode::VALUE ? 1 : r.planes) * net->size;
       sum_partials(partials, planes * net->size, int((view.n + chunk - 1) / chunk), size, to, r.add, int(blockIdx.x),
                    int(gridDim.x), scratch);
-      Team::sync();
+      TaskThreads::sync();
     }
 #else
     one_thread_per_block_then_sync([&] { describe<M>(r, theta_gradient, r.add); });
     linear_rows<Shape, M>(*arguments, cut, Index(0), view.n, sum, scratch);
-    Team::sync();
+    TaskThreads::sync();
 #endif
-    if (r.total) *r.total = team_sum(sum.value);
+    if (r.total) *r.total = sum_over_threads(sum.value);
   }
 
  private:

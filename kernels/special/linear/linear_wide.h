@@ -10,30 +10,30 @@
 // lanes need no select, and rows whose length is a multiple of 32 bytes meet no bank conflict.
 #pragma once
 #include "kernels/special/linear/linear_loss.h"
-#include "kernels/special/linear/linear_wide_lane.h"
+#include "kernels/special/linear/linear_wide_part.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Mode M, int Outputs, int Tangents>
-struct LinearWide : WideLane<T, M, Outputs, Tangents> {
-  using Lane = WideLane<T, M, Outputs, Tangents>;
-  using Tile = typename Lane::Tile;
+struct LinearWide : WidePart<T, M, Outputs, Tangents> {
+  using Part = WidePart<T, M, Outputs, Tangents>;
+  using Tile = typename Part::Tile;
   using A = LinearArguments<T>;
-  using Lane::column, Lane::next_column, Lane::lane, Lane::own_quads, Lane::part, Lane::team, Lane::output_group,
-      Lane::tangent_group;
+  using Part::column, Part::next_column, Part::lane, Part::own_quads, Part::part, Part::team, Part::output_group,
+      Part::tangent_group;
   static constexpr int V = Tile::V, NI = Tile::lines_in, NO = Tile::lines_out, R = Tile::rows, size = Tile::size;
   static constexpr bool value = M == Mode::VALUE;
 
   const A &a;
   const WideCut &cut;
   unsigned stage, z_parts, e;  // addresses in scratch
-  typename Lane::ThetaTile w;
-  typename Lane::GradientTile g;
+  typename Part::ThetaTile w;
+  typename Part::GradientTile g;
   T bias, bias_gradient;  // of this thread's output in the losses; of one line, by the first threads
 
   BLV_INLINE LinearWide(const A &arguments, const WideCut &c, T *scratch)
-      : Lane(arguments, c), a(arguments), cut(c), bias(T(0)), bias_gradient(T(0)) {
+      : Part(arguments, c), a(arguments), cut(c), bias(T(0)), bias_gradient(T(0)) {
     stage = shared_address(scratch);
     e = stage + cut.e, z_parts = stage + cut.z;
     const int j = int(threadIdx.x % Tile::loss_lanes);
@@ -45,7 +45,7 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   BLV_INLINE void run(Index begin, Index end, CompensatedSum<T> &total) {
     run_batches(begin, end, total);
     if (a.bits & A::THETA_GRADIENT) finish();
-    PassTeam::sync();
+    PassThreads::sync();
   }
 
  private:
@@ -60,12 +60,12 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
     for (; begin < end; begin += batch) {
       const int count = count_at(begin, end, batch);
       RowStage<T>::wait();
-      PassTeam::sync();
+      PassThreads::sync();
       if (begin + batch < end) fetch(begin + batch, count_at(begin + batch, end, batch), next);
       multiply(x, count);
-      PassTeam::sync();
+      PassThreads::sync();
       losses(begin, count, total);
-      PassTeam::sync();
+      PassThreads::sync();
       if (a.bits & A::THETA_GRADIENT) accumulate(x, count);
       if (a.bits & A::X_GRADIENT) add_x_gradient(begin, count);
       const unsigned done = x;
@@ -131,7 +131,7 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   // Of line n among a row's z; -1 if it is not this lane's to write.
   BLV_INLINE int line_position(int n) const {
     if (n < 0) return -1;
-    if (Lane::is_value(n)) return tangent_group == 0 ? this->output_of(n) : -1;
+    if (Part::is_value(n)) return tangent_group == 0 ? this->output_of(n) : -1;
     return ((M == Mode::JET ? 1 : 0) + this->tangent_of(n)) * cut.z_width + this->output_of(n);
   }
 
@@ -163,8 +163,8 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
   template <bool More>
   BLV_INLINE void loss_rows(const LossTerms<T> &terms, Index first, int count, CompensatedSum<T> &total) const {
     using X = RegisterMap<T, M, 1, Tile::loss_lanes>;
-    const int sweep = int(unsigned(PassTeam::threads()) / Tile::loss_lanes), mine = int(threadIdx.x / Tile::loss_lanes),
-              ahead = lane / Tile::loss_lanes, needed = round_up(count, R);
+    const int sweep = int(unsigned(PassThreads::threads()) / Tile::loss_lanes),
+              mine = int(threadIdx.x / Tile::loss_lanes), ahead = lane / Tile::loss_lanes, needed = round_up(count, R);
     const int j = int(threadIdx.x % Tile::loss_lanes), output = j < cut.outputs.by ? j : 0;
     const bool indexed = terms.index_targets(), exists = j < cut.outputs.by;
     const Index y_ld = indexed ? 1 : a.y.ld, tape_ld = a.tape_ld;
@@ -261,7 +261,7 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
     BLV_UNROLLED for (int n = whole; n < NO; n++) to[n] = Shared<T>::load(from + n * size);
   }
   BLV_INLINE void accumulate_bias(int count) {
-    const int t = PassTeam::thread(), k = cut.outputs.quotient(t);
+    const int t = PassThreads::thread(), k = cut.outputs.quotient(t);
     if (k >= (value ? 1 : a.planes)) return;
     unsigned from = e + e_position(k, t - k * cut.outputs.by);
     for (int row = 0; row < count; row++, from += cut.e_row) bias_gradient += Shared<T>::load(from);
@@ -275,7 +275,7 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
 #pragma unroll 1
       for (int row = 0; row < count; row += 4)
 #pragma unroll 1
-        for (int c = PassTeam::thread(); c < a.inputs; c += PassTeam::threads()) {
+        for (int c = PassThreads::thread(); c < a.inputs; c += PassThreads::threads()) {
           T sum[4] = {};
           for (int j = 0; j < a.outputs; j++) {
             const int at = a.theta_weight + j * a.theta_ld + c;
@@ -302,9 +302,9 @@ struct LinearWide : WideLane<T, M, Outputs, Tangents> {
     const unsigned mine = stage + ((group * cut.parts.by + part) * 32 + lane) * 16;
     for (int next = 1; next < cut.teams; next += cut.merged) {
       const int end = next + cut.merged < cut.teams ? next + cut.merged : cut.teams;
-      PassTeam::sync();
+      PassThreads::sync();
       if (team >= next && team < end) this->store_tile(mine + (team - next) * one, step, g);
-      PassTeam::sync();
+      PassThreads::sync();
       for (int t = next; team == 0 && t < end; t++) this->add_tile(mine + (t - next) * one, step, g);
     }
     if (team == 0) this->write_gradient(a, cut, g);

@@ -155,8 +155,8 @@ const char *choose(const Family &family, const Problem &problem, const DeviceFac
   return nullptr;
 }
 
-bool measure(const Family &family, const Problem &problem, const DeviceFacts &facts, DevicePlan *plan,
-             BackendMessage *message) {
+bool size(const Family &family, const Problem &problem, const DeviceFacts &facts, DevicePlan *plan,
+          BackendMessage *message) {
   const Instance *instance = nullptr;
   if (const char *refusal = choose(family, problem, facts, &instance)) {
     std::snprintf(message->text, sizeof(message->text), "%s", refusal);
@@ -173,11 +173,11 @@ bool measure(const Family &family, const Problem &problem, const DeviceFacts &fa
   plan->batches = workspace.batches;
   plan->shared_bytes = 0;  // none of it is dynamic
   plan->slab_bytes = workspace.slab_bytes;
-  plan->measure = Measure();
-  plan->measure.workspace_bytes = workspace.total_bytes;
-  plan->measure.task_bytes = instance->shared_bytes + workspace.slab_bytes;
-  plan->measure.lanes = 1;
-  plan->measure.chunk_rows = plan->measure.block_rows = instance->points;
+  plan->sizes = Sizes();
+  plan->sizes.workspace_bytes = workspace.total_bytes;
+  plan->sizes.task_bytes = instance->shared_bytes + workspace.slab_bytes;
+  plan->sizes.lanes = 1;
+  plan->sizes.chunk_rows = plan->sizes.block_rows = instance->points;
   return true;
 }
 

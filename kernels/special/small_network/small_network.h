@@ -60,15 +60,15 @@ Workspace workspace_of(const Instance &instance, const DeviceFacts &facts, const
 const char *choose(const Family &family, const Problem &problem, const DeviceFacts &facts, const Instance **chosen);
 
 // As the entries of a DeviceKernel.
-bool measure(const Family &family, const Problem &problem, const DeviceFacts &facts, DevicePlan *plan,
-             BackendMessage *message);
+bool size(const Family &family, const Problem &problem, const DeviceFacts &facts, DevicePlan *plan,
+          BackendMessage *message);
 int enqueue(const Family &family, const Problem &problem, const DevicePlan &plan, const DeviceCall &call);
 
 template <Family (*family)()>
 constexpr DeviceKernel device_kernel(const char *name) {
   return {name, BLV_WARP_PER_TASK,
           [](const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
-            return measure(family(), problem, facts, plan, message);
+            return size(family(), problem, facts, plan, message);
           },
           [](const Problem &problem, const DevicePlan &plan, const DeviceCall &call) {
             return enqueue(family(), problem, plan, call);

@@ -15,7 +15,7 @@ namespace bilevel {
 namespace small_network {
 
 template <class S>
-struct alignas(16) LaneMemory {
+struct alignas(16) FmaMemory {
   float h[S::matrix], hd[S::matrix], e[S::matrix], ed[S::matrix];
   float theta[S::small], gradient[S::small];  // W1, b1, b2, W3, b3
   TaskMemory task;
@@ -23,17 +23,17 @@ struct alignas(16) LaneMemory {
 
 // The passes of Batch.
 template <class S>
-struct LanePasses {
+struct FmaPasses {
   using Shape = S;
   using Part = Slots<S>;
   static constexpr int G = S::group;
 
   const Arguments &a;
-  LaneMemory<S> &m;
+  FmaMemory<S> &m;
   int lane, r, c, home, inputs;  // home h, group of inputs 2 r + b
   MiddlePart<S> theta, gradient;
 
-  BLV_DEVICE LanePasses(const Arguments &arguments, LaneMemory<S> &memory) : a(arguments), m(memory) {
+  BLV_DEVICE FmaPasses(const Arguments &arguments, FmaMemory<S> &memory) : a(arguments), m(memory) {
     lane = static_cast<int>(threadIdx.x), r = lane >> 3, c = lane & 7, home = c >> 1, inputs = 2 * r + (c & 1);
   }
 
@@ -227,14 +227,14 @@ struct LanePasses {
 template <class S>
 constexpr int warps_of_fma = S::width == 32 ? 12 : 8;
 
-// budget: unroll_small<LaneShape<40, 10>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 8016 bytes, occupancy >= 8 warps
-// budget: unroll_small<LaneShape<40, 16>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 11856 bytes, occupancy >= 8 warps
-// budget: unroll_small<LaneShape<32, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 6480 bytes, occupancy >= 12 warps
-// budget: unroll_small<LaneShape<32, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 9552 bytes, occupancy >= 12 warps
+// budget: unroll_small<FmaShape<40, 10>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 8016 bytes, occupancy >= 8 warps
+// budget: unroll_small<FmaShape<40, 16>> sm_90 registers <= 255, spill <= 0 bytes, shared <= 11856 bytes, occupancy >= 8 warps
+// budget: unroll_small<FmaShape<32, 10>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 6480 bytes, occupancy >= 12 warps
+// budget: unroll_small<FmaShape<32, 16>> sm_90 registers <= 168, spill <= 0 bytes, shared <= 9552 bytes, occupancy >= 12 warps
 template <class S>
 __global__ void __launch_bounds__(32, warps_of_fma<S>) unroll_small(const __grid_constant__ Arguments a) {
-  __shared__ LaneMemory<S> memory;
-  Batch<LanePasses<S>>{a, memory.task, LanePasses<S>(a, memory)}.run();
+  __shared__ FmaMemory<S> memory;
+  Batch<FmaPasses<S>>{a, memory.task, FmaPasses<S>(a, memory)}.run();
 }
 
 // budget: unroll_small_sum sm_90 registers <= 32, spill <= 0 bytes, shared <= 4096 bytes, occupancy >= 64 warps
@@ -247,12 +247,12 @@ namespace {
 
 template <class S>
 Instance instance() {
-  return make_instance<S, LaneMemory<S>>(warps_of_fma<S>, &unroll_small<S>, &unroll_small_sum<S>);
+  return make_instance<S, FmaMemory<S>>(warps_of_fma<S>, &unroll_small<S>, &unroll_small_sum<S>);
 }
 
 Family family() {
-  static const Instance all[] = {instance<LaneShape<32, 10>>(), instance<LaneShape<32, 16>>(),
-                                 instance<LaneShape<40, 10>>(), instance<LaneShape<40, 16>>()};
+  static const Instance all[] = {instance<FmaShape<32, 10>>(), instance<FmaShape<32, 16>>(),
+                                 instance<FmaShape<40, 10>>(), instance<FmaShape<40, 16>>()};
   return {all, sizeof(all) / sizeof(all[0]), false};
 }
 

@@ -14,7 +14,7 @@ namespace bilevel {
 namespace small_network {
 
 template <int width_, int points_>
-struct LaneShape {
+struct FmaShape {
   static constexpr int width = width_, points = points_;
   static constexpr int group = width / 8;
   static_assert(width == 32 || width == 40, "groups of features are one float4, or one and a float");

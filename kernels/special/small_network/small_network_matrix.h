@@ -19,7 +19,7 @@ struct Matrix {
 template <class S>
 struct Features {
   float v[S::width / 8][2];
-  BLV_DEVICE Features(Lane lane, const float *from) {
+  BLV_DEVICE Features(MmaLane lane, const float *from) {
 #pragma unroll
     for (int k = 0; k < S::width / 8; k++) {
       const float2 x = *reinterpret_cast<const float2 *>(from + 8 * k + 2 * lane.t);
@@ -40,7 +40,7 @@ BLV_DEVICE void fill(Matrix<S> &m, F f) {
 
 // Into shared memory as [row][stride], where lanes of a product read it otherwise.
 template <class S>
-BLV_DEVICE void store(Lane lane, float *to, const Matrix<S> &m) {
+BLV_DEVICE void store(MmaLane lane, float *to, const Matrix<S> &m) {
   float *first = to + lane.g * S::stride + 2 * lane.t;
 #pragma unroll
   for (int k = 0; k < S::width / 8; k++) {
@@ -49,7 +49,7 @@ BLV_DEVICE void store(Lane lane, float *to, const Matrix<S> &m) {
   }
 }
 template <class S>
-BLV_DEVICE void load(Lane lane, Matrix<S> &m, const float *from) {
+BLV_DEVICE void load(MmaLane lane, Matrix<S> &m, const float *from) {
   const float *first = from + lane.g * S::stride + 2 * lane.t;
 #pragma unroll
   for (int k = 0; k < S::width / 8; k++) {
@@ -63,7 +63,7 @@ BLV_DEVICE void load(Lane lane, Matrix<S> &m, const float *from) {
 // On the tape as [tile][lane][2] for the rows g, then for those of the rows g + 8 that there are: whole lines. Each
 // lane reads what it wrote.
 template <class S>
-BLV_DEVICE void store_tape(Lane lane, float *to, const Matrix<S> &m) {
+BLV_DEVICE void store_tape(MmaLane lane, float *to, const Matrix<S> &m) {
 #pragma unroll
   for (int k = 0; k < S::width / 8; k++) {
     float *tile = to + 8 * S::points * k + 2 * lane.id;
@@ -72,7 +72,7 @@ BLV_DEVICE void store_tape(Lane lane, float *to, const Matrix<S> &m) {
   }
 }
 template <class S>
-BLV_DEVICE void load_tape(Lane lane, Matrix<S> &m, const float *from) {
+BLV_DEVICE void load_tape(MmaLane lane, Matrix<S> &m, const float *from) {
 #pragma unroll
   for (int k = 0; k < S::width / 8; k++) {
     const float *tile = from + 8 * S::points * k + 2 * lane.id;
@@ -85,7 +85,7 @@ BLV_DEVICE void load_tape(Lane lane, Matrix<S> &m, const float *from) {
 // 1 / n for the lane's rows if there are, else 0: what lacks in a task has no part in any sum.
 struct RowWeights {
   float of[2];
-  BLV_DEVICE RowWeights(Lane lane, const Arguments &a, int side) {
+  BLV_DEVICE RowWeights(MmaLane lane, const Arguments &a, int side) {
     of[0] = lane.g < a.rows[side] ? a.inverse_rows[side] : 0.f;
     of[1] = lane.g + 8 < a.rows[side] ? a.inverse_rows[side] : 0.f;
   }
@@ -108,13 +108,13 @@ BLV_DEVICE void row_sums(float (&sums)[2], F f) {
 
 // The sums over rows of f(k, i), as eight vectors over features in shared memory: of rows g and g + 8.
 template <class S, class F>
-BLV_DEVICE void store_partial_sums(Lane lane, float *to, F f) {
+BLV_DEVICE void store_partial_sums(MmaLane lane, float *to, F f) {
 #pragma unroll
   for (int k = 0; k < S::width / 8; k++)
     *reinterpret_cast<float2 *>(to + lane.g * S::stride + 8 * k + 2 * lane.t) = {f(k, 0) + f(k, 2), f(k, 1) + f(k, 3)};
 }
 template <class S>
-BLV_DEVICE float2 sum_of_eight(Lane lane, const float *from) {
+BLV_DEVICE float2 sum_of_eight(MmaLane lane, const float *from) {
   float2 sum = {};
 #pragma unroll
   for (int p = 0; p < 8; p++) {
@@ -127,7 +127,7 @@ BLV_DEVICE float2 sum_of_eight(Lane lane, const float *from) {
 // small = (add ? small : 0) + the sums over rows, for (W1, b1, W3, b3); from three partial sums and the lane's e3.
 // Begins and ends with a barrier.
 template <class S>
-BLV_DEVICE void update_small(Lane lane, float *small, bool add, const float *w1, const float *b1, const float *w3,
+BLV_DEVICE void update_small(MmaLane lane, float *small, bool add, const float *w1, const float *b1, const float *w3,
                              float e3) {
   constexpr int H = S::width;
   __syncwarp();

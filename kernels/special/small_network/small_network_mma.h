@@ -57,7 +57,7 @@ enum class Middle { AS_IT_IS, TRANSPOSED };
 
 // c += a M or a M^T; M the middle layer of a state in shared memory.
 template <Middle as, class S>
-BLV_DEVICE void product(Lane lane, uint32_t high_part, Matrix<S> &c, const Matrix<S> &a, const float *state) {
+BLV_DEVICE void product(MmaLane lane, uint32_t high_part, Matrix<S> &c, const Matrix<S> &a, const float *state) {
   constexpr int tiles = S::width / 8;
 #pragma unroll
   for (int k = 0; k < tiles; k++) {
@@ -94,7 +94,7 @@ struct RowsOfE {
   static constexpr int tiles = S::width / 8, blocks = S::points / 8, rest = S::points % 8;
   Right<tiles> right[blocks];
   float2 last[rest + 1][tiles];
-  BLV_DEVICE void load(Lane lane, uint32_t high_part, const float *e) {
+  BLV_DEVICE void load(MmaLane lane, uint32_t high_part, const float *e) {
 #pragma unroll
     for (int p = 0; p < blocks; p++) {
 #pragma unroll
@@ -115,7 +115,7 @@ struct RowsOfE {
 
 // c, rows 16 m + g and 16 m + g + 8 of the gradient, += the term's part.
 template <class S>
-BLV_DEVICE void add_term(Lane lane, uint32_t high_part, float (&c)[S::width / 8][4], int m, const Term &term,
+BLV_DEVICE void add_term(MmaLane lane, uint32_t high_part, float (&c)[S::width / 8][4], int m, const Term &term,
                          const RowsOfE<S> &e) {
   constexpr int tiles = S::width / 8, blocks = S::points / 8;
   const float one = lane.g == 0 ? term.one : 0.f;
@@ -143,7 +143,7 @@ BLV_DEVICE void add_term(Lane lane, uint32_t high_part, float (&c)[S::width / 8]
 
 // The middle layer of `state` = (add ? itself : 0) + the terms.
 template <class S, bool add, int terms>
-BLV_DEVICE void outer_products(Lane lane, uint32_t high_part, float *state, const Term (&term)[terms]) {
+BLV_DEVICE void outer_products(MmaLane lane, uint32_t high_part, float *state, const Term (&term)[terms]) {
   constexpr int tiles = S::width / 8;
   RowsOfE<S> e[terms];
 #pragma unroll

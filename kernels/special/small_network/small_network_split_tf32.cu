@@ -37,7 +37,7 @@ struct SplitPasses {
 
   const Arguments &a;
   SplitMemory<S> &m;
-  Lane lane;
+  MmaLane lane;
 
   BLV_DEVICE void load_theta(const float *from) { small_network::load_theta<S>(lane, m.W, from); }
   BLV_DEVICE void keep_theta(float *to) const { copy_state<S>(lane, to, m.W); }

@@ -44,10 +44,10 @@ struct Shape {
 };
 
 // Lane 4 g + t holds rows g and g + 8 of a matrix rows x features, and of every eight features those at 2 t, 2 t + 1.
-struct Lane {
+struct MmaLane {
   int id, g, t;
 };
-BLV_DEVICE Lane this_lane() {
+BLV_DEVICE MmaLane this_lane() {
   const int id = static_cast<int>(threadIdx.x);
   return {id, id >> 2, id & 3};
 }
@@ -56,18 +56,18 @@ BLV_DEVICE Lane this_lane() {
 
 // f(i) for the lane's share of the state, four floats from i on, padding included.
 template <class S, class F>
-BLV_DEVICE void each_quad(Lane lane, F f) {
+BLV_DEVICE void each_quad(MmaLane lane, F f) {
   strided_for<S::state / 4>(lane.id, [&](int i) { f(4 * i); });
 }
 
 template <class S>
-BLV_DEVICE void copy_state(Lane lane, float *to, const float *from) {
+BLV_DEVICE void copy_state(MmaLane lane, float *to, const float *from) {
   each_quad<S>(lane, [&](int i) { *reinterpret_cast<float4 *>(to + i) = *reinterpret_cast<const float4 *>(from + i); });
 }
 
 // From the workspace into shared memory, without passing through registers; to be waited for by each lane.
 template <class S>
-BLV_DEVICE void start_copy(Lane lane, float *to, const float *from) {
+BLV_DEVICE void start_copy(MmaLane lane, float *to, const float *from) {
   const auto shared = static_cast<uint32_t>(__cvta_generic_to_shared(to));
   each_quad<S>(lane, [&](int i) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared + 4 * i), "l"(from + i) : "memory");
@@ -80,7 +80,7 @@ BLV_DEVICE void wait_for_copy() {
 
 // Zeros what lies between the rows and at the end, so that sums over a state may run over all of it.
 template <class S>
-BLV_DEVICE void clear_padding(Lane lane, float *state) {
+BLV_DEVICE void clear_padding(MmaLane lane, float *state) {
   const int id = opaque(lane.id);
   strided_for<S::width / 2>(
       id, [&](int i) { *reinterpret_cast<float4 *>(state + S::row(4 * (i >> 1)) + 4 * S::stride + 4 * (i & 1)) = {}; });
@@ -93,7 +93,7 @@ BLV_DEVICE void clear_padding(Lane lane, float *state) {
 }
 
 template <class S>
-BLV_DEVICE Check check_state(Lane lane, const float *state) {
+BLV_DEVICE Check check_state(MmaLane lane, const float *state) {
   Check check;
   each_quad<S>(lane, [&](int i) { check.see(*reinterpret_cast<const float4 *>(state + i)); });
   return check;
@@ -101,7 +101,7 @@ BLV_DEVICE Check check_state(Lane lane, const float *state) {
 
 // to = (first ? 0 : to) + state.
 template <class S>
-BLV_DEVICE void add_state(Lane lane, float *to, const float *state, bool first) {
+BLV_DEVICE void add_state(MmaLane lane, float *to, const float *state, bool first) {
   each_quad<S>(lane, [&](int i) {
     const float4 x = *reinterpret_cast<const float4 *>(state + i);
     const float4 y = first ? float4{} : *reinterpret_cast<const float4 *>(to + i);
@@ -114,7 +114,7 @@ BLV_DEVICE void add_state(Lane lane, float *to, const float *state, bool first) 
 // f(position in the caller's vector, position in the state) for every parameter. A warp takes 4 rows x 8 columns of W2:
 // whole sectors of the caller's array, at the price of a conflict of two lanes in shared memory.
 template <class S, class F>
-BLV_DEVICE void each_parameter(Lane lane, F f) {
+BLV_DEVICE void each_parameter(MmaLane lane, F f) {
   constexpr int H = S::width;
   const int id = opaque(lane.id), i = id & 7, j = id >> 3;
   for (int n = 0; n < H; n += 4) {
@@ -126,12 +126,12 @@ BLV_DEVICE void each_parameter(Lane lane, F f) {
 }
 
 template <class S>
-BLV_DEVICE void load_theta(Lane lane, float *state, const float *theta) {
+BLV_DEVICE void load_theta(MmaLane lane, float *state, const float *theta) {
   each_parameter<S>(lane, [&](int from, int to) { state[to] = theta[from]; });
   clear_padding<S>(lane, state);
 }
 template <class S>
-BLV_DEVICE void store_theta(Lane lane, float *theta, const float *state, bool failed) {
+BLV_DEVICE void store_theta(MmaLane lane, float *theta, const float *state, bool failed) {
   each_parameter<S>(lane, [&](int to, int from) { theta[to] = failed ? quiet_nan() : state[from]; });
 }
 

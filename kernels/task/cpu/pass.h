@@ -10,8 +10,8 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// The threads that may share the rows of one task. `run` NULL: the caller's thread alone.
-struct Team {
+// The threads that share the rows of one task. `run` null: the caller's thread alone.
+struct RowThreads {
   void (*run)(void *self, int64_t n, void (*fn)(void *arg, int64_t i), void *arg) = nullptr;
   void *self = nullptr;
   int64_t threads = 1;
@@ -26,7 +26,7 @@ struct RowView {
   Matrix<Element> x, y, weight;
   P inverse_n = {};
   bool ragged = false;
-  long row_counts[lanes<Lane<P>>] = {};                     // of each task
+  long row_counts[lanes<ScalarOf<P>>] = {};                 // of each task
   Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
 
   BLV_INLINE void without_tangents() { x.d = y.d = weight.d = nullptr; }
@@ -59,9 +59,9 @@ struct Pass {
 
   const NetworkView *net = nullptr;
   RowPartition partition;
-  BlockScratch<T, L> *scratch = nullptr;  // one per thread of the team
-  Team team;
-  Element *partials = nullptr;          // chunks x planes x size (team) or 1 x planes x size
+  BlockScratch<T, L> *scratch = nullptr;  // one per thread of row_threads
+  RowThreads row_threads;
+  Element *partials = nullptr;          // chunks x planes x size, or 1 x planes x size without row_threads
   Element *lost = nullptr;              // planes x size: what the sum over chunks has lost (sum.h)
   CompensatedSum<P> *totals = nullptr;  // one per chunk
   long planes = 1;                      // most of a request
@@ -100,8 +100,8 @@ struct Pass {
     for (long c = 0; c < chunks; c++) totals[c] = {};
     if (chunks == 1) {
       run_chunk<M>(a, 0, a.view.n, a.theta_gradient, total ? &totals[0] : nullptr, scratch[0], a.add);
-    } else if (team.run) {
-      team.run(team.self, team.threads, &worker<M>, &a);
+    } else if (row_threads.run) {
+      row_threads.run(row_threads.self, row_threads.threads, &worker<M>, &a);
       sum_partials<M>(a);
     } else {
       if (!a.add) clear<M>(a, a.theta_gradient);
@@ -161,19 +161,19 @@ struct Pass {
     for (long i = begin; i < end; i++) lost[i] = Element{};
   }
 
-  // theta_gradient = the sum of all partials in the order of the chunks; long vectors are split over the team.
+  // theta_gradient = the sum of all partials in the order of the chunks; long vectors are split over the row_threads.
   template <Mode M>
   void sum_partials(Arguments &a) {
     if (!a.theta_gradient) return;
     const long size = planes_of<M>(a) * net->size;
-    if (size * a.chunks < cpu_tuning::team_sum_elements) return sum_range<M>(a, 0, size);
-    team.run(team.self, team.threads, &sum_worker<M>, &a);
+    if (size * a.chunks < cpu_tuning::parallel_sum_elements) return sum_range<M>(a, 0, size);
+    row_threads.run(row_threads.self, row_threads.threads, &sum_worker<M>, &a);
   }
   template <Mode M>
   static void sum_worker(void *arg, int64_t thread) {
     Arguments &a = *static_cast<Arguments *>(arg);
     const long align = 16, size = planes_of<M>(a) * a.pass->net->size;
-    const long share = (size / a.pass->team.threads + align) / align * align;
+    const long share = (size / a.pass->row_threads.threads + align) / align * align;
     const long begin = thread * share, end = begin + share < size ? begin + share : size;
     if (begin < end) a.pass->template sum_range<M>(a, begin, end);
   }
@@ -245,12 +245,12 @@ struct Pass {
     const Mat at = m.row_block(row);
     return M == Mode::VALUE ? at : Mat{nullptr, at.v, m.plane, m.ld};
   }
-  // Points the values of h, c and the last z at the tape, or at the thread's own room.
+  // Points the values of h, c and the last z at the tape, or at the thread's own matrices.
   void bind_tape(const Arguments &a, long row, BlockScratch<T, L> &block) const {
     Element *at = a.tape;
     for (long l = 0; l < net->n_layers; l++) {
       LayerState<Element> &s = block.state[l];
-      s = block.room[l];
+      s = block.own[l];
       if (!a.tape) continue;
       const long ld = net->layers[l].output_ld;
       if (l + 1 == net->n_layers) {

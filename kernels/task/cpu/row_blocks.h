@@ -43,12 +43,12 @@ RowPartition partition_rows(const Network &network, long rows, long planes) {
 template <class T, Lanes L>
 struct BlockScratch {
   using Element = typename Transfer<T, L>::Element;
-  LayerState<Element> *room = nullptr;   // this thread's own matrices
+  LayerState<Element> *own = nullptr;    // this thread's own matrices
   LayerState<Element> *state = nullptr;  // the same, with values on the tape where there is one
   Line<T> *lines = nullptr;
 
   void layout(Arena &arena, const NetworkView &net, long block, long planes) {
-    room = arena.take<LayerState<Element>>(net.n_layers);
+    own = arena.take<LayerState<Element>>(net.n_layers);
     state = arena.take<LayerState<Element>>(net.n_layers);
     long most = block, z_size = 0;
     for (long l = 0; l < net.n_layers; l++) {
@@ -64,7 +64,7 @@ struct BlockScratch {
       s.z = last ? matrix(arena, size, layer.output_ld, planes) : Matrix<Element>{z.v, z.d, z.plane, layer.output_ld};
       s.e = matrix(arena, size, layer.output_ld, planes);
       if (!last) s.h = matrix(arena, size, layer.output_ld, planes), s.c = matrix(arena, size, layer.output_ld, planes);
-      if (arena.base) room[l] = s;
+      if (arena.base) own[l] = s;
     }
     if (L == Lanes::COLUMNS) lines = arena.take<Line<T>>(most * (1 + planes));
   }

@@ -48,7 +48,7 @@ struct Minibatch {
     gather_rows(move, side, t, view.y, side.y, side.spec->index_targets ? 1 : last(side).outputs);
     if (view.weight) gather_rows(move, side, t, view.weight, side.weight, 1);
     clear_rows(view.x_gradient), clear_rows(view.y_gradient), clear_rows(view.weight_gradient);
-    Team::sync();
+    TaskThreads::sync();
   }
 
   BLV_FUNCTION BLV_NOINLINE void scatter(const Move &move, const Rows &side, long long t, TaskStatus *) const {
@@ -56,7 +56,7 @@ struct Minibatch {
     add_rows(move, side, t, view.x_gradient, side.x_gradient, side.net->features);
     add_rows(move, side, t, view.y_gradient, side.y_gradient, last(side).outputs);
     add_rows(move, side, t, view.weight_gradient, side.weight_gradient, 1);
-    Team::sync();
+    TaskThreads::sync();
   }
 
  private:
@@ -77,7 +77,7 @@ struct Minibatch {
     strided_for(n, [&](Index i) {
       if (is_bad(move.integer(*indices, t, i), side) && i < first) first = i;
     });
-    first = team_least(first);
+    first = least_over_threads(first);
     if (first < n) status->fail(BLV_TASK_BAD_INDEX, BLV_INNER, t + 1, first);
   }
   BLV_INLINE void gather_rows(const Move &move, const Rows &side, long long t, const Mat &to, const Mat &from,

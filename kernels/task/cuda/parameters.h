@@ -14,7 +14,7 @@ namespace BLV_ISA_NAMESPACE {
 // Leading dimension of rows of n elements.
 BLV_HOST_DEVICE inline long long padded(long long n) { return n < run_length ? n : ((n + 3) / 4 | 1) * 4; }
 
-// view.layers is room for network.n_layers of them.
+// view.layers points to network.n_layers of them.
 BLV_HOST_DEVICE inline void make_network_view(const Network &network, NetworkView &view) {
   view.model = network.model, view.diagonal = network.diagonal != 0;
   view.features = Index(network.features), view.x_ld = view.diagonal ? 1 : Index(padded(network.features));
@@ -55,8 +55,8 @@ BLV_INLINE void for_parameter_blocks(const NetworkView &net, F f) {
 // strided_for over the entries (i, j) of a matrix. No barrier.
 template <class F>
 BLV_INLINE void strided_for_matrix(Index rows, Index columns, F f) {
-  const Index step_i = Team::threads() / columns, step_j = Team::threads() % columns;
-  Index i = Team::thread() / columns, j = Team::thread() % columns;
+  const Index step_i = TaskThreads::threads() / columns, step_j = TaskThreads::threads() % columns;
+  Index i = TaskThreads::thread() / columns, j = TaskThreads::thread() % columns;
   while (i < rows) {
     f(i, j);
     i += step_i, j += step_j;
@@ -84,7 +84,7 @@ BLV_FUNCTION BLV_NOINLINE void load_parameters(const Transfer<T, L> &move, const
     strided_for_matrix(rows, columns,
                        [&](Index i, Index j) { to[at + i * ld + j] = from[offset + (long long)(i)*columns + j]; });
   });
-  Team::sync();
+  TaskThreads::sync();
 }
 
 }  // namespace BLV_ISA_NAMESPACE

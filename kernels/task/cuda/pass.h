@@ -83,8 +83,8 @@ struct Pass {
   static constexpr int most_threads = BLV_CUDA_LEVEL_NUMBER == 0 ? 32 : 384;
   static int threads_of_block(int wanted) { return wanted < most_threads ? wanted : most_threads; }
   static constexpr bool fits = true;
-  BLV_HOST_DEVICE void layout_control(Arena &arena, Index n_layers) {
-    state = arena.template take_control<LayerState<T>>(n_layers);
+  BLV_HOST_DEVICE void layout_tables(Arena &arena, Index n_layers) {
+    state = arena.template take_table<LayerState<T>>(n_layers);
   }
   // `arena`: of the task's arrays. `block_arena`: of a thread block's own matrices; another one on the grid only.
   BLV_HOST_DEVICE void layout(Arena &arena, Arena &block_arena, const NetworkView &network, long long most_rows,
@@ -129,7 +129,7 @@ struct Pass {
       run_rows<M>(r, 0, r.view.n, r.theta_gradient, own, r.add);
 #endif
     }
-    if (r.total) *r.total = team_sum(sum.value);
+    if (r.total) *r.total = sum_over_threads(sum.value);
   }
 
  private:
@@ -185,7 +185,7 @@ struct Pass {
       const Index begin = c * chunk, end = begin + chunk < r.view.n ? begin + chunk : r.view.n;
       run_rows<M>(r, begin, end, part, own, false);
     }
-    Team::sync();
+    TaskThreads::sync();
     if (!r.theta_gradient) return;
     T *to = M == Mode::VALUE ? r.theta_gradient.v : r.theta_gradient.d;
     strided_for_then_sync(size, [&](Index i) {
@@ -216,7 +216,7 @@ struct Pass {
       if (M == Mode::TAPED) copy_tape<false>(view, row, b.loss.n, r.tape);
       GroupExecutor<T, M> executor(M == Mode::VALUE ? 0 : r.planes);
       model_gradient(executor, *net, b);
-      PassTeam::sync();
+      PassThreads::sync();
       if (M == Mode::VALUE && r.tape) copy_tape<true>(view, row, b.loss.n, r.tape);
     }
   }
@@ -231,7 +231,7 @@ struct Pass {
   BLV_INLINE void copy_tape(const RowView<T> &view, Index row, Index n, T *tape) const {
     const auto one = [&](T *matrix, Index ld) {
       T *taped = tape + (long long)(row)*ld;
-      strided_for<PassTeam>(n * ld, [&](Index i) { (Save ? taped : matrix)[i] = (Save ? matrix : taped)[i]; });
+      strided_for<PassThreads>(n * ld, [&](Index i) { (Save ? taped : matrix)[i] = (Save ? matrix : taped)[i]; });
       tape += (long long)(view.rows) * ld;
     };
     for (Index l = 0; l < net->n_layers; l++) {
@@ -243,7 +243,7 @@ struct Pass {
         one(state[l].c.v, ld);
       }
     }
-    PassTeam::sync();
+    PassThreads::sync();
   }
 };
 

@@ -136,7 +136,7 @@ struct SideData {
       to.v[i * to.ld + j] = j < columns ? link_value<T>(slot.link, x) : T(0);
       if (slope) slope[i * to.ld + j] = kept_link_slope<T>(x);
     });
-    Team::sync();
+    TaskThreads::sync();
   }
 
   BLV_INLINE void load_tangents(const Move &move, const Leaf &leaf, Index columns, const Mat &m, const T *slope) const {
@@ -192,7 +192,7 @@ struct SideData {
     strided_for(n, [&](Index i) {
       if (bad(i) && i < first) first = i;
     });
-    first = team_least(first);
+    first = least_over_threads(first);
     if (first < spec->rows) status->fail(BLV_TASK_BAD_LABEL, name, -1, first);
   }
 
@@ -225,7 +225,7 @@ struct SideData {
         to[layer.weight + i * layer.ld + j] = from[extent == BLV_SCALAR ? 0 : j];
       });
     }
-    Team::sync();
+    TaskThreads::sync();
   }
 };
 

@@ -20,7 +20,7 @@ struct FiniteCheck {
   }
   template <Lanes L>
   BLV_INLINE void report(TaskStatus *status, Index, long long step) {
-    if (team_any(bits)) status->fail(BLV_TASK_NOT_FINITE, 0, step, -1);
+    if (any_thread(bits)) status->fail(BLV_TASK_NOT_FINITE, 0, step, -1);
     bits = 0;
   }
 };
@@ -28,7 +28,7 @@ struct FiniteCheck {
 // The sum over parameters of each thread's part.
 template <class T, Lanes L>
 BLV_INLINE T total_over_parameters(T x) {
-  return team_sum(x);
+  return sum_over_threads(x);
 }
 
 template <class T, Lanes L>
@@ -59,8 +59,8 @@ BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const Mat
       if (penalty_gradient) x.add(penalty_gradient, 0, j, half_square);
       if (total) x.add_to_total(&loss, 0, p * half_square);
     });
-  Team::sync();
-  if (total) *total += team_sum(loss.value);
+  TaskThreads::sync();
+  if (total) *total += sum_over_threads(loss.value);
 }
 
 template <class T, Lanes L>
@@ -72,7 +72,7 @@ struct SideGradients {
   BLV_INLINE void clear() const {
     each_accumulator([&](T *x, Index n, int, const T *, const T *) { strided_for(n, [&](Index i) { x[i] = T(0); }); });
     if (side.penalty_gradient) strided_for(parameter_packs * planes, [&](Index i) { side.penalty_gradient[i] = T(0); });
-    Team::sync();
+    TaskThreads::sync();
   }
 
   // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
@@ -98,7 +98,7 @@ struct SideGradients {
     add_leaf(side.x, side.x_gradient), add_leaf(side.y, side.y_gradient), add_leaf(side.weight, side.weight_gradient);
     if (side.penalty_tangent)
       add(side.penalty_gradient, side.penalty_tangent + (long long)(k)*parameter_packs, parameter_packs);
-    return team_sum(total);
+    return sum_over_threads(total);
   }
 
   // Leaves of both losses: what the other side's loss gives, after both have been finished.
@@ -167,7 +167,7 @@ struct SideGradients {
       strided_for_matrix(layer.outputs, layer.inputs,
                          [&](Index i, Index j) { own.add(from[layer.weight + i * layer.ld + j]); });
     }
-    const T total = team_sum(own.value);
+    const T total = sum_over_threads(own.value);
     one_thread_then_sync([&] { to[0] = total; });
   }
 };

@@ -49,10 +49,10 @@ blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit,
   plan->device = facts;
   plan->executor = problem.executor == BLV_EXECUTOR_AUTO ? static_cast<int32_t>(BLV_BLOCK_PER_TASK) : problem.executor;
   plan->threads = 96, plan->cluster = 2, plan->batches = 5, plan->shared_bytes = 1234, plan->slab_bytes = 56;
-  plan->measure.workspace_bytes = 100 * (problem.steps + 1);
+  plan->sizes.workspace_bytes = 100 * (problem.steps + 1);
   std::snprintf(plan->name, sizeof plan->name, "fake_kernel");
   std::snprintf(plan->reason, sizeof plan->reason, "nothing else is here");
-  if (limit == 0 || plan->measure.workspace_bytes <= limit) return BLV_OK;
+  if (limit == 0 || plan->sizes.workspace_bytes <= limit) return BLV_OK;
   return say(BLV_TOO_SMALL, message, "spec.workspace_limit is %lld bytes", static_cast<long long>(limit));
 }
 

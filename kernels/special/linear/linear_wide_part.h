@@ -9,7 +9,7 @@ namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Mode M, int Outputs, int Tangents>
-struct WideLane {
+struct WidePart {
   using Tile = WideTile<T, M, Outputs, Tangents>;
   using A = LinearArguments<T>;
   static constexpr int V = Tile::V, NI = Tile::lines_in, NO = Tile::lines_out, size = Tile::size;
@@ -23,7 +23,7 @@ struct WideLane {
   // at the row's beginning.
   int column, next_column;
 
-  BLV_INLINE WideLane(const A &a, const WideCut &cut) {
+  BLV_INLINE WidePart(const A &a, const WideCut &cut) {
     const int warp = int(threadIdx.x / 32);
     lane = int(threadIdx.x % 32);
     team = cut.team_warps.quotient(warp);
