@@ -39,7 +39,7 @@ struct DevicePlan {
   int32_t kernel = 0;            // position in the plugin's own table
   int32_t threads = 0;           // of a block
   int32_t cluster = 1;           // blocks that run one task together
-  int64_t batches = 0;           // tasks are cut into so many batches, each run by one warp, block, cluster or grid
+  int64_t batches = 0;           // of tasks, each run by one warp, block, cluster or grid
   int64_t shared_bytes = 0;      // dynamic shared memory of a block
   int64_t slab_bytes = 0;        // workspace of a batch: what does not fit into shared memory
   int64_t block_slab_bytes = 0;  // the part of slab_bytes that each thread block of the grid has to itself

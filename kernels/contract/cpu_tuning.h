@@ -10,7 +10,7 @@ namespace bilevel::cpu_tuning {
 // ---- Register tiles, by level of the instruction set: accumulators and operands fill 32 registers at v4, else 16 ------------------
 
 // Products within a task. Columns of a dot product. Measured: up to ten at once, so that the rows of a classifier of ten classes, or of
-// eight Hessian-vector products, go by once: 3 % faster than six. Its rows, and the tile of a broadcast product: reasoned.
+// eight Hessian-vector products, are read once: 3 % faster than six. Its rows, and the tile of a broadcast product: reasoned.
 constexpr int dot_columns(int level) { return level >= 4 ? 10 : 4; }
 constexpr int dot_rows(int level, int columns) { return level < 4 ? 3 : columns <= 6 ? 4 : columns <= 9 ? 3 : 2; }
 constexpr int broadcast_rows(int level) { return level >= 4 ? 6 : 3; }
@@ -31,7 +31,7 @@ constexpr long prefetch_rows = 8;
 // it from at no loss.
 constexpr long block_bytes_in_lanes = 48 << 10, block_bytes_of_rows = 128 << 10;
 constexpr long fewest_block_rows = 16, most_block_rows = 64, fewest_chunk_rows = 256;  // reasoned
-// Chunks of a task. In lanes, reasoned: f32 sums of so many keep their digits. Of rows, reasoned: enough for 128 threads, and no more
+// Chunks of a task. In lanes, reasoned: f32 sums over 4096 chunks keep their digits. Of rows, reasoned: enough for 128 threads, and no more
 // partial sums than fit an outer cache.
 constexpr long most_chunks_in_lanes = 4096, most_chunks_of_rows = 128, most_partial_bytes = 64 << 20;
 // Partial sums of at least this many elements are added by all threads, in pieces that stay in L1. Reasoned.
@@ -60,7 +60,7 @@ constexpr double most_of_memory = 0.25;
 // ---- The thread pool -------------------------------------------------------------------------------------------------------------
 
 // A thread spins for longer than the serial stretch between two jobs of an unroll, and for less than a person or a battery would notice
-// (reasoned). Between so many looks it offers its core to others. Measured: where both sides share a core, or other programs keep the
+// (reasoned). Every 32 looks it offers its core to others. Measured: where both sides share a core, or other programs keep the
 // cores busy, a fork and join takes 4 us instead of 105 (2 cores under a load of 12); where cores are free it is 0.6 us either way.
 constexpr int spin_microseconds = 50, looks_between_yields = 32;
 

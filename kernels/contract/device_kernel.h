@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The plugin's table of kernels. A launch file (kernels/<operation>/launch_cuda.cu) defines its entries; the planner in
-// csrc/cuda asks each, in the order of the table, whether it runs a problem and what that takes, and chooses.
+// The plugin's table of kernels. The .cu files of kernels/interpreter/cuda and kernels/special define its entries; the planner in csrc/cuda
+// asks each, in the order of the table, whether it runs a problem and what that takes, and chooses.
 #pragma once
 #include "kernels/contract/backend.h"
 

@@ -107,7 +107,7 @@ struct Call {
 // One entry per (ISA level, dtype, layout).
 struct Kernel {
   void (*size)(const Problem &, Sizes *);
-  // Passes over rows that `run` will report as progress, for so many tasks.
+  // Passes over rows that `run` will report as progress for `tasks` tasks.
   int64_t (*progress_total)(const Problem &, int64_t tasks);
   // BLV_OK or BLV_CANCELLED.
   blv_status (*run)(const Problem &, const Call &);

@@ -99,7 +99,7 @@ struct ProgramArray {
   int64_t count = 1;    // entries of a stream
   int16_t planes = 1;   // vectors side by side in an entry
   int16_t buffer = 0;   // arrays with the same buffer share memory: buffer assignment, csrc/methods/liveness.cpp
-  uint8_t stream = 0;   // goes by once a step or less often
+  uint8_t stream = 0;   // is read or written once a step or less often
   uint8_t zeroed = 0;   // holds zeros at the beginning
   uint8_t product = 0;  // written by matrix products, which leave padding alone
   uint8_t state = 0;    // lies in the caller's state and keeps its content from execute to execute

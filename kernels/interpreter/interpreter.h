@@ -10,7 +10,7 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// PassOf: how the rows of a loss go by; a machine may have special ones.
+// PassOf: the pass over the rows of a loss, the machine's general one or one written for a shape (kernels/special).
 template <class T, Lanes L, template <class, Lanes> class PassOf = Pass>
 struct Interpreter {
   using Move = Transfer<T, L>;

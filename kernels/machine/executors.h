@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The executors of the machine at hand, on which a model's gradient program runs.
+// The executors of the machine that is compiled for: a model's gradient program runs on them.
 #pragma once
 #ifdef __CUDACC__
 #include "kernels/machine/cuda/executor.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The results of one loss, named to a visitor in their order; see outputs.h of the machine at hand.
+// The results of one loss, named to a visitor in their order; see outputs.h of the machine, cpu/ or cuda/.
 #pragma once
 #include "kernels/contract/problem.h"
 #include "kernels/machine/machine.h"

@@ -24,10 +24,10 @@ struct Map : Scalars<T, M> {
   static constexpr long row_step = L == Lanes::ROWS ? lanes<T> : 1, column_step = L == Lanes::COLUMNS ? lanes<T> : 1;
 
   long planes = 0;  // tangents; the maps run once per plane
-  long k = 0;       // the plane at hand
+  long k = 0;       // the current plane
   long rows = 0, columns = 0;
-  // TASKS: rows of each task from the block's first row on, if the tasks have not all as many. A row that a task lacks goes by with
-  // its neighbours' and is written as zero, whatever was computed there.
+  // TASKS: rows of each task from the block's first row on; null if all tasks have the same number. A row that a task lacks is computed
+  // with its neighbours' and written as zero, whatever came out.
   const Integers<T> *row_counts = nullptr;
 
   Map() = default;

@@ -83,7 +83,7 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
     const Mat &left = tiling.swapped ? B : A, &right = tiling.swapped ? A : B;
     const long rows = tiling.swapped ? n : m, columns = tiling.swapped ? m : n,
                most = tasks_tile_rows(int(tiling.columns));
-    // The longer operand goes by once, each stretch of it while it is in L1 with all of the other.
+    // The longer operand is read once, each piece of it while it is in L1 with all of the other.
     const auto one = [&](long i, long height, long j, long width) __attribute__((always_inline)) {
       tile(find_tasks_tile<T>(height, width), s, i, j, left, right, C, on_tape, accumulate);
       if (tiling.swapped)

@@ -82,7 +82,7 @@ __attribute__((noinline)) TasksTile<T> find_tasks_tile(long rows, long columns) 
   }
 }
 
-// How a product is cut: tiles of so many columns; swapped: C is computed as its transpose.
+// How a product is cut: into tiles of `columns` columns. swapped: C is computed as its transpose.
 struct Tiling {
   long columns = 1;
   bool swapped = false;

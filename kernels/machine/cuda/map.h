@@ -20,7 +20,7 @@ struct Map : Scalars<T, M> {
   static constexpr Index row_step = 1, column_step = 1;
 
   Index planes = 0;  // tangents; the maps run once per plane
-  Index k = 0;       // the plane at hand
+  Index k = 0;       // the current plane
   Index rows = 0, columns = 0;
 
   Map() = default;

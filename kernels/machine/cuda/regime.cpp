@@ -26,7 +26,7 @@ int64_t smem_for(const Demand &demand, const DeviceFacts &facts, int32_t blocks)
   return (std::min(share, facts.shared_per_block) - reduction_bytes - demand.table_bytes) / 128 * 128;
 }
 
-// Most blocks of a multiprocessor that hold so many bytes each; 0: not even one.
+// How many blocks with `bytes` of shared memory each fit a multiprocessor, at most `most`; 0: not even one.
 int32_t blocks_that_hold(const Demand &demand, const DeviceFacts &facts, int64_t bytes, int32_t most) {
   int32_t blocks = most;
   while (blocks > 0 && smem_for(demand, facts, blocks) < bytes) --blocks;

@@ -35,7 +35,7 @@ struct Tuning {
   int64_t block_tiles[2];    // most tiles for the first two
   int32_t most_cluster;      // blocks; 1: no clusters
   int32_t grid_threads;
-  int64_t grid_rows;  // from so many rows on a single task, or few, is better spread over the grid
+  int64_t grid_rows;  // fewest rows for which a single task, or few, is spread over the grid
 };
 const Tuning &tuning_for(const DeviceFacts &facts);
 

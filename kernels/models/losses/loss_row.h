@@ -37,9 +37,8 @@ struct LossRow {
     const S z = x.get(a.z, i, j);
     return a.bias ? z + x.column_entry(a.bias, j) : z;
   }
-  BLV_INLINE bool targets_move() const {
-    return X::mode != Mode::VALUE && !a.index_targets && a.y.has_tangent();
-  }  // forward mode
+  // In forward mode.
+  BLV_INLINE bool targets_move() const { return X::mode != Mode::VALUE && !a.index_targets && a.y.has_tangent(); }
   // With its tangent.
   BLV_INLINE S moving_target(Index j) const { return a.index_targets ? X::constant(target(j)) : x.get(a.y, i, j); }
   BLV_INLINE P target(Index j) const {

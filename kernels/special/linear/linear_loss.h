@@ -16,9 +16,8 @@ template <class S>
 struct RegisterRow {
   S *at = nullptr;
   explicit BLV_INLINE operator bool() const { return at; }
-  static constexpr BLV_INLINE bool has_tangent() {
-    return false;
-  }  // targets move in forward mode alone, which does not run here
+  // Targets move in forward mode only, which these kernels do not run.
+  static constexpr BLV_INLINE bool has_tangent() { return false; }
 };
 
 template <class T, Mode M, int Columns, int LanesOfRow>
@@ -30,7 +29,7 @@ struct RegisterMap : Scalars<T, M> {
   static constexpr int column_step = LanesOfRow, columns = Columns * LanesOfRow;
 
   int lane = 0, outputs = 0;  // outputs of a row that exist: at most `columns`
-  bool first = true;          // this thread is the row's first and the tangent at hand is the first
+  bool first = true;          // this thread is the row's first, and the current tangent is the first
 
   BLV_INLINE S get(const Mat &m, Index, Index j) const { return m.at[j / LanesOfRow]; }
   BLV_INLINE S row_entry(const Mat &m, Index) const { return m.at[0]; }

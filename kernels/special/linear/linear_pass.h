@@ -31,7 +31,7 @@ struct NarrowShape {
 template <int Outputs, int Tangents>
 struct WideShape {
   using Cut = WideCut;
-  // A tile of so many outputs or tangents is computed whole: it is for problems that fill it.
+  // A tile is computed whole, however many of its outputs and tangents exist: it is for problems that fill it.
   static bool is_filled(int outputs, int tangents) {
     constexpr int most_cheap = 5;
     return (Outputs <= most_cheap || outputs == Outputs || outputs == Outputs - 1) && (Tangents == 1 || tangents > 1);
@@ -48,7 +48,7 @@ struct WideShape {
   }
 };
 
-// How a block of so many threads runs the pass in mode M with smem_bytes of shared memory (it uses cut.bytes of
+// How a block of `threads` threads runs the pass in mode M with smem_bytes of shared memory (it uses cut.bytes of
 // them), if cut.fits(). Made once, on the host or on the device, and kept where all threads can read it.
 template <class Shape, class T, Mode M>
 BLV_HOST_DEVICE inline typename Shape::Cut linear_cut(int inputs, int outputs, int planes, int threads, bool x_in_smem,

@@ -20,7 +20,7 @@ struct LinearPass {
   const NetworkView *net = nullptr;
   Index block = 0, chunk = 0, chunks = 1;  // rows; and how many chunks of them
   Index planes = 1;
-  LinearArguments<T> *arguments = nullptr;  // of the run at hand; a copy per thread block
+  LinearArguments<T> *arguments = nullptr;  // of the current run; a copy per thread block
   bool fits = true;                         // into shared memory
   Cut cuts[3][2];                           // [mode][x_in_smem]
   T *scratch = nullptr, *partials = nullptr;

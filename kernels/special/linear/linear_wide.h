@@ -72,8 +72,8 @@ struct LinearWide : WidePart<T, M, Outputs, Tangents> {
       x = next, next = done;
     }
   }
-  // Rows up to a whole number of R, so that none needs a check: their e will be zero. The stage is made anew each time,
-  // so that its registers are free for the products.
+  // Rows up to a whole number of R, so that none needs a check: their e will be zero. The stage is made again for every batch, so that its
+  // registers are free for the products.
   BLV_INLINE void fetch(Index row, int count, unsigned to) const {
     const RowStage<T> rows(a, cut.stride);
     rows.begin(a, row, count, to);
@@ -128,7 +128,7 @@ struct LinearWide : WidePart<T, M, Outputs, Tangents> {
       }
     }
   }
-  // Of line n among a row's z; -1 if it is not this lane's to write.
+  // Where line n is in a row of z; -1 if another lane writes it.
   BLV_INLINE int line_position(int n) const {
     if (n < 0) return -1;
     if (Part::is_value(n)) return tangent_group == 0 ? this->output_of(n) : -1;
@@ -159,7 +159,7 @@ struct LinearWide : WidePart<T, M, Outputs, Tangents> {
     else
       loss_rows<false>(terms, first, count, total);
   }
-  // Of this thread's rows; a warp comes by whole, as long as one of its rows needs an e.
+  // Of this thread's rows. A warp stays together, as long as one of its rows needs an e.
   template <bool More>
   BLV_INLINE void loss_rows(const LossTerms<T> &terms, Index first, int count, CompensatedSum<T> &total) const {
     using X = RegisterMap<T, M, 1, Tile::loss_lanes>;

@@ -151,7 +151,7 @@ const char *choose(const Family &family, const Problem &problem, const DeviceFac
     return "spec.flags asks for BLV_SPLIT_TF32, and the kernel does not use tensor cores";
   if (facts.major < 8) return "the kernel needs compute capability 8.0";
   *chosen = find(family, problem);
-  if (*chosen == nullptr) return "the kernel has no instance of this width and so many rows";
+  if (*chosen == nullptr) return "the kernel has no instance of this width with enough rows";
   return nullptr;
 }
 

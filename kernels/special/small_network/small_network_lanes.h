@@ -23,9 +23,8 @@ struct FmaShape {
   static constexpr int half = points / 2, chunk = points == 10 ? 5 : 4;
   static BLV_DEVICE constexpr bool is_shared(int s) { return points == 10 && s == 2; }
   static BLV_DEVICE constexpr int slot_of(int q) { return q % half % slots; }
-  static BLV_DEVICE constexpr int home_of(int q) {
-    return q / half * 2 + q % half / slots;
-  }  // as the lane's home ^ this
+  // The home of point q is the lane's home ^ this.
+  static BLV_DEVICE constexpr int home_of(int q) { return q / half * 2 + q % half / slots; }
   static BLV_DEVICE int point(int s, int home) { return is_shared(s) ? 8 + (home >> 1) : 4 * s + home; }
   static constexpr int matrix = points * width;  // [point][8][4] (swizzled), then [point][8]
   static constexpr int vector = width;           // [8][4], then [8]
@@ -108,9 +107,8 @@ BLV_DEVICE void add_to_vector(float *vector, int group, const float (&x)[S::grou
 // homes, which access the same or neighbouring groups of different points, do so in different banks.
 template <class S>
 struct Place {
-  static BLV_DEVICE constexpr int turn(int home) {
-    return (((home ^ home >> 1) & 1) << 1 | home >> 1) << 1;
-  }                              // of groups
+  // The permutation of groups.
+  static BLV_DEVICE constexpr int turn(int home) { return (((home ^ home >> 1) & 1) << 1 | home >> 1) << 1; }
   int quad, rest;                // in floats
   int shared_quad, shared_rest;  // of point 8 or 9
   BLV_DEVICE Place(int group, int home) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One warp's batch of tasks: T steps forward, the outer loss, T steps back (see kernels/unroll/unroll.h), and what
-// becomes of the results. A kernel's own class Passes has the states, theta and the gradient with respect to it, and
-// the passes over the network:
+// One warp's batch of tasks: T steps forward, the outer loss, T steps back (the program of csrc/methods/unroll.cpp), then the results. A
+// kernel's own class Passes has the states, theta and the gradient with respect to it, and the passes over the network:
 //     load_theta(from)            theta of the caller's
 //     keep_theta(to)              into the slab
 //     bring_theta(from)           back; begun only, until adjoint or wait
@@ -18,10 +17,10 @@
 namespace bilevel {
 namespace small_network {
 
-// What is the same for all lanes and lives as long as a task. It is not held in registers: the passes need them all.
+// What all lanes share for the length of a task. In shared memory: the passes need all registers.
 struct TaskMemory {
   float x[2][16], y[2][16];  // inner, outer; zeros beyond the rows
-  int64_t first, end, task;  // tasks of the batch, and the one at hand
+  int64_t first, end, task;  // tasks of the batch, and the current one
   double squares;            // |dL_out/dtheta_T|^2
   float rate, loss;
   int32_t theta_finite;       // theta_T is

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One pass of the gradient program over the rows of a loss. Rows are independent but for sums, so they go by in blocks
-// that stay in the caches, and (lanes within a task) in chunks whose sums are added in order of the chunk. Blocks and
+// One pass of the gradient program over the rows of a loss. Rows are independent but for sums, so they are cut into blocks
+// that stay in the caches, and (lanes within a task) into chunks whose sums are added in order of the chunk. Blocks and
 // chunks are cut by the problem alone: whoever runs the chunks, and on how many threads, the bits are the same.
 #pragma once
 #include "kernels/task/cpu/row_blocks.h"
@@ -22,7 +22,7 @@ template <class Element, class P>
 struct RowView {
   int loss = 0;
   bool index_targets = false;
-  long n = 0, rows = 0;  // at hand; capacity, padded to whole packs
+  long n = 0, rows = 0;  // of the current group; capacity, padded to whole packs
   Matrix<Element> x, y, weight;
   P inverse_n = {};
   bool ragged = false;

@@ -32,7 +32,7 @@ struct SideData {
   int32_t name = 0;  // BLV_INNER, BLV_OUTER
   const NetworkView *net = nullptr;
   long rows = 0;  // capacity, padded to whole packs
-  long n = 0;     // rows at hand: the largest number over the tasks
+  long n = 0;     // rows of the current group: the largest number over its tasks
   long tangent_planes = 0;
   long row_count[width] = {};
   P inverse_n = {};

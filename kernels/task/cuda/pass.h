@@ -15,7 +15,7 @@ template <class T>
 struct RowView {
   int loss = 0;
   bool index_targets = false;
-  Index n = 0, rows = 0;  // at hand; capacity
+  Index n = 0, rows = 0;  // of the current task; capacity
   Matrix<T> x, y, weight;
   T inverse_n = {};
   Matrix<T> x_gradient, y_gradient, weight_gradient;  // v: accumulators
@@ -157,7 +157,7 @@ struct Pass {
     return rows;
   }
 
-  // Chunks for two rounds of the grid's blocks, at least 32 rows, and at most 256 MiB of partial sums.
+  // Chunks for two rounds of the grid's blocks, of at least 32 rows, with at most 256 MiB of partial sums.
   BLV_HOST_DEVICE void layout_chunks(Arena &arena, long long most_rows, Index blocks) {
     chunk = Index(most_rows > 0 ? most_rows : 1);
 #if BLV_CUDA_LEVEL_NUMBER == 3

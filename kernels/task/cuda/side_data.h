@@ -19,7 +19,7 @@ struct SideData {
   const Side *spec = nullptr;
   int name = 0;  // BLV_INNER, BLV_OUTER
   const NetworkView *net = nullptr;
-  Index rows = 0, n = 0;  // capacity; of the task at hand
+  Index rows = 0, n = 0;  // capacity; of the current task
   Index tangent_planes = 0;
   P inverse_n = {};
   bool x_resident = false, y_resident = false;  // else the matrix is the caller's
