@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/contract/cpu_tuning.h"
+
 namespace bilevel {
 namespace {
 
@@ -46,7 +48,7 @@ const char *store_of(const Problem &problem) {
 // Counted per lane in scalars, every array with room for its padding, as if the plan had every leaf it may have; only what grows with
 // the steps is counted for the leaves that are there.
 Size workspace_bound(const Problem &problem, int64_t lanes) {
-  constexpr int64_t padding = 64, few_rows = 1024, most_partial_sums = 64, scalar_bytes = 8, spare = 4;
+  constexpr int64_t padding = 64, few_rows = 1024, scalar_bytes = 8, spare = 4;
   const Program &program = problem.program;
   Size units = 0;  // of a row: what the layers of the network read and write
   for (int64_t l = 0; l < problem.network.n_layers; ++l)
@@ -66,7 +68,7 @@ Size workspace_bound(const Problem &problem, int64_t lanes) {
     }
   const Size matrices = rows * units * (Size(4) * planes + program.tape_entries * 2);
   const Size task = parameters * vectors + by_step + matrices;
-  const Size shared = Size(problem.shared_scalars) * most_partial_sums;
+  const Size shared = Size(problem.shared_scalars) * cpu_tuning::most_batches;
   return (Size(problem.threads) * task * lanes + shared + Size(problem.threads) * units) * scalar_bytes * spare;
 }
 

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "kernels/contract/backend.h"
+#include "kernels/contract/cuda_tuning.h"
 #include "kernels/interpreter/interpreter.h"
 
 namespace bilevel {
@@ -147,11 +148,8 @@ struct GroupKernel {
   }
 };
 
-// Resident blocks that the launch bound asks for: enough warps to leave 168 registers a thread at the level of a warp.
-constexpr int least_blocks = BLV_CUDA_LEVEL_NUMBER == 0 ? 12 : 1;
-
 template <class T, Lanes L, class Run>
-__global__ void __launch_bounds__(Run::PassOfRows::most_threads, least_blocks)
+__global__ void __launch_bounds__(Run::PassOfRows::most_threads, cuda_tuning::least_blocks(BLV_CUDA_LEVEL_NUMBER))
     interpreter_kernel(const __grid_constant__ GroupArguments a) {
   extern __shared__ __align__(16) char dynamic_smem[];
   auto &tables = *reinterpret_cast<GroupTables<Run> *>(dynamic_smem);

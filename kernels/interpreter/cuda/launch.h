@@ -43,8 +43,8 @@ struct DeviceKernelOf {
   using Run = Interpreter<T, L, PassOf>;
   using Tables = GroupTables<Run>;
   static constexpr long long unlimited = 1ll << 44;
-  // Shared memory for what a layout writes: the second kernel lays the interpreter out only to learn the order of its results.
-  static constexpr long long layout_smem_bytes = 16 << 10;
+  // For what a layout writes: the second kernel lays the interpreter out only to learn the order of its results.
+  static constexpr long long layout_smem_bytes = cuda_tuning::layout_smem_bytes;
   static_assert(most_device_layers * (sizeof(LayerView) + sizeof(LayerState<T>)) +
                         most_device_arrays * sizeof(typename Run::Place) + 1024 <
                     layout_smem_bytes,
@@ -111,8 +111,8 @@ struct DeviceKernelOf {
       if (!side.present || SideData<T, L>::must_copy_x(side, problem.network.diagonal)) return 0ll;
       return (long long)(side.rows) * padded(problem.network.features) * (long long)(sizeof(T));
     };
-    const long long inner = rows_of(problem.inner), most_inner = 64 << 10;
-    return rows_of(problem.outer) + (inner > most_inner ? inner : 0);
+    const long long inner = rows_of(problem.inner);
+    return rows_of(problem.outer) + (inner > cuda_tuning::most_inner_bytes ? inner : 0);
   }
 
   static bool refuse(BackendMessage *message, const char *why) {
@@ -199,8 +199,9 @@ struct DeviceKernelOf {
   // Blocks of the grid that have something to do: a chunk of rows, or parameters of their own.
   static int grid_blocks(const Problem &problem, int most, int threads) {
     const int64_t planes = problem.program.tangent_planes > 0 ? problem.program.tangent_planes : 1;
-    const int64_t by_rows = (int64_t(Run::most_rows(problem)) + 31) / 32,
-                  by_parameters = (problem.network.parameters * planes + 4 * threads - 1) / (4 * threads);
+    const int64_t rows = cuda_tuning::fewest_chunk_rows, parameters = cuda_tuning::parameters_per_thread * threads;
+    const int64_t by_rows = (int64_t(Run::most_rows(problem)) + rows - 1) / rows,
+                  by_parameters = (problem.network.parameters * planes + parameters - 1) / parameters;
     const int64_t wanted = by_rows > by_parameters ? by_rows : by_parameters;
     return int(wanted < 1 ? 1 : wanted < most ? wanted : most);
   }

@@ -3,6 +3,7 @@
 // The executor of a group of threads: matrix products with planes, cut into register tiles, one per thread of a
 // pass at a time. The product rule gives a tangent plane two segments of one accumulation: C.d = A.v B.d + A.d B.v.
 #pragma once
+#include "kernels/contract/cuda_tuning.h"
 #include "kernels/machine/cuda/map.h"
 #include "kernels/machine/cuda/tile.h"
 
@@ -62,7 +63,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
  private:
   // Few rows: a thread per column. Many: a warp per column, lanes over the rows.
   static BLV_INLINE void sum_plane(Index n, Index out, const T *e, Index ld, T *g, bool accumulate) {
-    if (n < 64) {
+    if (n < cuda_tuning::warp_sum_rows) {
       strided_for<PassThreads>(out, [&](Index j) {
         T total = 0;
         for (Index i = 0; e && i < n; i++) total += e[i * ld + j];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The choice of a regime, and the tuning table.
+// The choice of a regime, from the rows of kernels/contract/cuda_tuning.h.
 #include "kernels/machine/cuda/regime.h"
 
 #include <algorithm>
@@ -8,14 +8,6 @@
 
 namespace bilevel {
 namespace {
-
-// Reasoned from instruction counts and occupancy, not yet measured on a GPU.
-//   compute capability | warp: 4 blocks are one warp per scheduler | threads | tiles | cluster | grid threads, rows
-constexpr Tuning tunings[] = {
-    {8, 0, 8, {64, 128, 256}, {128, 512}, 1, 384, 4096},
-    {9, 0, 8, {64, 128, 256}, {128, 512}, 8, 384, 4096},
-    {10, 0, 8, {64, 128, 256}, {128, 512}, 8, 384, 4096},
-};
 
 constexpr int64_t reserved_bytes = 1024;  // shared memory that the system takes per block
 constexpr int64_t reduction_bytes = 512;  // statically allocated by the kernels
@@ -39,7 +31,7 @@ Regime explained(Regime regime, const char *pattern, Values... values) {
   return regime;
 }
 
-int32_t threads_for(const Demand &demand, const Tuning &tuning) {
+int32_t threads_for(const Demand &demand, const RegimeTuning &tuning) {
   if (demand.tiles <= tuning.block_tiles[0]) return tuning.block_threads[0];
   return demand.tiles <= tuning.block_tiles[1] ? tuning.block_threads[1] : tuning.block_threads[2];
 }
@@ -56,9 +48,10 @@ Regime one_warp(const Demand &demand, const DeviceFacts &facts, int32_t least_bl
   return explained(regime, "a task needs %lld KiB: %d warps fit a multiprocessor", kib(demand.smem_bytes), blocks);
 }
 
-Regime one_block(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning, bool may_spill) {
+Regime one_block(const Demand &demand, const DeviceFacts &facts, const RegimeTuning &tuning, bool may_spill) {
   const int32_t threads = threads_for(demand, tuning);
-  const int32_t blocks = blocks_that_hold(demand, facts, demand.smem_bytes, std::min(most_blocks, 1024 / threads));
+  const int32_t blocks = blocks_that_hold(demand, facts, demand.smem_bytes,
+                                          std::min(most_blocks, cuda_tuning::resident_threads / threads));
   if (blocks == 0 && !may_spill)
     return explained({}, "a task needs %lld KiB of shared memory; a block has %lld", kib(demand.smem_bytes),
                      kib(smem_for(demand, facts, 1)));
@@ -67,7 +60,7 @@ Regime one_block(const Demand &demand, const DeviceFacts &facts, const Tuning &t
                    kib(demand.smem_bytes), blocks, threads);
 }
 
-Regime one_cluster(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning, bool may_spill) {
+Regime one_cluster(const Demand &demand, const DeviceFacts &facts, const RegimeTuning &tuning, bool may_spill) {
   if (tuning.most_cluster < 2)
     return explained({}, "compute capability %d.%d has no thread block clusters; accepted: 9.0 and newer", facts.major,
                      facts.minor);
@@ -83,7 +76,7 @@ Regime one_cluster(const Demand &demand, const DeviceFacts &facts, const Tuning 
   return explained(regime, "a task needs %lld KiB: a cluster of %d blocks", kib(demand.smem_bytes), cluster);
 }
 
-Regime whole_grid(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning) {
+Regime whole_grid(const Demand &demand, const DeviceFacts &facts, const RegimeTuning &tuning) {
   if (!facts.cooperative) return explained({}, "the device does not support cooperative launches");
   Regime regime{BLV_GRID, tuning.grid_threads, 1, smem_for(demand, facts, 1), {}};
   return explained(regime, "%lld rows over all multiprocessors, one task after another",
@@ -92,14 +85,14 @@ Regime whole_grid(const Demand &demand, const DeviceFacts &facts, const Tuning &
 
 }  // namespace
 
-const Tuning &tuning_for(const DeviceFacts &facts) {
-  const Tuning *best = tunings;
-  for (const Tuning &row : tunings)
+const RegimeTuning &tuning_for(const DeviceFacts &facts) {
+  const RegimeTuning *best = cuda_tuning::regimes;
+  for (const RegimeTuning &row : cuda_tuning::regimes)
     if (facts.major > row.major || (facts.major == row.major && facts.minor >= row.minor)) best = &row;
   return *best;
 }
 
-Regime choose_regime(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning, int32_t wanted) {
+Regime choose_regime(const Demand &demand, const DeviceFacts &facts, const RegimeTuning &tuning, int32_t wanted) {
   switch (wanted) {
     case BLV_WARP_PER_TASK:
       return one_warp(demand, facts, 0);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/contract/backend.h"
+#include "kernels/contract/cuda_tuning.h"
 
 namespace bilevel {
 
@@ -27,19 +28,10 @@ struct Regime {
   char reason[256] = {};
 };
 
-// Tuning constants of an architecture.
-struct Tuning {
-  int32_t major, minor;      // from this compute capability on
-  int32_t warp_blocks;       // fewest blocks of one warp on a multiprocessor for which a warp per task pays
-  int32_t block_threads[3];  // threads of a block for few, middling and many tiles
-  int64_t block_tiles[2];    // most tiles for the first two
-  int32_t most_cluster;      // blocks; 1: no clusters
-  int32_t grid_threads;
-  int64_t grid_rows;  // fewest rows for which a single task, or few, is spread over the grid
-};
-const Tuning &tuning_for(const DeviceFacts &facts);
+using cuda_tuning::RegimeTuning;
+const RegimeTuning &tuning_for(const DeviceFacts &facts);
 
 // `wanted`: BLV_EXECUTOR_AUTO, or an executor by name, which is given whatever it costs or refused with the reason.
-Regime choose_regime(const Demand &demand, const DeviceFacts &facts, const Tuning &tuning, int32_t wanted);
+Regime choose_regime(const Demand &demand, const DeviceFacts &facts, const RegimeTuning &tuning, int32_t wanted);
 
 }  // namespace bilevel

@@ -5,6 +5,7 @@
 //     z_i = W x_i, e_i = r dloss/dz (losses.h), dL/dW = sum of e_i x_i^T, dL/db = sum of e_i,
 // so that a row of X, once in shared memory, serves both products. See linear_narrow.h and linear_wide.h.
 #pragma once
+#include "kernels/contract/cuda_tuning.h"
 #include "kernels/machine/cuda/shared_memory.h"
 #include "kernels/machine/matrix.h"
 

@@ -33,8 +33,8 @@ struct WideShape {
   using Cut = WideCut;
   // A tile is computed whole, however many of its outputs and tangents exist: it is for problems that fill it.
   static bool is_filled(int outputs, int tangents) {
-    constexpr int most_cheap = 5;
-    return (Outputs <= most_cheap || outputs == Outputs || outputs == Outputs - 1) && (Tangents == 1 || tangents > 1);
+    return (Outputs <= cuda_tuning::linear_cheap_outputs || outputs == Outputs || outputs == Outputs - 1) &&
+           (Tangents == 1 || tangents > 1);
   }
   template <class T, Mode M>
   static BLV_HOST_DEVICE Cut cut(int inputs, int outputs, int planes, int threads, bool x_in_smem,

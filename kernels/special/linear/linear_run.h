@@ -49,11 +49,12 @@ struct LinearPass {
   static bool suits(const Problem &problem) {
     if (refusal_of(problem, allowed) != nullptr || problem.network.n_layers != 1) return false;
     const Layer &layer = problem.network.layers[0];
-    if (layer.inputs > (1 << 20) || layer.outputs > 16) return false;
+    if (layer.inputs > cuda_tuning::linear_most_inputs || layer.outputs > cuda_tuning::linear_most_outputs)
+      return false;
     const int tangents = problem.program.tangent_planes > 0 ? problem.program.tangent_planes : 1;
     if (!Shape::is_filled(int(layer.outputs), tangents)) return false;
-    const Cut cut =
-        linear_cut<Shape, T, Mode::JET>(int(layer.inputs), int(layer.outputs), tangents, Threads, false, 160 << 10);
+    const Cut cut = linear_cut<Shape, T, Mode::JET>(int(layer.inputs), int(layer.outputs), tangents, Threads, false,
+                                                    cuda_tuning::linear_suits_bytes);
     return cut.fits();
   }
   static constexpr int most_threads = Threads;
@@ -75,7 +76,7 @@ struct LinearPass {
 #endif
     // On the grid the rest of the shared memory is the pass's; a task's block shares it with the task's arrays.
     const long long smem_bytes =
-        BLV_CUDA_LEVEL_NUMBER == 3 ? block_arena.smem_bytes - block_arena.most_used() : 64 << 10;
+        BLV_CUDA_LEVEL_NUMBER == 3 ? block_arena.smem_bytes - block_arena.most_used() : cuda_tuning::linear_block_bytes;
     long long bytes = threads * (long long)(sizeof(T));
     for (int in_smem = 0; in_smem < (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2); in_smem++) {
       cut_mode<Mode::VALUE>(in_smem, threads, smem_bytes, &bytes);

@@ -15,15 +15,13 @@ struct WideTile {
   static constexpr int V = Quad<T>::size, size = sizeof(T);
   static constexpr int lines_out = Outputs * (value ? 1 : Tangents);
   static constexpr int lines_in = lines_out + (M == Mode::JET ? Outputs : 0);
-  static constexpr int quads = lines_in > 10 ? 1 : 2;
-  static constexpr int rows = lines_in * size <= 8 ? 8 : lines_in * size <= 40 ? 4 : 2;
+  static constexpr int quads = cuda_tuning::linear_tile_quads(lines_in);
+  static constexpr int rows = cuda_tuning::linear_tile_rows(lines_in * size);
   static_assert(quads <= 2);
   static constexpr int columns = quads * V;
   static constexpr int lines_out_padded = lines_out == 1 ? 1 : (lines_out + V - 1) / V * V;
   static constexpr int loss_lanes = Outputs == 1 ? 1 : 16;
 };
-
-constexpr int wide_most_outputs = 16, wide_most_tangents = 8, wide_most_batch = 64;
 
 struct WideCut {
   int teams = 0;       // 0: does not fit
@@ -47,8 +45,12 @@ template <class T, Mode M, int Outputs, int Tangents>
 BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int threads, long long smem_bytes) {
   using Tile = WideTile<T, M, Outputs, Tangents>;
   WideCut c;
-  if (outputs > wide_most_outputs || (Outputs == 1 && outputs > 1) || planes > wide_most_tangents) return c;
-  if (inputs < 1 || inputs > (1 << 20) || threads > 1024 || threads < outputs * (Tile::value ? 1 : planes)) return c;
+  if (outputs > cuda_tuning::linear_most_outputs || (Outputs == 1 && outputs > 1) ||
+      planes > cuda_tuning::linear_most_tangents)
+    return c;
+  if (inputs < 1 || inputs > cuda_tuning::linear_most_inputs || threads > 1024 ||
+      threads < outputs * (Tile::value ? 1 : planes))
+    return c;
   const int parts = quotient_up(inputs, 32 * Tile::columns), groups = quotient_up(outputs, Outputs),
             tangent_groups = Tile::value ? 1 : quotient_up(planes, Tangents), warps = threads / 32,
             z_planes = (Tile::value ? 0 : tangent_groups * Tangents) + (M == Mode::TAPED ? 0 : 1),
@@ -65,7 +67,7 @@ BLV_HOST_DEVICE inline WideCut wide_cut(int inputs, int outputs, int planes, int
     const int pack = teams * Tile::rows,
               gradient = teams > 1 ? c.team_warps.by * 32 * Tile::lines_out * Tile::columns * Tile::size : 0;
     if (pack * row + 32 > smem_bytes || gradient > smem_bytes) continue;
-    int packs = wide_most_batch / pack > 1 ? wide_most_batch / pack : 1;
+    int packs = cuda_tuning::linear_most_batch / pack > 1 ? cuda_tuning::linear_most_batch / pack : 1;
     while (packs * pack * row + 32 > smem_bytes) packs--;
     c.teams = teams, c.pack = Divisor(pack), c.batch = packs * pack;
     c.stage = c.batch * c.stride;

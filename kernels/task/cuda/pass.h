@@ -5,6 +5,7 @@
 // blocks of rows in order. On the grid every thread block takes chunks of rows of its own, and their sums are added in order of the chunk:
 // chunks are cut by the plan, so the bits do not depend on timing.
 #pragma once
+#include "kernels/contract/cuda_tuning.h"
 #include "kernels/task/cuda/side_gradients.h"
 
 namespace bilevel {
@@ -79,8 +80,7 @@ struct Pass {
   using Request = PassRequest<T>;
 
   static bool suits(const Problem &) { return true; }
-  // Launch bound: leaves 168 registers a thread.
-  static constexpr int most_threads = BLV_CUDA_LEVEL_NUMBER == 0 ? 32 : 384;
+  static constexpr int most_threads = cuda_tuning::most_threads(BLV_CUDA_LEVEL_NUMBER);
   static int threads_of_block(int wanted) { return wanted < most_threads ? wanted : most_threads; }
   static constexpr bool fits = true;
   BLV_HOST_DEVICE void layout_tables(Arena &arena, Index n_layers) {
@@ -143,30 +143,33 @@ struct Pass {
     return (long long)(M == Mode::VALUE ? 1 : r.planes) * net->size;
   }
 
-  // All rows if their matrices take at most half of the shared memory, else half as many until they do, at least 8.
+  // All rows if their matrices fit into their part of the shared memory, else half as many until they do.
   BLV_HOST_DEVICE Index rows_of_a_block(const Arena &block_arena, Index most, Index tangents) const {
     long long columns = 0;
     for (Index l = 0; l < net->n_layers; l++)
       columns +=
           net->layers[l].output_ld * (l + 1 < net->n_layers ? (tangents > 1 ? 4 : 3) + 2 * tangents : 2 + 2 * tangents);
+    constexpr Index fewest = cuda_tuning::fewest_block_rows;
     Index rows = most > 0 ? most : 1;
-    const long long most_bytes = block_arena.ranks * block_arena.smem_bytes / (BLV_CUDA_LEVEL_NUMBER == 3 ? 1 : 2);
-    while (rows > 8 &&
+    const long long most_bytes =
+        block_arena.ranks * block_arena.smem_bytes / cuda_tuning::smem_parts(BLV_CUDA_LEVEL_NUMBER);
+    while (rows > fewest &&
            block_arena.most_used() + columns * rows * (long long)(sizeof(T)) + 64 * net->n_layers > most_bytes)
-      rows = (rows / 2 + 7) / 8 * 8;
+      rows = (rows / 2 + fewest - 1) / fewest * fewest;
     return rows;
   }
 
-  // Chunks for two rounds of the grid's blocks, of at least 32 rows, with at most 256 MiB of partial sums.
+  // Chunks of the grid: enough to keep its blocks busy, within the bounds of cuda_tuning.h.
   BLV_HOST_DEVICE void layout_chunks(Arena &arena, long long most_rows, Index blocks) {
     chunk = Index(most_rows > 0 ? most_rows : 1);
 #if BLV_CUDA_LEVEL_NUMBER == 3
-    const long long bytes = (long long)(planes)*net->size * (long long)(sizeof(T)), most_bytes = 256ll << 20;
-    long long most_chunks = blocks > 0 ? 2ll * blocks : 1;
+    const long long bytes = (long long)(planes)*net->size * (long long)(sizeof(T)),
+                    most_bytes = cuda_tuning::most_partial_bytes;
+    long long most_chunks = blocks > 0 ? cuda_tuning::chunks_per_block * blocks : 1;
     if (most_chunks * bytes > most_bytes) most_chunks = most_bytes / bytes;
     if (most_chunks < 1) most_chunks = 1;
     chunk = (chunk + most_chunks - 1) / most_chunks;
-    if (chunk < 32) chunk = 32;
+    if (chunk < cuda_tuning::fewest_chunk_rows) chunk = cuda_tuning::fewest_chunk_rows;
     chunks = ((most_rows > 0 ? Index(most_rows) : 1) + chunk - 1) / chunk;
     partials = arena.template stream<T>(chunks * planes * net->size);
 #else
