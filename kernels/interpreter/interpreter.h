@@ -254,9 +254,14 @@ struct Interpreter {
     request.tape = op.flags & FLAG_TAPE ? tape + counter.get(op.tape_counter) * tape_step : nullptr;
     request.leaf_gradients = leaves, request.add = op.flags & FLAG_ADD, request.planes = op.planes;
     pass.template run<M>(request);
-    add_penalty<M>(side, Matrix<P>{theta, along, packs, packs},
-                   Matrix<P>{value ? z : nullptr, value ? nullptr : z, packs, packs}, request.total, op.planes, packs,
-                   leaves, tangents, op.first >= 0 ? &weight : nullptr);
+    add_penalty<M>(side, PenaltyRequest<P>{.theta = {theta, along, packs, packs},
+                                           .gradient = {value ? z : nullptr, value ? nullptr : z, packs, packs},
+                                           .packs = packs,
+                                           .planes = op.planes,
+                                           .total = request.total,
+                                           .scale = op.first >= 0 ? &weight : nullptr,
+                                           .leaf_gradients = leaves,
+                                           .tangents = tangents});
     if (leaves && batch) minibatch.scatter(move, inner, step, status);
     if (op.number >= 0) number.put(op.number, total);
   }

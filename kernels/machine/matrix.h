@@ -29,6 +29,11 @@ struct Matrix {
 // recomputed.
 enum class Mode { VALUE, JET, TAPED };
 
+// How a matrix product writes its result. on_tape: in mode TAPED its value is there already. accumulate: it is added to what is there.
+struct ProductRequest {
+  bool on_tape = false, accumulate = false;
+};
+
 // What a SIMD lane stands for, see map.h. On a CUDA device a task has a group of threads, which is COLUMNS with packs of one.
 enum class Lanes { TASKS, COLUMNS, ROWS };
 

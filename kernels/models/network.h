@@ -120,7 +120,7 @@ BLV_FUNCTION void network_backward(X &x, const NetworkView &net, const Block &b)
     const Mat weight = b.theta.at(layer.weight, layer.ld);
     if (b.theta_gradient) {
       x.product_tn(layer.outputs, layer.inputs, n, layer.weight_tiling, e, l ? b.state[l - 1].h : b.x,
-                   b.theta_gradient.at(layer.weight, layer.ld), b.accumulate);
+                   b.theta_gradient.at(layer.weight, layer.ld), {.accumulate = b.accumulate});
       if (net.bias) x.sum_rows(n, layer.outputs, e, b.theta_gradient.at(layer.bias, 1), b.accumulate);
     }
     if (l == 0 && !b.x_gradient) return;
@@ -134,7 +134,7 @@ BLV_FUNCTION void network_backward(X &x, const NetworkView &net, const Block &b)
       });
     };
     x.product_nn(n, layer.inputs, layer.outputs, layer.inputs_tiling, e, weight, l ? b.state[l - 1].c : b.x_gradient,
-                 l > 0, l == 0, epilogue);
+                 {.on_tape = l > 0, .accumulate = l == 0}, epilogue);
   }
 }
 

@@ -71,7 +71,7 @@ BLV_FUNCTION BLV_NOINLINE void diagonal_gradient(X &x, const NetworkView &net, c
   // A product of depth 0 makes the gradient zero where it is not added to.
   if (b.theta_gradient && !b.accumulate)
     x.product_tn(1, net.size, 0, net.layers[0].weight_tiling, b.state[0].e, b.state[0].e,
-                 b.theta_gradient.at(0, net.size), false);
+                 b.theta_gradient.at(0, net.size), {});
   x.finish_products();
   QuadraticRows<X, Block> rows(x, b);
   rows.for_rows(b.loss.n, 1, [&](Index i) BLV_LAMBDA {

@@ -41,10 +41,11 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
     epilogue(0, n, 0, out);
   }
 
-  void product_nn(long n, long in, long out, Tiling, const Mat &E, const Mat &W, const Mat &C, bool on_tape,
-                  bool accumulate, const Epilogue &epilogue) {
+  void product_nn(long n, long in, long out, Tiling, const Mat &E, const Mat &W, const Mat &C, ProductRequest request,
+                  const Epilogue &epilogue) {
+    const bool accumulate = request.accumulate;
     long count = 0;
-    if (C.v && !(M == Mode::TAPED && on_tape)) count = list(count, n, E.v, E.ld, C.v, C.ld);
+    if (C.v && !(M == Mode::TAPED && request.on_tape)) count = list(count, n, E.v, E.ld, C.v, C.ld);
     if constexpr (M != Mode::VALUE) {
       for (long k = 0; C.d && E.d && k < this->planes; k++)
         count = list(count, n, E.tangent(k), E.ld, C.tangent(k), C.ld);
@@ -60,7 +61,8 @@ struct RowsExecutor : Map<T, M, Lanes::COLUMNS> {
     epilogue(0, n, 0, in);
   }
 
-  void product_tn(long out, long in, long n, Tiling, const Mat &E, const Mat &H, const Mat &G, bool accumulate) {
+  void product_tn(long out, long in, long n, Tiling, const Mat &E, const Mat &H, const Mat &G, ProductRequest request) {
+    const bool accumulate = request.accumulate;
     long count = 0;
     if (G.v) count = list(count, out, E.v, 1, G.v, G.ld);
     if constexpr (M != Mode::VALUE) {

@@ -39,20 +39,21 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   static constexpr Lanes lanes_of_one_column = Lanes::TASKS;
   using Base::Base;
 
-  // Z[n][out] = H[n][in] W[out][in]^T. on_tape: the value of Z is there already in mode TAPED.
+  // Z[n][out] = H[n][in] W[out][in]^T, whose value is on the tape.
   void product_nt(long n, long out, long in, Tiling tiling, const Mat &H, const Mat &W, const Mat &Z,
                   const Epilogue &epilogue) {
-    product({in, H.ld, 1, 1, W.ld, Z.ld, 1}, n, out, tiling, H, W, Z, true, false, epilogue);
+    product({in, H.ld, 1, 1, W.ld, Z.ld, 1}, n, out, tiling, H, W, Z, {.on_tape = true}, epilogue);
   }
-  // C[n][in] = E[n][out] W[out][in].
-  void product_nn(long n, long in, long out, Tiling tiling, const Mat &E, const Mat &W, const Mat &C, bool on_tape,
-                  bool accumulate, const Epilogue &epilogue) {
-    product({out, E.ld, 1, W.ld, 1, C.ld, 1}, n, in, tiling, E, W, C, on_tape, accumulate, epilogue);
+  // C[n][in] (+)= E[n][out] W[out][in].
+  void product_nn(long n, long in, long out, Tiling tiling, const Mat &E, const Mat &W, const Mat &C,
+                  ProductRequest request, const Epilogue &epilogue) {
+    product({out, E.ld, 1, W.ld, 1, C.ld, 1}, n, in, tiling, E, W, C, request, epilogue);
   }
   // G[out][in] (+)= E[n][out]^T H[n][in].
-  void product_tn(long out, long in, long n, Tiling tiling, const Mat &E, const Mat &H, const Mat &G, bool accumulate) {
-    product({n, 1, E.ld, H.ld, 1, G.ld, 1}, out, in, tiling, E, H, G, false, accumulate, Epilogue());
-    if (this->row_counts && !accumulate) clear_signs_of_zero(out, in, G);
+  void product_tn(long out, long in, long n, Tiling tiling, const Mat &E, const Mat &H, const Mat &G,
+                  ProductRequest request) {
+    product({n, 1, E.ld, H.ld, 1, G.ld, 1}, out, in, tiling, E, H, G, request, Epilogue());
+    if (this->row_counts && !request.accumulate) clear_signs_of_zero(out, in, G);
   }
   // Results of products may be read and written one by one.
   BLV_INLINE void finish_products() const {}
@@ -78,14 +79,14 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   }
 
   __attribute__((noinline)) void product(ProductStrides s, long m, long n, Tiling tiling, const Mat &A, const Mat &B,
-                                         const Mat &C, bool on_tape, bool accumulate, const Epilogue &epilogue) {
+                                         const Mat &C, ProductRequest request, const Epilogue &epilogue) {
     if (tiling.swapped) s = {s.depth, s.b_n, s.b_k, s.a_k, s.a_m, s.c_n, s.c_m};
     const Mat &left = tiling.swapped ? B : A, &right = tiling.swapped ? A : B;
     const long rows = tiling.swapped ? n : m, columns = tiling.swapped ? m : n,
                most = tasks_tile_rows(int(tiling.columns));
     // The longer operand is read once, each piece of it while it is in L1 with all of the other.
     const auto one = [&](long i, long height, long j, long width) __attribute__((always_inline)) {
-      tile(find_tasks_tile<T>(height, width), s, i, j, left, right, C, on_tape, accumulate);
+      tile(find_tasks_tile<T>(height, width), s, i, j, left, right, C, request);
       if (tiling.swapped)
         epilogue(j, j + width, i, i + height);
       else
@@ -102,11 +103,11 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
   }
 
   BLV_INLINE void tile(TasksTile<T> run, const ProductStrides &s, long i, long j, const Mat &A, const Mat &B,
-                       const Mat &C, bool on_tape, bool accumulate) {
+                       const Mat &C, ProductRequest request) {
     const long a = i * s.a_m, b = j * s.b_n, c = i * s.c_m + j * s.c_n;
-    if (C.v && !(M == Mode::TAPED && on_tape)) {
+    if (C.v && !(M == Mode::TAPED && request.on_tape)) {
       const Segment<T> value{A.v + a, B.v + b};
-      run(1, &value, s, C.v + c, accumulate);
+      run(1, &value, s, C.v + c, request.accumulate);
     }
     if constexpr (M != Mode::VALUE) {
       for (long k = 0; C.d && k < this->planes; k++) {
@@ -114,7 +115,7 @@ struct TasksExecutor : Map<T, M, Lanes::TASKS> {
         int segments = 0;
         if (B.d) segment[segments++] = {A.v + a, B.tangent(k) + b};
         if (A.d) segment[segments++] = {A.tangent(k) + a, B.v + b};
-        run(segments, segment, s, C.tangent(k) + c, accumulate);
+        run(segments, segment, s, C.tangent(k) + c, request.accumulate);
       }
     }
   }

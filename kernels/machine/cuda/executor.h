@@ -28,26 +28,26 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
   static constexpr Lanes lanes_are = Lanes::COLUMNS, lanes_of_one_column = Lanes::COLUMNS;
   using Base::Base;
 
-  // Z[n][out] = H[n][in] W[out][in]^T, then the epilogue on all of Z. In mode TAPED the value of Z is there already.
+  // Z[n][out] = H[n][in] W[out][in]^T, whose value is on the tape, then the epilogue on all of Z.
   template <class E>
   BLV_INLINE void product_nt(Index n, Index out, Index in, Tiling, const Mat &H, const Mat &W, const Mat &Z,
                              const E &epilogue) {
-    product<Kind::NT>({n, out, in, H.ld, W.ld, Z.ld}, H, W, Z, true, false);
+    product<Kind::NT>({n, out, in, H.ld, W.ld, Z.ld}, H, W, Z, {.on_tape = true});
     PassThreads::sync();
     epilogue(0, n, 0, out);
   }
-  // C[n][in] (+)= E[n][out] W[out][in]. on_tape: as above.
+  // C[n][in] (+)= E[n][out] W[out][in], then the epilogue on all of C.
   template <class E>
   BLV_INLINE void product_nn(Index n, Index in, Index out, Tiling, const Mat &e, const Mat &W, const Mat &C,
-                             bool on_tape, bool accumulate, const E &epilogue) {
-    product<Kind::NN>({n, in, out, e.ld, W.ld, C.ld}, e, W, C, on_tape, accumulate);
+                             ProductRequest request, const E &epilogue) {
+    product<Kind::NN>({n, in, out, e.ld, W.ld, C.ld}, e, W, C, request);
     PassThreads::sync();
     epilogue(0, n, 0, in);
   }
   // G[out][in] (+)= E[n][out]^T H[n][in]. No barrier: nothing else of a pass reads G.
   BLV_INLINE void product_tn(Index out, Index in, Index n, Tiling, const Mat &e, const Mat &H, const Mat &G,
-                             bool accumulate) {
-    product<Kind::TN>({out, in, n, e.ld, H.ld, G.ld}, e, H, G, false, accumulate);
+                             ProductRequest request) {
+    product<Kind::TN>({out, in, n, e.ld, H.ld, G.ld}, e, H, G, request);
   }
   // Results of products may be read and written one by one.
   BLV_INLINE void finish_products() const { PassThreads::sync(); }
@@ -82,26 +82,24 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
 
   // Thin matrices: an entry per thread.
   template <Kind K>
-  BLV_INLINE void product(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
-                          bool accumulate) {
+  BLV_INLINE void product(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, ProductRequest request) {
     if (s.m == 1 || s.n == 1)
-      tiles<K, 1, 1, AnyAddress<T>>(s, A, B, C, on_tape, accumulate);
+      tiles<K, 1, 1, AnyAddress<T>>(s, A, B, C, request);
     else if (in_smem(A) && in_smem(B))
-      tiles<K, 4, 4, SmemAddress<T>>(s, A, B, C, on_tape, accumulate);
+      tiles<K, 4, 4, SmemAddress<T>>(s, A, B, C, request);
     else
-      tiles<K, 4, 4, AnyAddress<T>>(s, A, B, C, on_tape, accumulate);
+      tiles<K, 4, 4, AnyAddress<T>>(s, A, B, C, request);
   }
   static BLV_INLINE bool in_smem(const Mat &m) {
     return (!m.v || __isShared(m.v)) && (M == Mode::VALUE || !m.d || __isShared(m.d));
   }
 
   template <Kind K, int MR, int NR, class Address>
-  BLV_INLINE void tiles(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, bool on_tape,
-                        bool accumulate) {
+  BLV_INLINE void tiles(const ProductShape &s, const Mat &A, const Mat &B, const Mat &C, ProductRequest request) {
     using Shape = Tile<T, K, MR, NR>;
     Shape tile;
     tile.m = s.m, tile.n = s.n, tile.downs = Shape::Down::tiles(s.m), tile.acrosses = Shape::Across::tiles(s.n);
-    const bool wants_value = C.v && !(M == Mode::TAPED && on_tape);
+    const bool wants_value = C.v && !(M == Mode::TAPED && request.on_tape);
     const Index last = M != Mode::VALUE && C.d ? this->planes : 0;
     for (Index q = PassThreads::thread(); q < tile.downs * tile.acrosses; q += PassThreads::threads()) {
       tile.down = q / tile.acrosses, tile.across = q - tile.down * tile.acrosses;
@@ -124,7 +122,7 @@ struct GroupExecutor : Map<T, M, Lanes::COLUMNS> {
         }
         tile.entries([&](int i, int j, Index row, Index column) {
           T *at = to + row * s.ldc + column;
-          *at = accumulate ? *at + tile.c[i][j] : tile.c[i][j];
+          *at = request.accumulate ? *at + tile.c[i][j] : tile.c[i][j];
         });
       }
     }

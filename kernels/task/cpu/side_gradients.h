@@ -5,6 +5,7 @@
 // finite.
 #pragma once
 #include "kernels/task/cpu/side_data.h"
+#include "kernels/task/penalty_request.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -42,28 +43,27 @@ Pack<T> norm_over_parameters(const Pack<T> *x, long packs) {
 
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
 template <Mode M, class T, Lanes L>
-__attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Matrix<Pack<T>> &theta,
-                                           const Matrix<Pack<T>> &gradient, Pack<T> *total, long planes, long packs,
-                                           bool leaf_gradients, bool tangents, const Pack<T> *scale) {
+__attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const PenaltyRequest<Pack<T>> &r) {
   if (!side.penalty) return;
+  const long packs = r.packs;
   using X = Map<T, M, Lanes::TASKS>;  // elementwise over packs, whatever their lanes are
-  const Matrix<Pack<T>> penalty{side.penalty, tangents ? side.penalty_tangent : nullptr, packs, packs};
+  const Matrix<Pack<T>> penalty{side.penalty, r.tangents ? side.penalty_tangent : nullptr, packs, packs};
   Matrix<Pack<T>> penalty_gradient;
-  if (leaf_gradients && side.penalty_gradient)
+  if (r.leaf_gradients && side.penalty_gradient)
     penalty_gradient = M == Mode::VALUE ? Matrix<Pack<T>>{side.penalty_gradient, nullptr, packs, packs}
                                         : Matrix<Pack<T>>{nullptr, side.penalty_gradient, packs, packs};
-  const Pack<T> factor = scale ? *scale : broadcast<T>(1), half = factor * T(0.5);
-  X x(planes);
+  const Pack<T> factor = r.scale ? *r.scale : broadcast<T>(1), half = factor * T(0.5);
+  X x(r.planes);
   x.for_tile(
       0, 1, 0, packs, packs, [&](long i, long j) __attribute__((always_inline)) {
-        const auto p = x.get(penalty, i, j), t = x.get(theta, i, j);
-        if (gradient) x.add(gradient, i, j, p * factor * t);
+        const auto p = x.get(penalty, i, j), t = x.get(r.theta, i, j);
+        if (r.gradient) x.add(r.gradient, i, j, p * factor * t);
         const auto half_square = t * t * half;
         if (penalty_gradient) x.add(penalty_gradient, i, j, half_square);
       });
-  if (!total) return;
-  *total += total_over_parameters<T, L>(thread_sum<Pack<T>>(packs, [&](long j) BLV_LAMBDA {
-    const Pack<T> t = theta.v[j];
+  if (!r.total) return;
+  *r.total += total_over_parameters<T, L>(thread_sum<Pack<T>>(packs, [&](long j) BLV_LAMBDA {
+    const Pack<T> t = r.theta.v[j];
     return side.penalty[j] * (t * t * half);
   }));
 }

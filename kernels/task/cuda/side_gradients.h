@@ -4,6 +4,7 @@
 #pragma once
 #include "kernels/machine/cuda/map.h"
 #include "kernels/task/cuda/side_data.h"
+#include "kernels/task/penalty_request.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -38,29 +39,28 @@ BLV_FUNCTION BLV_NOINLINE T norm_over_parameters(const T *x, Index n) {
 
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
 template <Mode M, class T, Lanes L>
-BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const Matrix<T> &theta,
-                                           const Matrix<T> &gradient, typename SideData<T, L>::P *total, Index planes,
-                                           Index n, bool leaf_gradients, bool tangents, const T *scale) {
+BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const PenaltyRequest<T> &r) {
   if (!side.penalty) return;
+  const Index n = r.packs;
   using X = Map<T, M, L>;
-  const Matrix<T> penalty{side.penalty, tangents ? side.penalty_tangent : nullptr, n, n};
+  const Matrix<T> penalty{side.penalty, r.tangents ? side.penalty_tangent : nullptr, n, n};
   Matrix<T> penalty_gradient;
-  if (leaf_gradients && side.penalty_gradient)
+  if (r.leaf_gradients && side.penalty_gradient)
     penalty_gradient = M == Mode::VALUE ? Matrix<T>{side.penalty_gradient, nullptr, n, n}
                                         : Matrix<T>{nullptr, side.penalty_gradient, n, n};
-  const T factor = scale ? *scale : T(1);
+  const T factor = r.scale ? *r.scale : T(1);
   CompensatedSum<T> loss;
-  X x(planes);
-  for (x.k = 0; x.k < (M == Mode::VALUE ? 1 : planes); x.k++)
+  X x(r.planes);
+  for (x.k = 0; x.k < (M == Mode::VALUE ? 1 : r.planes); x.k++)
     strided_for(n, [&](Index j) {
-      const auto p = x.get(penalty, 0, j), t = x.get(theta, 0, j);
-      if (gradient) x.add(gradient, 0, j, p * factor * t);
+      const auto p = x.get(penalty, 0, j), t = x.get(r.theta, 0, j);
+      if (r.gradient) x.add(r.gradient, 0, j, p * factor * t);
       const auto half_square = t * t * (factor * T(0.5));
       if (penalty_gradient) x.add(penalty_gradient, 0, j, half_square);
-      if (total) x.add_to_total(&loss, 0, p * half_square);
+      if (r.total) x.add_to_total(&loss, 0, p * half_square);
     });
   TaskThreads::sync();
-  if (total) *total += sum_over_threads(loss.value);
+  if (r.total) *r.total += sum_over_threads(loss.value);
 }
 
 template <class T, Lanes L>
