@@ -4,6 +4,7 @@
 // modes are compiled once per machine. The same source on the CPU (both layouts) and on a device.
 #pragma once
 #include "kernels/interpreter/registers.h"
+#include "kernels/interpreter/vector_ops.h"
 #include "kernels/task/parts.h"
 #include "kernels/task/step_leaf.h"
 
@@ -13,6 +14,8 @@ namespace BLV_ISA_NAMESPACE {
 // PassOf: the pass over the rows of a loss, the machine's general one or one written for a shape (kernels/special).
 template <class T, Lanes L, template <class, Lanes> class PassOf = Pass>
 struct Interpreter {
+  using Scalar = T;
+  static constexpr Lanes lanes_are = L;
   using Move = Transfer<T, L>;
   using Element = typename Move::Element;
   using Mat = Matrix<Element>;
@@ -127,14 +130,15 @@ struct Interpreter {
           count_progress(call, 1), passes++;
           break;
         case OP_LINEAR:
-          linear(op, counter, number, check);
+          VectorOps<Interpreter>::linear(*this, op, counter, number, check);
           if (op.flags & FLAG_CHECK) check.template report<L>(status, move.count, i + 1);
           break;
         case OP_MAP:
-          map(op, counter);
+          VectorOps<Interpreter>::map(*this, op, counter);
           break;
         case OP_DOT:
-          for (Index k = 0; k < op.planes; k++) number.put(op.number + k, dot(op, counter, k));
+          for (Index k = 0; k < op.planes; k++)
+            number.put(op.number + k, VectorOps<Interpreter>::dot(*this, op, counter, k));
           break;
         case OP_SIDE_DOT:
           for (Index k = 0; k < op.planes; k++)
@@ -187,6 +191,12 @@ struct Interpreter {
     if (program.iterations >= 0) info.iterations = int64_t(number(program.iterations));
   }
 
+  // Where an operand is at this point of the program.
+  BLV_INLINE P *at(const Operand &a, const Counters &counter) const {
+    const Place &place = places[a.array];
+    return place.base + (counter.get(a.counter) + a.offset) * place.stride;
+  }
+
  private:
   BLV_HOST_DEVICE void layout_array(Arena &arena, const Program &program, int i) {
     const ProgramArray &a = program.arrays[i];
@@ -203,10 +213,6 @@ struct Interpreter {
     if (assigns(arena)) places[i] = place;
   }
 
-  BLV_INLINE P *at(const Operand &a, const Counters &counter) const {
-    const Place &place = places[a.array];
-    return place.base + (counter.get(a.counter) + a.offset) * place.stride;
-  }
   static BLV_INLINE Element *elements(P *x) { return reinterpret_cast<Element *>(x); }
   BLV_FUNCTION SideGradients<T, L> gradients(SideData<T, L> &side) const {
     return {side, problem->program.leaf_planes, packs};
@@ -264,82 +270,6 @@ struct Interpreter {
                                            .tangents = tangents});
     if (leaves && batch) minibatch.scatter(move, inner, step, status);
     if (op.number >= 0) number.put(op.number, total);
-  }
-
-  // A coefficient of one plane: a factor per entry at a stride of 1, or the same for all at 0.
-  struct Factor {
-    const P *at;
-    Index stride;
-    T sign;
-  };
-  BLV_INLINE Factor factor(const Coefficient &c, const Counters &counter, const Numbers &number, Index k) const {
-    const T sign = T(c.sign);
-    if (c.kind == COEFFICIENT_NUMBER) return {number.address(c.index + k), 0, sign};
-    const StepLeaf<T, L> &leaf = step_leaves[c.index];
-    const Index t = counter.get(c.counter);
-    return {c.kind == COEFFICIENT_LEAF ? leaf.at(t) : leaf.tangent_at(t, k), leaf.stride(), sign};
-  }
-
-  // z = a x + b y, then w = v, for every plane of z; an operand of one plane serves all.
-  BLV_FUNCTION void linear(const Op &op, const Counters &counter, const Numbers &number, FiniteCheck<T> &check) const {
-    P *z = at(op.z, counter), *w = op.w ? at(op.w, counter) : nullptr;
-    const P *x = at(op.x, counter), *y = op.y ? at(op.y, counter) : nullptr, *v = op.v ? at(op.v, counter) : nullptr;
-    const Index x_plane = places[op.x.array].planes > 1 ? packs : 0,
-                y_plane = op.y && places[op.y.array].planes > 1 ? packs : 0;
-    for (Index k = 0; k < op.planes; k++, z += packs, x += x_plane, y += y_plane) {
-      const auto store = [&](Index i, P value) BLV_LAMBDA {
-        z[i] = value;
-        if (w) w[i] = v[i];
-      };
-      // Shapes of their own, so that a coefficient of 1 costs no product and no rounding.
-      const bool a_is_one = op.a.kind == COEFFICIENT_ONE, b_is_one = op.b.kind == COEFFICIENT_ONE;
-      if (!op.y) {
-        if (a_is_one && op.a.sign > 0) {
-          strided_for_then_sync(packs, [&](Index i) { store(i, x[i]); });
-        } else if (a_is_one) {
-          strided_for_then_sync(packs, [&](Index i) { store(i, -x[i]); });
-        } else {
-          const Factor a = factor(op.a, counter, number, k);
-          strided_for_then_sync(packs, [&](Index i) { store(i, a.sign * a.at[i * a.stride] * x[i]); });
-        }
-      } else if (a_is_one && b_is_one) {
-        const T b = T(op.b.sign);
-        strided_for_then_sync(packs, [&](Index i) { store(i, x[i] + b * y[i]); });
-      } else if (a_is_one) {
-        const Factor b = factor(op.b, counter, number, k);
-        Integers<T> bits = {};
-        strided_for_then_sync(packs, [&](Index i) {
-          const P value = x[i] + (b.sign * b.at[i * b.stride]) * y[i];
-          bits |= is_not_finite_bits(value);
-          store(i, value);
-        });
-        if (op.flags & FLAG_CHECK) check.bits |= bits;
-        continue;
-      } else if (b_is_one) {
-        const Factor a = factor(op.a, counter, number, k);
-        strided_for_then_sync(packs, [&](Index i) { store(i, (a.sign * a.at[i * a.stride]) * x[i] + y[i]); });
-      } else {
-        const Factor a = factor(op.a, counter, number, k), b = factor(op.b, counter, number, k);
-        strided_for_then_sync(packs, [&](Index i) {
-          store(i, (a.sign * a.at[i * a.stride]) * x[i] + (b.sign * b.at[i * b.stride]) * y[i]);
-        });
-      }
-      if (op.flags & FLAG_CHECK) check.see(z, packs);
-    }
-  }
-
-  BLV_FUNCTION void map(const Op &op, const Counters &counter) const {
-    P *z = at(op.z, counter);
-    const P *x = at(op.x, counter), *y = op.y ? at(op.y, counter) : x;
-    strided_for_then_sync(packs * op.planes, [&](Index i) { z[i] = map_value<T>(op.function, x[i], y[i]); });
-  }
-
-  // <x, y> of plane k; an operand of one plane serves all.
-  BLV_FUNCTION P dot(const Op &op, const Counters &counter, Index k) const {
-    const P *x = at(op.x, counter) + (places[op.x.array].planes > 1 ? k * packs : 0),
-            *y = at(op.y, counter) + (places[op.y.array].planes > 1 ? k * packs : 0);
-    if (op.flags & FLAG_ROOT) return norm_over_parameters<T, L>(x, packs);
-    return total_over_parameters<T, L>(thread_sum<P>(packs, [&](Index i) BLV_LAMBDA { return x[i] * y[i]; }));
   }
 
   BLV_FUNCTION void finish(const Move &move, FiniteCheck<T> &check, TaskStatus *status) {

@@ -59,7 +59,7 @@ TEST(Counts, PlanesOfLeafTangents) {
   if (program.view.tangent_planes == 2) expect_as_interpreted(&subject, program, 1e-14);
 }
 
-// What a device has room for (most_device_numbers, most_device_counters of kernels/interpreter/registers.h).
+// What a device holds (most_device_numbers, most_device_counters of kernels/interpreter/cuda/registers.h).
 TEST(Counts, OfADevice) {
   for (const int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
     Case c = plain_case(kind, BLV_HEAVY_BALL, 5);
