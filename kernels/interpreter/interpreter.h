@@ -215,7 +215,7 @@ struct Interpreter {
 
   static BLV_INLINE Element *elements(P *x) { return reinterpret_cast<Element *>(x); }
   BLV_FUNCTION SideGradients<T, L> gradients(SideData<T, L> &side) const {
-    return {side, problem->program.leaf_planes, packs};
+    return {{side, problem->program.leaf_planes, packs}};
   }
 
   BLV_FUNCTION void load(const Move &move, const Program &program, TaskStatus *status) {

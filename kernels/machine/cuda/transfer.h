@@ -11,15 +11,6 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// What went wrong with a task first. Every thread of the group has its own copy of the same.
-struct TaskStatus {
-  int status = BLV_TASK_OK, side = 0;
-  long long step = -1, row = -1;
-  BLV_INLINE void fail(int new_status, int new_side, long long new_step, long long new_row) {
-    if (status == BLV_TASK_OK) status = new_status, side = new_side, step = new_step, row = new_row;
-  }
-};
-
 template <class T, Lanes L>
 struct Transfer {
   using P = T;

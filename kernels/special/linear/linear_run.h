@@ -96,11 +96,11 @@ struct LinearPass {
 #endif
   }
 
-  using Request = PassRequest<T>;
+  using Request = PassRequest<RowView<T, T>>;
 
   template <Mode M>
   BLV_FUNCTION BLV_NOINLINE void run(const Request &r) {
-    const RowView<T> &view = r.view;
+    const auto &view = r.view;
     const Mat &theta_gradient = r.theta_gradient;
     CompensatedSum<T> sum;
     const Cut &cut = cuts[int(M)][BLV_CUDA_LEVEL_NUMBER == 3 ? 0 : int(__isShared(view.x.v) != 0)];
@@ -138,7 +138,7 @@ struct LinearPass {
   // Cooperation level: thread.
   template <Mode M>
   BLV_INLINE void describe(const Request &r, const Mat &theta_gradient, bool add) const {
-    const RowView<T> &view = r.view;
+    const auto &view = r.view;
     const LayerView &layer = net->layers[0];
     LinearArguments<T> &a = *arguments;
     a = LinearArguments<T>();
@@ -153,10 +153,6 @@ struct LinearPass {
     if (!r.leaf_gradients) return;
     a.x_gradient = accumulators<M>(view.x_gradient), a.y_gradient = accumulators<M>(view.y_gradient);
     a.weight_gradient = accumulators<M>(view.weight_gradient);
-  }
-  template <Mode M>
-  static BLV_INLINE Mat accumulators(const Mat &m) {
-    return M == Mode::VALUE ? m : Mat{nullptr, m.v, m.plane, m.ld};
   }
 };
 

@@ -5,12 +5,13 @@
 // stands in for it.
 #pragma once
 #include "kernels/task/cpu/pass.h"
+#include "kernels/task/minibatch_rows.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Lanes L>
-struct Minibatch {
+struct Minibatch : MinibatchRows<GroupRowView<typename Transfer<T, L>::Element, Pack<T>>> {
   using Move = Transfer<T, L>;
   using Element = typename Move::Element;
   using Mat = Matrix<Element>;
@@ -18,30 +19,11 @@ struct Minibatch {
   using Rows = SideData<T, L>;
   static constexpr long width = Move::width;
 
-  const Slot *indices = nullptr;
-  RowView<Element, P> view;
-  long n = 0, planes = 0;
+  using Base = MinibatchRows<GroupRowView<Element, P>>;
+  using Base::indices, Base::view, Base::n, Base::planes;
 
-  void layout(Arena &arena, const TaskProblem &problem, const NetworkView &net, const Rows &inner) {
-    n = problem.batch_rows;
-    if (n == 0) return;
-    indices = &problem.batch;
-    const long rows = L == Lanes::TASKS ? n : round_to_lanes<T>(n);
-    view.loss = inner.spec->loss, view.index_targets = inner.spec->index_targets != 0;
-    view.n = n, view.rows = rows;
-    planes = inner.tangent_planes;
-    view.x = matrix(arena, rows, net.x_ld, bool(inner.spec->x.tangent));
-    view.y = matrix(arena, rows, inner.y.ld, bool(inner.spec->y.tangent));
-    if (inner.weight) view.weight = matrix(arena, rows, 1, bool(inner.spec->weight.tangent));
-    if (inner.spec->x.gradient) view.x_gradient = matrix(arena, rows, inner.x_gradient.ld);
-    if (inner.spec->y.gradient) view.y_gradient = matrix(arena, rows, inner.y_gradient.ld);
-    if (inner.spec->weight.gradient) view.weight_gradient = matrix(arena, rows, 1);
-  }
-
-  RowView<Element, P> view_rows(bool tangents) const {
-    RowView<Element, P> rows = view;
-    if (!tangents) rows.without_tangents();
-    return rows;
+  void layout(Arena &arena, const TaskProblem &problem, const NetworkView &, const Rows &inner) {
+    this->layout_rows(arena, problem, inner, round_rows<T, L>(problem.batch_rows));
   }
 
   void gather(const Move &move, const Rows &side, long t, TaskStatus *status) {
@@ -68,12 +50,6 @@ struct Minibatch {
   }
 
  private:
-  Mat matrix(Arena &arena, long rows, long ld, bool tangents = false) const {
-    Mat m{arena.take<Element>(rows * ld), nullptr, rows * ld, ld};
-    if (tangents) m.d = arena.take<Element>(rows * ld * planes);
-    return m;
-  }
-
   // -1: the task has no row at all.
   long row_of(const Move &move, const Rows &side, long t, long lane, long i, TaskStatus *status) const {
     const int64_t row = move.integer(*indices, lane, t, i);

@@ -6,6 +6,7 @@
 #pragma once
 #include "kernels/task/cpu/row_blocks.h"
 #include "kernels/task/cpu/side_data.h"
+#include "kernels/task/rows.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -17,34 +18,19 @@ struct RowThreads {
   int64_t threads = 1;
 };
 
-// The rows that a pass runs over: all rows of a side, or a minibatch of them.
+// The rows of a group of tasks, which may have different numbers of them.
 template <class Element, class P>
-struct RowView {
-  int loss = 0;
-  bool index_targets = false;
-  long n = 0, rows = 0;  // of the current group; capacity, padded to whole packs
-  Matrix<Element> x, y, weight;
-  P inverse_n = {};
+struct GroupRowView : RowView<Element, P> {
   bool ragged = false;
-  long row_counts[lanes<ScalarOf<P>>] = {};                 // of each task
-  Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
-
-  BLV_INLINE void without_tangents() { x.d = y.d = weight.d = nullptr; }
+  long row_counts[lanes<ScalarOf<P>>] = {};  // of each task
 };
 
-// The rows of a side, all of them; with the leaves' tangents or without.
 template <class T, Lanes L, class Side_ = SideData<T, L>>
-RowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side, bool tangents) {
-  RowView<typename Side_::Element, Pack<T>> view;
-  view.loss = side.spec->loss, view.index_targets = side.spec->index_targets != 0;
-  view.n = side.n, view.rows = side.rows;
-  view.x = side.x, view.y = side.y, view.weight = side.weight;
-  if (!tangents) view.without_tangents();
-  view.inverse_n = side.inverse_n;
+GroupRowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side, bool tangents) {
+  auto view = view_side<GroupRowView<typename Side_::Element, Pack<T>>>(side, tangents);
   view.ragged = side.ragged();
   if (L == Lanes::TASKS)
     for (long lane = 0; lane < Side_::width; lane++) view.row_counts[lane] = side.row_count[lane];
-  view.x_gradient = side.x_gradient, view.y_gradient = side.y_gradient, view.weight_gradient = side.weight_gradient;
   return view;
 }
 
@@ -53,7 +39,7 @@ struct Pass {
   using Element = typename Transfer<T, L>::Element;
   using Mat = Matrix<Element>;
   using P = Pack<T>;
-  using View = RowView<Element, P>;
+  using Request = PassRequest<GroupRowView<Element, P>>;
   template <Mode M>
   using Executor = typename Choose<L == Lanes::TASKS, TasksExecutor<T, M>, RowsExecutor<T, M>>::type;
 
@@ -66,16 +52,6 @@ struct Pass {
   CompensatedSum<P> *totals = nullptr;  // one per chunk
   long planes = 1;                      // most of a request
 
-  // What one run computes. Null planes of theta_gradient and a null total are not wanted; *total and theta_gradient are overwritten,
-  // theta_gradient is added to if `add`; leaf gradients are added to the view's accumulators.
-  struct Request {
-    View view;
-    Mat theta, theta_gradient;
-    P *total = nullptr;
-    Element *tape = nullptr;  // of this pass
-    bool leaf_gradients = false, add = false;
-    long planes = 1;  // of the tangents
-  };
   struct Arguments : Request {
     Pass *pass = nullptr;
     int64_t chunks = 0, next_chunk = 0;
@@ -229,22 +205,6 @@ struct Pass {
     for (long i = 0; to && i < planes_of<M>(a) * net->size; i++) to[i] = Element{};
   }
 
-  template <Mode M>
-  void bind_rows(const Arguments &a, long row, NetworkBlock<Element, P> &b) const {
-    const View &view = a.view;
-    b.x = view.x.row_block(row);
-    b.loss.y = view.y.row_block(row);
-    b.loss.weight = view.weight.row_block(row);
-    if (!a.leaf_gradients) return;
-    b.x_gradient = accumulators<M>(view.x_gradient, row);
-    b.loss.y_gradient = accumulators<M>(view.y_gradient, row);
-    b.loss.weight_gradient = accumulators<M>(view.weight_gradient, row);
-  }
-  template <Mode M>
-  static Mat accumulators(const Mat &m, long row) {
-    const Mat at = m.row_block(row);
-    return M == Mode::VALUE ? at : Mat{nullptr, at.v, m.plane, m.ld};
-  }
   // Points the values of h, c and the last z at the tape, or at the thread's own matrices.
   void bind_tape(const Arguments &a, long row, BlockScratch<T, L> &block) const {
     Element *at = a.tape;

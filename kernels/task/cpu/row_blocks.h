@@ -83,12 +83,5 @@ long round_rows(long rows) {
   return L == Lanes::TASKS ? rows : round_to_lanes<T>(rows);
 }
 
-// Elements of one step's tape for `rows` rows (padded).
-inline long tape_size(const NetworkView &net, long rows) {
-  long columns = 0;
-  for (long l = 0; l < net.n_layers; l++) columns += net.layers[l].output_ld * (l + 1 < net.n_layers ? 2 : 1);
-  return columns * rows;
-}
-
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel

@@ -7,18 +7,10 @@
 #include "kernels/contract/losses.h"
 #include "kernels/machine/cpu/arena.h"
 #include "kernels/task/cpu/parameters.h"
+#include "kernels/task/status.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
-
-// What went wrong with a task first.
-struct TaskStatus {
-  int32_t status = BLV_TASK_OK, side = 0;
-  long step = -1, row = -1;
-  void fail(int32_t new_status, int32_t new_side, long new_step, long new_row) {
-    if (status == BLV_TASK_OK) status = new_status, side = new_side, step = new_step, row = new_row;
-  }
-};
 
 template <class T, Lanes L>
 struct SideData {
@@ -27,6 +19,7 @@ struct SideData {
   using Mat = Matrix<Element>;
   using P = Pack<T>;
   static constexpr long width = Move::width;
+  static constexpr long elements_of_a_pack = L == Lanes::TASKS ? 1 : lanes<T>;
 
   const Side *spec = nullptr;
   int32_t name = 0;  // BLV_INNER, BLV_OUTER

@@ -5,6 +5,7 @@
 // finite.
 #pragma once
 #include "kernels/task/cpu/side_data.h"
+#include "kernels/task/leaf_gradients.h"
 #include "kernels/task/penalty_request.h"
 
 namespace bilevel {
@@ -69,30 +70,18 @@ __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const Pen
 }
 
 template <class T, Lanes L>
-struct SideGradients {
-  using Values = SideData<T, L>;
-  using P = Pack<T>;
-  using Mat = typename Values::Mat;
-  Values &side;
-  long planes, parameter_packs;
+struct SideGradients : LeafGradients<T, SideData<T, L>, FiniteCheck<T>, SideGradients<T, L>> {
+  using Base = LeafGradients<T, SideData<T, L>, FiniteCheck<T>, SideGradients<T, L>>;
+  using Base::side, Base::planes, Base::parameter_packs;
+  using typename Base::Mat, typename Base::P, typename Base::Values;
+  friend Base;
 
   void clear() const {
-    each_accumulator([&](P *x, long packs, int, const P *, const P *) {
+    this->each_accumulator([&](P *x, long packs, int, const P *, const P *) {
       for (long i = 0; i < packs; i++) x[i] = P{};
     });
     if (side.penalty_gradient)
       for (long i = 0; i < parameter_packs * planes; i++) side.penalty_gradient[i] = P{};
-  }
-
-  // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
-  void finish(FiniteCheck<T> &check) const {
-    if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
-    each_accumulator([&](P *x, long packs, int link, const P *leaf, const P *slopes) {
-      const long plane = packs / planes;
-      for (long k = 0; link && k < planes; k++) multiply_by_link_slope<T>(link, leaf, slopes, x + k * plane, plane);
-      check.see(x, packs);
-    });
-    if (side.penalty_gradient) finish_penalty(check);
   }
 
   // The sum over the leaves of <gradient, tangent k>, before `finish`.
@@ -101,7 +90,7 @@ struct SideGradients {
     const auto add = [&](const P *gradient, const P *tangent, long packs) {
       if (gradient) total += thread_sum<P>(packs, [&](long i) BLV_LAMBDA { return gradient[i] * tangent[i]; });
     };
-    if (L == Lanes::TASKS && side.ragged() && side.x_gradient) clear_missing_rows();
+    clear_missing_rows();
     const auto add_leaf = [&](const Mat &values, const Mat &gradient) {
       if (values.d)
         add(reinterpret_cast<const P *>(gradient.v), reinterpret_cast<const P *>(values.tangent(k)),
@@ -112,62 +101,25 @@ struct SideGradients {
     return total_over_parameters<T, L>(total);
   }
 
-  // Leaves of both losses: what the other side's loss gives, after both have been finished.
-  void add_leaves_of_both(const Values &other, FiniteCheck<T> &check) const {
-    const Side &spec = *side.spec;
-    if (spec.x.both) add(side.x_gradient, other.x_gradient, check);
-    if (spec.y.both) add(side.y_gradient, other.y_gradient, check);
-    if (spec.weight.both) add(side.weight_gradient, other.weight_gradient, check);
-    if (spec.penalty.both && side.penalty_result)
-      add_packs(reinterpret_cast<P *>(side.penalty_result), reinterpret_cast<const P *>(other.penalty_result),
-                packs_of(side.penalty_stride) * planes, check);
-  }
-
  private:
-  void add(const Mat &to, const Mat &from, FiniteCheck<T> &check) const {
-    if (to)
-      add_packs(reinterpret_cast<P *>(to.v), reinterpret_cast<const P *>(from.v), packs_of(to.plane) * planes, check);
+  static void multiply_by_slope(int link, const P *leaf, const P *slopes, P *gradient, long packs) {
+    multiply_by_link_slope<T>(link, leaf, slopes, gradient, packs);
   }
   static void add_packs(P *to, const P *from, long packs, FiniteCheck<T> &check) {
     for (long i = 0; i < packs; i++) check.see(to[i] += from[i]);
   }
-  static long packs_of(long elements) { return L == Lanes::TASKS ? elements : elements / lanes<T>; }
+  static long packs_of(long elements) { return Base::packs_of(elements); }
 
   // The gradient of x is a product and not written by a map: a row that a task lacks holds 0 times its parameters, NaN if
   // one of them is infinite.
   void clear_missing_rows() const {
+    if (L != Lanes::TASKS || !side.ragged() || !side.x_gradient) return;
     T *scalars = reinterpret_cast<T *>(side.x_gradient.v);
     const long ld = side.x_gradient.ld;
     for (long k = 0; k < planes; k++)
       for (long lane = 0; lane < Values::width; lane++)
         for (long i = side.row_count[lane] * ld; i < side.rows * ld; i++)
           scalars[(k * side.x_gradient.plane + i) * Values::width + lane] = T(0);
-  }
-
-  template <class F>
-  void each_accumulator(F f) const {
-    one_accumulator(side.spec->x, side.x, side.x_slope, side.x_gradient, f);
-    one_accumulator(side.spec->y, side.y, side.y_slope, side.y_gradient, f);
-    one_accumulator(side.spec->weight, side.weight, side.weight_slope, side.weight_gradient, f);
-  }
-  template <class F>
-  void one_accumulator(const Leaf &leaf, const Mat &values, const void *slopes, const Mat &m, F f) const {
-    if (m)
-      f(reinterpret_cast<P *>(m.v), packs_of(m.plane) * planes, leaf.value.link, reinterpret_cast<const P *>(values.v),
-        static_cast<const P *>(slopes));
-  }
-
-  void finish_penalty(FiniteCheck<T> &check) const {
-    for (long k = 0; k < planes; k++) {
-      auto *from = reinterpret_cast<typename Values::Element *>(side.penalty_gradient + k * parameter_packs);
-      auto *to = side.penalty_result + k * side.penalty_stride;
-      reduce_penalty(from, to);
-      const long packs = packs_of(side.penalty_stride);
-      if (side.spec->penalty.value.link)
-        multiply_by_link_slope<T>(side.spec->penalty.value.link, reinterpret_cast<const P *>(side.penalty_leaf),
-                                  reinterpret_cast<const P *>(side.penalty_slope), reinterpret_cast<P *>(to), packs);
-      check.see(reinterpret_cast<const P *>(to), packs);
-    }
   }
 
   // From one per parameter to the natural shape, the transpose of SideData::expand_penalty. Padding is zero.

@@ -5,41 +5,23 @@
 // fails its task; row 0 stands in for it.
 #pragma once
 #include "kernels/task/cuda/pass.h"
+#include "kernels/task/minibatch_rows.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Lanes L>
-struct Minibatch {
+struct Minibatch : MinibatchRows<RowView<T, T>> {
   using Move = Transfer<T, L>;
   using Mat = Matrix<T>;
   using Rows = SideData<T, L>;
 
-  const Slot *indices = nullptr;
-  RowView<T> view;
-  Index n = 0, planes = 0;
+  using Base = MinibatchRows<RowView<T, T>>;
+  using Base::indices, Base::view, Base::n, Base::planes;
 
   BLV_HOST_DEVICE void layout(Arena &arena, const TaskProblem &problem, const NetworkView &, const Rows &inner) {
-    n = Index(problem.batch_rows);
-    if (n == 0) return;
-    indices = &problem.batch;
-    view.loss = inner.spec->loss, view.index_targets = inner.spec->index_targets != 0;
-    view.n = view.rows = n, view.inverse_n = T(1) / T(n);
-    const NetworkView &net = *inner.net;
-    planes = inner.tangent_planes;
-    view.x = matrix(arena, net.x_ld, bool(inner.spec->x.tangent));
-    view.y = matrix(arena, inner.spec->index_targets ? 1 : net.layers[net.n_layers - 1].output_ld,
-                    bool(inner.spec->y.tangent));
-    if (inner.spec->weight.value) view.weight = matrix(arena, 1, bool(inner.spec->weight.tangent));
-    if (inner.spec->x.gradient) view.x_gradient = matrix(arena, inner.x_gradient.ld);
-    if (inner.spec->y.gradient) view.y_gradient = matrix(arena, inner.y_gradient.ld);
-    if (inner.spec->weight.gradient) view.weight_gradient = matrix(arena, 1);
-  }
-
-  BLV_INLINE RowView<T> view_rows(bool tangents) const {
-    RowView<T> rows = view;
-    if (!tangents) rows.without_tangents();
-    return rows;
+    this->layout_rows(arena, problem, inner, Index(problem.batch_rows));
+    if (n > 0) view.inverse_n = T(1) / T(n);
   }
 
   BLV_FUNCTION BLV_NOINLINE void gather(const Move &move, const Rows &side, long long t, TaskStatus *status) {
@@ -60,11 +42,6 @@ struct Minibatch {
   }
 
  private:
-  BLV_HOST_DEVICE Mat matrix(Arena &arena, Index ld, bool tangents = false) const {
-    Mat m{arena.template take<T>((long long)(n)*ld), nullptr, n * ld, ld};
-    if (tangents) m.d = arena.template take<T>((long long)(n)*ld * planes);
-    return m;
-  }
   static BLV_INLINE const LayerView &last(const Rows &side) { return side.net->layers[side.net->n_layers - 1]; }
 
   BLV_INLINE bool is_bad(long long row, const Rows &side) const { return row < 0 || row >= side.n; }

@@ -7,64 +7,20 @@
 #pragma once
 #include "kernels/contract/cuda_tuning.h"
 #include "kernels/task/cuda/side_gradients.h"
+#include "kernels/task/rows.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-// The rows that a pass runs over: all rows of a side, or a minibatch of them.
-template <class T>
-struct RowView {
-  int loss = 0;
-  bool index_targets = false;
-  Index n = 0, rows = 0;  // of the current task; capacity
-  Matrix<T> x, y, weight;
-  T inverse_n = {};
-  Matrix<T> x_gradient, y_gradient, weight_gradient;  // v: accumulators
-
-  BLV_INLINE void without_tangents() { x.d = y.d = weight.d = nullptr; }
-};
-
-// The rows of a side, with the leaves' tangents or without.
 template <class T, Lanes L>
-BLV_INLINE RowView<T> view_all_rows(const SideData<T, L> &side, bool tangents) {
-  RowView<T> view{side.spec->loss,
-                  side.spec->index_targets != 0,
-                  side.n,
-                  side.rows,
-                  side.x,
-                  side.y,
-                  side.weight,
-                  side.inverse_n,
-                  side.x_gradient,
-                  side.y_gradient,
-                  side.weight_gradient};
-  if (!tangents) view.without_tangents();
-  return view;
+BLV_INLINE RowView<T, T> view_all_rows(const SideData<T, L> &side, bool tangents) {
+  return view_side<RowView<T, T>>(side, tangents);
 }
-
-// What one run of a pass computes. Null planes of theta_gradient and a null total are not wanted; *total, the same in every thread, and
-// theta_gradient are overwritten, theta_gradient is added to if `add`; leaf gradients are added to the view's accumulators.
-template <class T>
-struct PassRequest {
-  RowView<T> view;
-  Matrix<T> theta, theta_gradient;
-  T *total = nullptr;
-  T *tape = nullptr;  // of this pass
-  bool leaf_gradients = false, add = false;
-  Index planes = 1;  // of the tangents
-};
 
 // Rows of the matrix that holds `rows` of them, padding included.
 template <class T, Lanes L>
 BLV_HOST_DEVICE Index round_rows(long long rows) {
   return Index(rows);
-}
-
-// Elements of one step's tape.
-BLV_HOST_DEVICE inline long long tape_size(const NetworkView &net, Index rows) {
-  long long columns = 0;
-  for (Index l = 0; l < net.n_layers; l++) columns += net.layers[l].output_ld * (l + 1 < net.n_layers ? 2 : 1);
-  return columns * rows;
 }
 
 template <class T, Lanes L>
@@ -77,7 +33,7 @@ struct Pass {
   LayerState<T> *state = nullptr;          // of a block of rows; a copy per thread block
   T *partials = nullptr;                   // grid: chunks x planes x size
 
-  using Request = PassRequest<T>;
+  using Request = PassRequest<RowView<T, T>>;
 
   static bool suits(const Problem &) { return true; }
   static constexpr int most_threads = cuda_tuning::most_threads(BLV_CUDA_LEVEL_NUMBER);
@@ -202,7 +158,7 @@ struct Pass {
   template <Mode M>
   BLV_INLINE void run_rows(const Request &r, Index begin, Index end, const Mat &theta_gradient, CompensatedSum<T> *own,
                            bool add) {
-    const RowView<T> &view = r.view;
+    const auto &view = r.view;
     NetworkBlock<T, T> b;
     b.theta = r.theta, b.theta_gradient = theta_gradient, b.state = state;
     b.loss.loss = view.loss, b.loss.index_targets = view.index_targets;
@@ -210,32 +166,21 @@ struct Pass {
     for (Index row = begin; row < end; row += block) {
       b.loss.n = end - row < block ? end - row : block;
       b.accumulate = add || row > begin, b.row = row;
-      b.x = view.x.row_block(row), b.loss.y = view.y.row_block(row), b.loss.weight = view.weight.row_block(row);
-      if (r.leaf_gradients) {
-        b.x_gradient = accumulators<M>(view.x_gradient, row);
-        b.loss.y_gradient = accumulators<M>(view.y_gradient, row);
-        b.loss.weight_gradient = accumulators<M>(view.weight_gradient, row);
-      }
-      if (M == Mode::TAPED) copy_tape<false>(view, row, b.loss.n, r.tape);
+      bind_rows<M>(r, row, b);
+      if (M == Mode::TAPED) copy_tape<false>(view.rows, row, b.loss.n, r.tape);
       GroupExecutor<T, M> executor(M == Mode::VALUE ? 0 : r.planes);
       model_gradient(executor, *net, b);
       PassThreads::sync();
-      if (M == Mode::VALUE && r.tape) copy_tape<true>(view, row, b.loss.n, r.tape);
+      if (M == Mode::VALUE && r.tape) copy_tape<true>(view.rows, row, b.loss.n, r.tape);
     }
   }
-  template <Mode M>
-  static BLV_INLINE Mat accumulators(const Mat &m, Index row) {
-    const Mat at = m.row_block(row);
-    return M == Mode::VALUE ? at : Mat{nullptr, at.v, m.plane, m.ld};
-  }
-
   // The values of h, c and the last z, to the tape or back.
   template <bool Save>
-  BLV_INLINE void copy_tape(const RowView<T> &view, Index row, Index n, T *tape) const {
+  BLV_INLINE void copy_tape(Index rows, Index row, Index n, T *tape) const {
     const auto one = [&](T *matrix, Index ld) {
       T *taped = tape + (long long)(row)*ld;
       strided_for<PassThreads>(n * ld, [&](Index i) { (Save ? taped : matrix)[i] = (Save ? matrix : taped)[i]; });
-      tape += (long long)(view.rows) * ld;
+      tape += (long long)(rows)*ld;
     };
     for (Index l = 0; l < net->n_layers; l++) {
       const Index ld = net->layers[l].output_ld;

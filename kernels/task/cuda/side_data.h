@@ -5,6 +5,7 @@
 #pragma once
 #include "kernels/contract/losses.h"
 #include "kernels/task/cuda/parameters.h"
+#include "kernels/task/status.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
@@ -15,6 +16,7 @@ struct SideData {
   using Element = T;
   using Mat = Matrix<T>;
   using P = T;
+  static constexpr Index elements_of_a_pack = 1;
 
   const Side *spec = nullptr;
   int name = 0;  // BLV_INNER, BLV_OUTER

@@ -4,6 +4,7 @@
 #pragma once
 #include "kernels/machine/cuda/map.h"
 #include "kernels/task/cuda/side_data.h"
+#include "kernels/task/leaf_gradients.h"
 #include "kernels/task/penalty_request.h"
 
 namespace bilevel {
@@ -64,25 +65,16 @@ BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const Pen
 }
 
 template <class T, Lanes L>
-struct SideGradients {
-  using Values = SideData<T, L>;
-  const Values &side;
-  Index planes, parameter_packs;
+struct SideGradients : LeafGradients<T, const SideData<T, L>, FiniteCheck<T>, SideGradients<T, L>> {
+  using Base = LeafGradients<T, const SideData<T, L>, FiniteCheck<T>, SideGradients<T, L>>;
+  using Base::side, Base::planes, Base::parameter_packs;
+  friend Base;
 
   BLV_INLINE void clear() const {
-    each_accumulator([&](T *x, Index n, int, const T *, const T *) { strided_for(n, [&](Index i) { x[i] = T(0); }); });
+    this->each_accumulator(
+        [&](T *x, Index n, int, const T *, const T *) { strided_for(n, [&](Index i) { x[i] = T(0); }); });
     if (side.penalty_gradient) strided_for(parameter_packs * planes, [&](Index i) { side.penalty_gradient[i] = T(0); });
     TaskThreads::sync();
-  }
-
-  // After the last pass: gradients with respect to the leaves become gradients with respect to the caller's arrays.
-  BLV_INLINE void finish(FiniteCheck<T> &check) const {
-    each_accumulator([&](T *x, Index n, int link, const T *leaf, const T *slopes) {
-      const Index plane = n / planes;
-      for (Index k = 0; link && k < planes; k++) slope(link, leaf, slopes, x + k * plane, plane);
-      check.see(x, n);
-    });
-    if (side.penalty_gradient) finish_penalty(check);
   }
 
   // The sum over the leaves of <gradient, tangent k>, before `finish`.
@@ -101,51 +93,18 @@ struct SideGradients {
     return sum_over_threads(total);
   }
 
-  // Leaves of both losses: what the other side's loss gives, after both have been finished.
-  BLV_INLINE void add_leaves_of_both(const Values &other, FiniteCheck<T> &check) const {
-    const Side &spec = *side.spec;
-    if (spec.x.both) add(side.x_gradient, other.x_gradient, check);
-    if (spec.y.both) add(side.y_gradient, other.y_gradient, check);
-    if (spec.weight.both) add(side.weight_gradient, other.weight_gradient, check);
-    if (spec.penalty.both && side.penalty_result)
-      add_arrays(side.penalty_result, other.penalty_result, side.penalty_stride * planes, check);
-  }
-
  private:
   // Rows that the task lacks, and padding, have gradient zero whatever the leaf's memory holds there.
-  static BLV_INLINE void slope(int link, const T *leaf, const T *slopes, T *gradient, Index n) {
+  static BLV_INLINE void multiply_by_slope(int link, const T *leaf, const T *slopes, T *gradient, Index n) {
     strided_for_then_sync(n, [&](Index i) {
       if (gradient[i] != T(0)) gradient[i] *= slopes ? slopes[i] : link_slope<T>(link, leaf[i]);
     });
   }
-  template <class Mat>
-  BLV_INLINE void add(const Mat &to, const Mat &from, FiniteCheck<T> &check) const {
-    if (to) add_arrays(to.v, from.v, to.plane * planes, check);
-  }
-  static BLV_INLINE void add_arrays(T *to, const T *from, Index n, FiniteCheck<T> &check) {
+  static BLV_INLINE void add_packs(T *to, const T *from, Index n, FiniteCheck<T> &check) {
     strided_for_then_sync(n, [&](Index i) { check.see(to[i] += from[i]); });
   }
-
-  template <class F>
-  BLV_INLINE void each_accumulator(F f) const {
-    one_accumulator(side.spec->x, side.x, side.x_slope, side.x_gradient, f);
-    one_accumulator(side.spec->y, side.y, side.y_slope, side.y_gradient, f);
-    one_accumulator(side.spec->weight, side.weight, side.weight_slope, side.weight_gradient, f);
-  }
-  template <class F, class Mat>
-  BLV_INLINE void one_accumulator(const Leaf &leaf, const Mat &values, const T *slopes, const Mat &m, F f) const {
-    if (m) f(m.v, m.plane * planes, leaf.value.link, values.v, slopes);
-  }
-
-  BLV_INLINE void finish_penalty(FiniteCheck<T> &check) const {
-    for (Index k = 0; k < planes; k++) {
-      T *from = side.penalty_gradient + k * parameter_packs, *to = side.penalty_result + k * side.penalty_stride;
-      reduce_penalty(from, to);
-      const int link = side.spec->penalty.value.link;
-      if (link) slope(link, side.penalty_leaf, side.penalty_slope, to, side.penalty_stride);
-      check.see(to, side.penalty_stride);
-    }
-  }
+  // A task on the device has no rows beyond its own.
+  BLV_INLINE void clear_missing_rows() const {}
 
   // From one per parameter to the natural shape, the transpose of SideData::expand_penalty.
   BLV_INLINE void reduce_penalty(const T *from, T *to) const {
