@@ -23,7 +23,7 @@ struct Interpreter {
   using PassOfRows = PassOf<T, L>;
   using Numbers = NumberFile<T>;
 
-  struct Place {
+  struct alignas(16) Place {
     P *base = nullptr;
     Index stride = 0;  // packs between entries of a stream; else 0
     Index planes = 1;
@@ -114,7 +114,6 @@ struct Interpreter {
     int64_t passes = 0;
     for (int pc = 0; pc < program.n_ops; pc++) {
       OpHandle op = program.ops[pc];
-      const Index i = counter.get(op.counter);
       switch (op.code) {
         case OP_GRADIENT:
           if (is_cancelled(call)) return false;
@@ -131,7 +130,7 @@ struct Interpreter {
           break;
         case OP_LINEAR:
           VectorOps<Interpreter>::linear(*this, op, counter, number, check);
-          if (op.flags & FLAG_CHECK) check.template report<L>(status, move.count, i + 1);
+          if (op.flags & FLAG_CHECK) check.template report<L>(status, move.count, counter.get(op.counter) + 1);
           break;
         case OP_MAP:
           VectorOps<Interpreter>::map(*this, op, counter);
@@ -145,7 +144,8 @@ struct Interpreter {
             number.put(op.number + k, gradients(op.flags & FLAG_OUTER ? outer : inner).dot_tangents(k));
           break;
         case OP_STEP_LEAF:
-          step_leaves[op.a.index].add_product(i, T(op.a.sign), at(op.x, counter), at(op.y, counter), packs);
+          step_leaves[op.a.index].add_product(counter.get(op.counter), T(op.a.sign), at(op.x, counter),
+                                              at(op.y, counter), packs);
           break;
         case OP_NUMBER:
           for (Index k = 0; k < op.planes; k++)
@@ -165,7 +165,7 @@ struct Interpreter {
                                       Index(op.constant));
           break;
         case OP_END: {
-          const Index next = i + op.direction;
+          const Index next = counter.get(op.counter) + op.direction;
           counter.set(op.counter, next);
           if (next >= 0 && next < Index(op.n) && (!(op.flags & FLAG_ACTIVE) || any_active<T>(number.get(op.number))))
             pc = op.jump - 1;
@@ -193,8 +193,8 @@ struct Interpreter {
 
   // Where an operand is at this point of the program.
   BLV_INLINE P *at(const Operand &a, const Counters &counter) const {
-    const Place &place = places[a.array];
-    return place.base + (counter.get(a.counter) + a.offset) * place.stride;
+    const Place place = places[a.array];
+    return place.stride == 0 ? place.base : place.base + (counter.get(a.counter) + a.offset) * place.stride;
   }
 
  private:
@@ -244,30 +244,36 @@ struct Interpreter {
   BLV_FUNCTION void run_pass(const Op &op, const Counters &counter, Numbers &number, const Move &move,
                              TaskStatus *status) {
     constexpr bool value = M == Mode::VALUE;
-    const bool of_outer = op.flags & FLAG_OUTER, batch = op.flags & FLAG_BATCH, leaves = op.flags & FLAG_LEAVES,
-               tangents = op.flags & FLAG_TANGENTS;
-    SideData<T, L> &side = of_outer ? outer : inner;
-    const Index step = counter.get(op.counter);
+    const unsigned flags = op.flags;
+    const bool batch = flags & FLAG_BATCH, leaves = flags & FLAG_LEAVES, tangents = flags & FLAG_TANGENTS;
+    SideData<T, L> &side = flags & FLAG_OUTER ? outer : inner;
+    const Index step = batch ? counter.get(op.counter) : 0;
     if (batch) minibatch.gather(move, inner, step, status);
-    typename PassOfRows::Request request;
-    request.view = batch ? minibatch.view_rows(tangents) : view_all_rows<T, L>(side, tangents);
+    const typename PassOfRows::Request::View &rows = batch ? minibatch.view : side;
     P *theta = at(op.x, counter), *along = value ? nullptr : at(op.y, counter), *z = op.z ? at(op.z, counter) : nullptr;
     P total = {}, weight = {};
-    if (op.first >= 0) weight = number.get(op.first), request.view.inverse_n = request.view.inverse_n * weight;
-    request.theta = {elements(theta), elements(along), net->size, 0};
-    request.theta_gradient = {value ? elements(z) : nullptr, value ? nullptr : elements(z), net->size, 0};
-    request.total = op.number >= 0 ? &total : nullptr;
-    request.tape = op.flags & FLAG_TAPE ? tape + counter.get(op.tape_counter) * tape_step : nullptr;
-    request.leaf_gradients = leaves, request.add = op.flags & FLAG_ADD, request.planes = op.planes;
-    pass.template run<M>(request);
-    add_penalty<M>(side, PenaltyRequest<P>{.theta = {theta, along, packs, packs},
-                                           .gradient = {value ? z : nullptr, value ? nullptr : z, packs, packs},
-                                           .packs = packs,
-                                           .planes = op.planes,
-                                           .total = request.total,
-                                           .scale = op.first >= 0 ? &weight : nullptr,
-                                           .leaf_gradients = leaves,
-                                           .tangents = tangents});
+    const bool weighted = op.first >= 0;
+    if (weighted) weight = number.get(op.first);
+    pass.template run<M>(typename PassOfRows::Request{
+        .view = rows,
+        .inverse_n = weighted ? rows.inverse_n * weight : rows.inverse_n,
+        .theta = {elements(theta), elements(along), net->size, 0},
+        .theta_gradient = {value ? elements(z) : nullptr, value ? nullptr : elements(z), net->size, 0},
+        .total = op.number >= 0 ? &total : nullptr,
+        .tape = flags & FLAG_TAPE ? tape + counter.get(op.tape_counter) * tape_step : nullptr,
+        .leaf_gradients = leaves,
+        .leaf_tangents = tangents,
+        .add = (flags & FLAG_ADD) != 0,
+        .planes = op.planes});
+    if (side.penalty)
+      add_penalty<M>(side, PenaltyRequest<P>{.theta = {theta, along, packs, packs},
+                                             .gradient = {value ? z : nullptr, value ? nullptr : z, packs, packs},
+                                             .packs = packs,
+                                             .planes = op.planes,
+                                             .total = op.number >= 0 ? &total : nullptr,
+                                             .scale = weighted ? &weight : nullptr,
+                                             .leaf_gradients = leaves,
+                                             .tangents = tangents});
     if (leaves && batch) minibatch.scatter(move, inner, step, status);
     if (op.number >= 0) number.put(op.number, total);
   }

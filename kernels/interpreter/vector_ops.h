@@ -36,8 +36,9 @@ struct VectorOps {
     P *z = run.at(op.z, counter), *w = op.w ? run.at(op.w, counter) : nullptr;
     const P *x = run.at(op.x, counter), *y = op.y ? run.at(op.y, counter) : nullptr,
             *v = op.v ? run.at(op.v, counter) : nullptr;
-    const Index x_plane = run.places[op.x.array].planes > 1 ? run.packs : 0,
-                y_plane = op.y && run.places[op.y.array].planes > 1 ? run.packs : 0;
+    const bool one_plane = op.planes == 1;
+    const Index x_plane = one_plane || run.places[op.x.array].planes == 1 ? 0 : run.packs,
+                y_plane = one_plane || !op.y || run.places[op.y.array].planes == 1 ? 0 : run.packs;
     for (Index k = 0; k < op.planes; k++, z += run.packs, x += x_plane, y += y_plane) {
       const auto store = [&](Index i, P value) BLV_LAMBDA {
         z[i] = value;

@@ -36,12 +36,6 @@ struct MinibatchRows {
     if (spec.weight.gradient) view.weight_gradient = matrix(arena, 1);
   }
 
-  BLV_INLINE View view_rows(bool tangents) const {
-    View rows = view;
-    if (!tangents) rows.without_tangents();
-    return rows;
-  }
-
  private:
   template <class Arena>
   BLV_HOST_DEVICE Mat matrix(Arena &arena, Index ld, bool tangents = false) const {

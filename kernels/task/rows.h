@@ -16,25 +16,10 @@ struct RowView {
   int loss = 0;
   bool index_targets = false;
   Index n = 0, rows = 0;  // of the current task or group; capacity, with the padding of a matrix of rows
-  Matrix<Element> x, y, weight;
   P inverse_n = {};
-  Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: accumulators
-
-  BLV_INLINE void without_tangents() { x.d = y.d = weight.d = nullptr; }
+  Matrix<Element> x, y, weight;                             // weight may be null: all one
+  Matrix<Element> x_gradient, y_gradient, weight_gradient;  // v: planes of accumulators, `plane` apart
 };
-
-// The rows of a side (a SideData), with the leaves' tangents or without.
-template <class View, class SideValues>
-BLV_INLINE View view_side(const SideValues &side, bool tangents) {
-  View view;
-  view.loss = side.spec->loss, view.index_targets = side.spec->index_targets != 0;
-  view.n = side.n, view.rows = side.rows;
-  view.x = side.x, view.y = side.y, view.weight = side.weight;
-  view.inverse_n = side.inverse_n;
-  view.x_gradient = side.x_gradient, view.y_gradient = side.y_gradient, view.weight_gradient = side.weight_gradient;
-  if (!tangents) view.without_tangents();
-  return view;
-}
 
 // What one run of a pass computes. Null planes of theta_gradient and a null total are not wanted. *total (on a device the same in every
 // thread) and theta_gradient are overwritten, theta_gradient is added to if `add`; leaf gradients are added to the view's accumulators.
@@ -43,12 +28,13 @@ struct PassRequest {
   using View = View_;
   using Element = typename View::Element;
 
-  View view;
+  const View &view;
+  typename View::P inverse_n;  // the view's, times the weight of the loss
   Matrix<Element> theta, theta_gradient;
-  typename View::P *total = nullptr;
-  Element *tape = nullptr;  // of this pass
-  bool leaf_gradients = false, add = false;
-  Index planes = 1;  // of the tangents
+  typename View::P *total;
+  Element *tape;  // of this pass
+  bool leaf_gradients, leaf_tangents, add;
+  Index planes;  // of the tangents
 };
 
 // Accumulators as the gradient program writes them: values in mode VALUE, else tangents.
@@ -62,6 +48,7 @@ template <Mode M, class Request, class Block>
 BLV_INLINE void bind_rows(const Request &r, Index row, Block &b) {
   const auto &view = r.view;
   b.x = view.x.row_block(row), b.loss.y = view.y.row_block(row), b.loss.weight = view.weight.row_block(row);
+  if (!r.leaf_tangents) b.x.d = b.loss.y.d = b.loss.weight.d = nullptr;
   if (!r.leaf_gradients) return;
   b.x_gradient = accumulators<M>(view.x_gradient.row_block(row));
   b.loss.y_gradient = accumulators<M>(view.y_gradient.row_block(row));

@@ -145,7 +145,7 @@ struct LinearPass {
     a.loss = view.loss, a.index_targets = view.index_targets;
     a.inputs = int(layer.inputs), a.outputs = int(layer.outputs), a.planes = M == Mode::VALUE ? 1 : int(r.planes);
     a.x = view.x.v, a.x_ld = view.x.ld, a.x_in_smem = BLV_CUDA_LEVEL_NUMBER != 3 && __isShared(view.x.v);
-    a.y = view.y, a.weight = view.weight, a.inverse_n = view.inverse_n;
+    a.y = view.y, a.weight = view.weight, a.inverse_n = r.inverse_n;
     a.theta = r.theta, a.theta_weight = int(layer.weight), a.theta_ld = int(layer.ld);
     a.theta_bias = net->bias ? int(layer.bias) : -1;
     a.tape = M == Mode::JET ? nullptr : r.tape, a.tape_ld = int(layer.output_ld);

@@ -11,7 +11,7 @@ namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Lanes L>
-struct Minibatch : MinibatchRows<GroupRowView<typename Transfer<T, L>::Element, Pack<T>>> {
+struct Minibatch : MinibatchRows<GroupRows<typename Transfer<T, L>::Element, Pack<T>>> {
   using Move = Transfer<T, L>;
   using Element = typename Move::Element;
   using Mat = Matrix<Element>;
@@ -19,7 +19,7 @@ struct Minibatch : MinibatchRows<GroupRowView<typename Transfer<T, L>::Element, 
   using Rows = SideData<T, L>;
   static constexpr long width = Move::width;
 
-  using Base = MinibatchRows<GroupRowView<Element, P>>;
+  using Base = MinibatchRows<GroupRows<Element, P>>;
   using Base::indices, Base::view, Base::n, Base::planes;
 
   void layout(Arena &arena, const TaskProblem &problem, const NetworkView &, const Rows &inner) {
@@ -53,9 +53,9 @@ struct Minibatch : MinibatchRows<GroupRowView<typename Transfer<T, L>::Element, 
   // -1: the task has no row at all.
   long row_of(const Move &move, const Rows &side, long t, long lane, long i, TaskStatus *status) const {
     const int64_t row = move.integer(*indices, lane, t, i);
-    if (row >= 0 && row < side.row_count[lane]) return long(row);
+    if (row >= 0 && row < side.row_counts[lane]) return long(row);
     status[lane].fail(BLV_TASK_BAD_INDEX, BLV_INNER, t + 1, i);
-    return side.row_count[lane] ? 0 : -1;
+    return side.row_counts[lane] ? 0 : -1;
   }
 
   static BLV_INLINE T *scalars(const Mat &m) { return reinterpret_cast<T *>(m.v); }

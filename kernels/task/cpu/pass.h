@@ -18,28 +18,12 @@ struct RowThreads {
   int64_t threads = 1;
 };
 
-// The rows of a group of tasks, which may have different numbers of them.
-template <class Element, class P>
-struct GroupRowView : RowView<Element, P> {
-  bool ragged = false;
-  long row_counts[lanes<ScalarOf<P>>] = {};  // of each task
-};
-
-template <class T, Lanes L, class Side_ = SideData<T, L>>
-GroupRowView<typename Side_::Element, Pack<T>> view_all_rows(const Side_ &side, bool tangents) {
-  auto view = view_side<GroupRowView<typename Side_::Element, Pack<T>>>(side, tangents);
-  view.ragged = side.ragged();
-  if (L == Lanes::TASKS)
-    for (long lane = 0; lane < Side_::width; lane++) view.row_counts[lane] = side.row_count[lane];
-  return view;
-}
-
 template <class T, Lanes L>
 struct Pass {
   using Element = typename Transfer<T, L>::Element;
   using Mat = Matrix<Element>;
   using P = Pack<T>;
-  using Request = PassRequest<GroupRowView<Element, P>>;
+  using Request = PassRequest<GroupRows<Element, P>>;
   template <Mode M>
   using Executor = typename Choose<L == Lanes::TASKS, TasksExecutor<T, M>, RowsExecutor<T, M>>::type;
 
@@ -174,7 +158,7 @@ struct Pass {
     b.state = block.state;
     b.loss.loss = a.view.loss;
     b.loss.index_targets = a.view.index_targets;
-    b.loss.inverse_n = a.view.inverse_n;
+    b.loss.inverse_n = a.inverse_n;
     b.loss.total = total;
     if (begin == end && !add) clear<M>(a, theta_gradient);
     for (long row = begin; row < end; row += partition.block) {

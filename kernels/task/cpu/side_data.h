@@ -7,32 +7,36 @@
 #include "kernels/contract/losses.h"
 #include "kernels/machine/cpu/arena.h"
 #include "kernels/task/cpu/parameters.h"
+#include "kernels/task/rows.h"
 #include "kernels/task/status.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
+// The rows of a group of tasks, which may have different numbers of them: n is the largest.
+template <class Element, class P>
+struct GroupRows : RowView<Element, P> {
+  bool ragged = false;
+  long row_counts[lanes<ScalarOf<P>>] = {};  // of each task
+};
+
 template <class T, Lanes L>
-struct SideData {
+struct SideData : GroupRows<typename Transfer<T, L>::Element, Pack<T>> {
   using Move = Transfer<T, L>;
-  using Element = typename Move::Element;
+  using Rows = GroupRows<typename Transfer<T, L>::Element, Pack<T>>;
+  using Rows::n, Rows::rows, Rows::inverse_n, Rows::x, Rows::y, Rows::weight, Rows::x_gradient, Rows::y_gradient,
+      Rows::weight_gradient, Rows::ragged, Rows::row_counts;
+  using typename Rows::Element, typename Rows::P;
   using Mat = Matrix<Element>;
-  using P = Pack<T>;
   static constexpr long width = Move::width;
   static constexpr long elements_of_a_pack = L == Lanes::TASKS ? 1 : lanes<T>;
 
   const Side *spec = nullptr;
   int32_t name = 0;  // BLV_INNER, BLV_OUTER
   const NetworkView *net = nullptr;
-  long rows = 0;  // capacity, padded to whole packs
-  long n = 0;     // rows of the current group: the largest number over its tasks
   long tangent_planes = 0;
-  long row_count[width] = {};
-  P inverse_n = {};
-  bool x_resident = false;                      // else x refers to the caller's rows, which have no padding
-  Mat x, y, weight;                             // weight may be null: all one
-  Mat x_gradient, y_gradient, weight_gradient;  // v: K planes of accumulators, `plane` apart
-  Element *penalty_leaf = nullptr;              // natural shape
+  bool x_resident = false;          // else x refers to the caller's rows, which have no padding
+  Element *penalty_leaf = nullptr;  // natural shape
   long penalty_count = 0;
   P *penalty = nullptr;               // one per parameter
   P *penalty_tangent = nullptr;       // planes of one per parameter
@@ -42,13 +46,12 @@ struct SideData {
   long penalty_stride = 0;
   Element *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
 
-  bool ragged() const { return bool(spec->row_counts); }
-
   // penalty arrays are packs over the internal parameter vector, of which there are `parameter_packs`. `planes`: of the gradients;
   // `tangents`: of the leaves' tangents.
   void layout(Arena &arena, const Side &side, int32_t side_name, const NetworkView &network, long capacity, long planes,
               long tangents, long parameter_packs) {
     spec = &side, name = side_name, net = &network, tangent_planes = tangents;
+    this->loss = side.loss, this->index_targets = side.index_targets != 0, ragged = bool(side.row_counts);
     rows = L == Lanes::TASKS ? capacity : round_to_lanes<T>(capacity);
     const LayerView &last = network.layers[network.n_layers - 1];
     const long x_ld = network.x_ld;
@@ -116,11 +119,11 @@ struct SideData {
     T inverse[lanes<T>] = {};
     for (long lane = 0; lane < width; lane++) {
       long count = lane < move.count ? spec->rows : 0;
-      if (lane < move.count && ragged()) {
+      if (lane < move.count && ragged) {
         count = move.integer(spec->row_counts, lane, 0, 0);
         if (count < 0 || count > spec->rows) status[lane].fail(BLV_TASK_BAD_ROWS, name, -1, -1), count = 0;
       }
-      row_count[lane] = count;
+      row_counts[lane] = count;
       inverse[lane] = !spec->mean ? T(1) : count ? T(1) / T(count) : T(0);
       if (count > n) n = count;
     }
@@ -147,10 +150,10 @@ struct SideData {
 
   // Rows of array `step`; what a task lacks, and padding, is zero.
   void load_array(const Move &move, const Slot &slot, long step, long columns, const Mat &to) const {
-    if (L == Lanes::TASKS && ragged()) {
+    if (L == Lanes::TASKS && ragged) {
       for (long i = 0; i < n * to.ld; i++) to.v[i] = Element{};
       for (long lane = 0; lane < move.count; lane++)
-        for (long i = 0; i < row_count[lane]; i++)
+        for (long i = 0; i < row_counts[lane]; i++)
           move.load_lane(move.source(slot, lane, step) + i * slot.row_stride, lane, columns, to.v + i * to.ld);
     } else if (slot.row_stride == columns && to.ld == columns) {
       move.load(slot, step, 0, 1, n * columns, to.v);
@@ -185,7 +188,7 @@ struct SideData {
     if ((losses_of_unit_targets >> spec->loss & 1u) == 0) return;
     const T *labels = reinterpret_cast<const T *>(y.v);
     for (long lane = 0; lane < move.count; lane++)
-      for (long i = 0; i < row_count[lane]; i++)
+      for (long i = 0; i < row_counts[lane]; i++)
         for (long j = 0; j < columns; j++) {
           const T label = labels[(i * y.ld + j) * width + lane];
           if (label < T(0) || label > T(1)) status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
@@ -197,7 +200,7 @@ struct SideData {
     T *labels = reinterpret_cast<T *>(y.v);
     for (long i = 0; i < rows * width; i++) labels[i] = T(0);
     for (long lane = 0; lane < move.count; lane++)
-      for (long i = 0; i < row_count[lane]; i++) {
+      for (long i = 0; i < row_counts[lane]; i++) {
         const int64_t label = move.integer(slot, lane, 0, i * slot.row_stride);
         if (label < 0 || label >= classes)
           status[lane].fail(BLV_TASK_BAD_LABEL, name, -1, i);
@@ -212,7 +215,7 @@ struct SideData {
     T *weights = reinterpret_cast<T *>(weight.v);
     for (long i = 0; i < rows * width; i++) weights[i] = T(0);
     for (long lane = 0; lane < move.count; lane++)
-      for (long i = 0; i < row_count[lane]; i++)
+      for (long i = 0; i < row_counts[lane]; i++)
         weights[i * width + lane] = move.source(slot, lane, 0)[i * slot.row_stride];
     if (slot.link)
       apply_link<T>(slot.link, reinterpret_cast<P *>(weight.v), packs_of(rows), reinterpret_cast<P *>(weight_slope));

@@ -45,7 +45,6 @@ Pack<T> norm_over_parameters(const Pack<T> *x, long packs) {
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
 template <Mode M, class T, Lanes L>
 __attribute__((noinline)) void add_penalty(const SideData<T, L> &side, const PenaltyRequest<Pack<T>> &r) {
-  if (!side.penalty) return;
   const long packs = r.packs;
   using X = Map<T, M, Lanes::TASKS>;  // elementwise over packs, whatever their lanes are
   const Matrix<Pack<T>> penalty{side.penalty, r.tangents ? side.penalty_tangent : nullptr, packs, packs};
@@ -113,12 +112,12 @@ struct SideGradients : LeafGradients<T, SideData<T, L>, FiniteCheck<T>, SideGrad
   // The gradient of x is a product and not written by a map: a row that a task lacks holds 0 times its parameters, NaN if
   // one of them is infinite.
   void clear_missing_rows() const {
-    if (L != Lanes::TASKS || !side.ragged() || !side.x_gradient) return;
+    if (L != Lanes::TASKS || !side.ragged || !side.x_gradient) return;
     T *scalars = reinterpret_cast<T *>(side.x_gradient.v);
     const long ld = side.x_gradient.ld;
     for (long k = 0; k < planes; k++)
       for (long lane = 0; lane < Values::width; lane++)
-        for (long i = side.row_count[lane] * ld; i < side.rows * ld; i++)
+        for (long i = side.row_counts[lane] * ld; i < side.rows * ld; i++)
           scalars[(k * side.x_gradient.plane + i) * Values::width + lane] = T(0);
   }
 

@@ -12,11 +12,6 @@
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
-template <class T, Lanes L>
-BLV_INLINE RowView<T, T> view_all_rows(const SideData<T, L> &side, bool tangents) {
-  return view_side<RowView<T, T>>(side, tangents);
-}
-
 // Rows of the matrix that holds `rows` of them, padding included.
 template <class T, Lanes L>
 BLV_HOST_DEVICE Index round_rows(long long rows) {
@@ -162,7 +157,7 @@ struct Pass {
     NetworkBlock<T, T> b;
     b.theta = r.theta, b.theta_gradient = theta_gradient, b.state = state;
     b.loss.loss = view.loss, b.loss.index_targets = view.index_targets;
-    b.loss.inverse_n = view.inverse_n, b.loss.total = own;
+    b.loss.inverse_n = r.inverse_n, b.loss.total = own;
     for (Index row = begin; row < end; row += block) {
       b.loss.n = end - row < block ? end - row : block;
       b.accumulate = add || row > begin, b.row = row;

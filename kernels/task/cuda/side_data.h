@@ -5,28 +5,27 @@
 #pragma once
 #include "kernels/contract/losses.h"
 #include "kernels/task/cuda/parameters.h"
+#include "kernels/task/rows.h"
 #include "kernels/task/status.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Lanes L>
-struct SideData {
+struct SideData : RowView<T, T> {
   using Move = Transfer<T, L>;
-  using Element = T;
   using Mat = Matrix<T>;
-  using P = T;
+  using Rows = RowView<T, T>;
+  using Rows::n, Rows::rows, Rows::inverse_n, Rows::x, Rows::y, Rows::weight, Rows::x_gradient, Rows::y_gradient,
+      Rows::weight_gradient;
+  using typename Rows::Element, typename Rows::P;
   static constexpr Index elements_of_a_pack = 1;
 
   const Side *spec = nullptr;
   int name = 0;  // BLV_INNER, BLV_OUTER
   const NetworkView *net = nullptr;
-  Index rows = 0, n = 0;  // capacity; of the current task
   Index tangent_planes = 0;
-  P inverse_n = {};
   bool x_resident = false, y_resident = false;  // else the matrix is the caller's
-  Mat x, y, weight;                             // weight may be null: all one
-  Mat x_gradient, y_gradient, weight_gradient;  // v: K planes of accumulators, `plane` apart
   T *penalty_leaf = nullptr;                    // natural shape
   Index penalty_count = 0;
   T *penalty = nullptr;           // one per parameter
@@ -44,6 +43,7 @@ struct SideData {
   BLV_HOST_DEVICE void layout(Arena &arena, const Side &side, int side_name, const NetworkView &network,
                               long long capacity, Index planes, Index tangents, Index) {
     spec = &side, name = side_name, net = &network, rows = Index(capacity), tangent_planes = tangents;
+    this->loss = side.loss, this->index_targets = side.index_targets != 0;
     const Index outputs = network.layers[network.n_layers - 1].outputs;
     const Index x_ld = network.x_ld, y_ld = side.index_targets || outputs == 1 ? 1 : Index(padded(outputs));
     // Rows that do not fit into shared memory stay where they are, unless they must be copied.

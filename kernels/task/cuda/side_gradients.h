@@ -41,7 +41,6 @@ BLV_FUNCTION BLV_NOINLINE T norm_over_parameters(const T *x, Index n) {
 // 1/2 sum p theta^2: its gradients with respect to theta and p are added, in mode M as the data's part.
 template <Mode M, class T, Lanes L>
 BLV_FUNCTION BLV_NOINLINE void add_penalty(const SideData<T, L> &side, const PenaltyRequest<T> &r) {
-  if (!side.penalty) return;
   const Index n = r.packs;
   using X = Map<T, M, L>;
   const Matrix<T> penalty{side.penalty, r.tangents ? side.penalty_tangent : nullptr, n, n};
