@@ -78,7 +78,6 @@ cudaError_t read_facts(int32_t ordinal, DeviceFacts *facts) {
   facts->runtime = CUDART_VERSION;
   facts->shared_per_block = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
   facts->shared_per_multiprocessor = static_cast<int64_t>(properties.sharedMemPerMultiprocessor);
-  facts->l2_bytes = properties.l2CacheSize;
   facts->memory_bytes = static_cast<int64_t>(properties.totalGlobalMem);
   std::snprintf(facts->name, sizeof facts->name, "%.*s", static_cast<int>(sizeof facts->name) - 1, properties.name);
   return read_attribute(cudaDevAttrCooperativeLaunch, ordinal, &facts->cooperative);
@@ -157,18 +156,12 @@ blv_status where(const void *pointer, int32_t *kind, int32_t *ordinal, BackendMe
 
 // ---- Plans and executes ---------------------------------------------------------------------------------------------
 
-KernelTable kernel_table() {
-  KernelTable table;
-  table.kernels = device_kernels(&table.count);
-  return table;
-}
-
 blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit, DevicePlan *plan,
                 BackendMessage *message) try {
   const CurrentDevice device(facts.ordinal);  // kernels ask the runtime what fits
   if (device.error() != cudaSuccess) return check_runtime(device.error(), "cudaSetDevice", message);
   const NewError asked;
-  const blv_status status = plan_kernel(kernel_table(), problem, facts, limit, plan, message);
+  const blv_status status = plan_kernel(device_kernels(), problem, facts, limit, plan, message);
   const cudaError_t error = asked.take();
   return status_of(error) == BLV_DEVICE_FAULT ? check_runtime(error, "asking the device what fits", message) : status;
 } catch (const std::bad_alloc &) {
@@ -179,7 +172,7 @@ blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit,
 blv_status enqueue(const Problem &problem, const DevicePlan &plan, const DeviceCall &call, BackendMessage *message) {
   const CurrentDevice device(plan.device.ordinal);
   if (device.error() != cudaSuccess) return check_runtime(device.error(), "cudaSetDevice", message);
-  const DeviceKernel &kernel = *kernel_table().kernels[plan.kernel];
+  const DeviceKernel &kernel = *device_kernels().kernels[plan.kernel];
   return check_runtime(static_cast<cudaError_t>(kernel.enqueue(problem, plan, call)), kernel.name, message);
 }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The plugin's kernels, from the special to the general. The entries are defined by the launch files of kernels/.
-#include <cstdint>
-
-#include "kernels/contract/device_kernel.h"
+#include "csrc/cuda/planner.h"
 
 namespace bilevel {
 
@@ -23,9 +21,6 @@ const DeviceKernel *const kernels[] = {
 
 }  // namespace
 
-const DeviceKernel *const *device_kernels(int64_t *count) {
-  *count = static_cast<int64_t>(sizeof kernels / sizeof *kernels);
-  return kernels;
-}
+KernelTable device_kernels() { return {kernels, static_cast<int64_t>(sizeof kernels / sizeof *kernels)}; }
 
 }  // namespace bilevel

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The storages of a problem are tried from the fastest to the smallest; with each, every kernel of the table says
-// whether it runs the problem and what that takes. The first that meets the limit of workspace does: the table goes from
-// the special to the general, and the general kernels answer for the regime that suits the problem (regime.h).
+// Each kernel of the table says whether it runs the problem, with the storage that it has, and what that takes. The first that
+// meets the limit of workspace is taken: the table goes from the special to the general, and the general kernels answer for the
+// regime that suits the problem (regime.h).
 #include "csrc/cuda/planner.h"
 
 #include <algorithm>
@@ -14,9 +14,6 @@
 
 namespace bilevel {
 namespace {
-
-// More groups than this do not run at once on any device; a bound for counting bytes.
-constexpr int64_t most_groups = 1 << 20;
 
 bool fits_executor(const DeviceKernel &kernel, const Problem &problem) {
   return problem.executor == BLV_EXECUTOR_AUTO || problem.executor == kernel.executor;
@@ -63,9 +60,7 @@ class Reasons {
 class Planner {
  public:
   Planner(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int64_t limit)
-      : table_(table), facts_(facts), limit_(limit), tried_(problem) {
-    tried_.threads = std::clamp<int64_t>(problem.tasks, 1, most_groups);
-  }
+      : table_(table), facts_(facts), limit_(limit), tried_(problem) {}
 
   // BLV_OK: *plan is that of the first kernel of the table that runs the problem within the limit. Where none answers for the regime, each
   // executor is asked by name: what can run by name is not refused.
@@ -97,7 +92,7 @@ class Planner {
 
   enum class Answer { NO, TOO_LARGE, FITS };
 
-  // Of the first kernel that fits, else the best of all. A kernel that is asked may load its code: none is asked in vain.
+  // Of the first kernel that fits, else the best of all. A kernel that is asked may load its code, so no more are asked.
   Answer ask(DevicePlan *plan) {
     Answer best = Answer::NO;
     for (int64_t i = 0; i < table_.count && best != Answer::FITS; ++i) best = std::max(best, ask_kernel(i, plan));

@@ -12,6 +12,9 @@ struct KernelTable {
   int64_t count = 0;
 };
 
+// All kernels of the plugin, from the special to the general (kernel_list.cpp).
+KernelTable device_kernels();
+
 // As Backend::plan. Throws std::bad_alloc at most.
 blv_status plan_kernel(const KernelTable &table, const Problem &problem, const DeviceFacts &facts, int64_t limit,
                        DevicePlan *plan, BackendMessage *message);

@@ -4,7 +4,6 @@
 #include "csrc/device/device.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "csrc/device/backend_loader.h"
 #include "csrc/plan/plan.h"
@@ -86,6 +85,77 @@ Place place_of(const blv_context_s &context, const void *pointer) {
   return place;
 }
 
+// More groups than this do not run at once on any device; a bound for counting bytes.
+constexpr int64_t most_groups = 1 << 16;
+
+// The choice of executor, storage and kernel: the first executor that fits the limit of workspace, with the fastest storage that fits
+// it and leaves enough of the device's memory to others, else with the smallest.
+class DeviceChoice {
+ public:
+  DeviceChoice(const blv_context_s &context, int32_t store, int64_t limit, blv_plan_s *plan)
+      : context_(context), store_(store), limit_(limit), plan_(*plan) {}
+
+  void make() {
+    const int32_t wanted = plan_.problem.executor;
+    if (choose_storage(wanted)) return;
+    // What the problem's own regime can't meet, another executor may: from the fastest to the smallest.
+    if (wanted == BLV_EXECUTOR_AUTO && least_ > 0)
+      for (const int32_t executor : {BLV_BLOCK_PER_TASK, BLV_CLUSTER_PER_TASK, BLV_WARP_PER_TASK, BLV_GRID})
+        if (choose_storage(executor)) return;
+    refuse_all();
+  }
+
+ private:
+  bool choose_storage(int32_t executor) {
+    Storage chosen;
+    bool found = false;
+    plan_.problem.executor = executor;
+    for (const Storage &storage : storage_candidates(plan_.problem, store_)) {
+      plan_.problem.storage = storage;
+      DevicePlan answer;
+      if (!ask(&answer)) continue;
+      const int64_t bytes = answer.sizes.workspace_bytes;
+      if (found && bytes >= plan_.device->sizes.workspace_bytes) continue;
+      *plan_.device = answer, chosen = storage, found = true;
+      if (leaves_memory(bytes, static_cast<double>(context_.device.memory_bytes))) break;
+    }
+    if (!found) return false;
+    plan_.problem.storage = chosen;
+    set_program(true, &plan_);
+    return true;
+  }
+
+  // Whether the problem runs, as it stands, within the limit.
+  bool ask(DevicePlan *answer) {
+    set_program(true, &plan_);
+    if (!workspace_is_countable(plan_.problem, 1)) return false;
+    BackendMessage message;
+    const blv_status status = context_.backend->plan(plan_.problem, context_.device, limit_, answer, &message);
+    if (status == BLV_OK) return true;
+    if (status == BLV_TOO_SMALL) {
+      const int64_t bytes = answer->sizes.workspace_bytes;
+      least_ = least_ == 0 ? bytes : std::min(least_, bytes);
+    } else if (status == BLV_UNSUPPORTED) {
+      if (reason_.text[0] == '\0') reason_ = message;
+    } else {
+      check_backend(status, message);
+    }
+    return false;
+  }
+
+  [[noreturn]] void refuse_all() const {
+    if (least_ == 0 && reason_.text[0] != '\0') refuse(BLV_UNSUPPORTED, text_of(reason_));
+    refuse_workspace(limit_, least_);
+  }
+
+  const blv_context_s &context_;
+  const int32_t store_;
+  const int64_t limit_;
+  blv_plan_s &plan_;
+  int64_t least_ = 0;      // bytes that what was too large takes
+  BackendMessage reason_;  // the first one why a storage does not run
+};
+
 void enqueue(blv_context context, const blv_plan_s &plan, const ExecuteArguments &arguments) {
   DeviceCall call;
   call.tasks = arguments.tasks;
@@ -129,29 +199,9 @@ void check_machine(const blv_context_s &context, const Problem &problem, int64_t
 
 void plan_on_device(blv_context context, int32_t store, int64_t limit, blv_plan_s *plan) {
   Problem &problem = plan->problem;
+  problem.threads = std::clamp<int64_t>(problem.tasks, 1, most_groups);  // each with its part of the workspace
   plan->device = std::make_unique<DevicePlan>();
-  BackendMessage message;
-  blv_status status = BLV_INVALID;
-  int64_t least = 0;
-  std::snprintf(message.text, sizeof message.text,
-                "spec asks for a workspace of more than 2^62 bytes; accepted: smaller sizes");
-  with_device(context, "a blv_plan_create", [&] {
-    // From the fastest to the smallest.
-    for (const Storage &storage : storage_candidates(problem, store)) {
-      problem.storage = storage;
-      set_program(true, plan);
-      if (!workspace_is_countable(problem, 1)) continue;
-      status = context->backend->plan(problem, context->device, limit, plan->device.get(), &message);
-      if (status != BLV_TOO_SMALL) break;
-      const int64_t bytes = plan->device->sizes.workspace_bytes;
-      least = least == 0 ? bytes : std::min(least, bytes);
-    }
-    if (status == BLV_TOO_SMALL)
-      refuse(status,
-             format("spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
-                    static_cast<long long>(limit), static_cast<long long>(least)));
-    check_backend(status, message);
-  });
+  with_device(context, "a blv_plan_create", [&] { DeviceChoice(*context, store, limit, plan).make(); });
   plan->sizes = plan->device->sizes;
   problem.executor = plan->device->executor;
   problem.threads = 1;

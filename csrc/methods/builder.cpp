@@ -11,12 +11,29 @@ namespace bilevel {
 
 // ---- Arrays, numbers, counters --------------------------------------------------------------------------------------
 
+namespace {
+
+// The 16 bits that programs name arrays, numbers and planes with.
+int16_t narrow(int64_t value, const char *what) {
+  if (value < 0 || value > INT16_MAX)
+    refuse(BLV_INTERNAL, format("a program has %lld %s", static_cast<long long>(value), what));
+  return static_cast<int16_t>(value);
+}
+
+}  // namespace
+
+int16_t ProgramBuilder::planes_of(const Operand &operand) const {
+  if (!operand || static_cast<size_t>(operand.array) >= program_.arrays.size())
+    refuse(BLV_INTERNAL, format("a program names array %d, which is not there", operand.array));
+  return program_.arrays[static_cast<size_t>(operand.array)].planes;
+}
+
 int16_t ProgramBuilder::array(const char *name, int64_t count, int64_t planes, bool stream) {
   ProgramArray a;
-  a.count = count, a.planes = static_cast<int16_t>(planes), a.stream = stream;
+  a.count = count, a.planes = narrow(planes, "planes"), a.stream = stream;
   program_.arrays.push_back(a);
   program_.array_names.emplace_back(name);
-  return static_cast<int16_t>(program_.arrays.size() - 1);
+  return narrow(static_cast<int64_t>(program_.arrays.size()) - 1, "arrays");
 }
 
 Vector ProgramBuilder::vector(const char *name, int64_t planes) {
@@ -39,7 +56,8 @@ Vector ProgramBuilder::state(const char *name) {
 
 Number ProgramBuilder::number(const char *name, int64_t planes) {
   const auto id = static_cast<int16_t>(program_.number_names.size());
-  program_.number_names.insert(program_.number_names.end(), static_cast<size_t>(planes), name);
+  program_.number_names.insert(program_.number_names.end(), static_cast<size_t>(narrow(planes, "planes")), name);
+  narrow(static_cast<int64_t>(program_.number_names.size()), "numbers");
   number_planes_.resize(program_.number_names.size(), static_cast<int16_t>(planes));
   return {id, static_cast<int16_t>(planes)};
 }
@@ -91,7 +109,10 @@ void ProgramBuilder::pass(Op &op, const PassOptions &options) {
   if (options.tape) op.flags |= FLAG_TAPE, op.tape_counter = options.tape.id;
   if (options.batch && problem_.batch_rows > 0) op.flags |= FLAG_BATCH;
   if (options.batch) op.counter = options.batch.id;
-  if (op.z) program_.arrays[static_cast<size_t>(op.z.array)].product = 1;
+  if (options.weight) op.flags |= FLAG_WEIGHTED, op.first = options.weight.id;
+  if (options.weight && options.tape) refuse(BLV_INTERNAL, format("a program weighs the loss of a pass with a tape"));
+  if (options.weight.planes != 1) refuse(BLV_INTERNAL, format("a program weighs a loss with a number of planes"));
+  if (op.z && planes_of(op.z) > 0) program_.arrays[static_cast<size_t>(op.z.array)].product = 1;
 }
 
 void ProgramBuilder::gradient(Operand at, Vector result, const PassOptions &options) {
@@ -108,7 +129,7 @@ void ProgramBuilder::tangent(Operand at, Vector along, Vector result, const Pass
 
 void ProgramBuilder::linear(Operand z, Term first, Term second, Counter checked) {
   Op &op = emit(OP_LINEAR);
-  op.z = z, op.planes = program_.arrays[static_cast<size_t>(z.array)].planes;
+  op.z = z, op.planes = planes_of(z);
   op.a = first.coefficient, op.x = first.operand;
   op.b = second.coefficient, op.y = second.operand;
   if (checked) op.flags |= FLAG_CHECK, op.counter = checked.id;
@@ -128,9 +149,8 @@ void ProgramBuilder::check_coefficient(const Coefficient &c, int32_t planes) con
 }
 
 void ProgramBuilder::copy_along(Operand w, Operand v) {
-  const auto planes = [&](const Operand &a) { return program_.arrays[static_cast<size_t>(a.array)].planes; };
   const bool rides = !program_.ops.empty() && program_.ops.back().code == OP_LINEAR && !program_.ops.back().w &&
-                     program_.ops.back().planes == 1 && planes(w) == 1;
+                     program_.ops.back().planes == 1 && planes_of(w) == 1 && planes_of(v) == 1;
   if (!rides) return copy(w, v);
   program_.ops.back().w = w, program_.ops.back().v = v;
 }
@@ -168,7 +188,7 @@ void ProgramBuilder::compute(Number result, NumberFunction function, Number firs
 }
 
 void ProgramBuilder::check(Operand x, Number n) {
-  const int16_t planes = x ? program_.arrays[static_cast<size_t>(x.array)].planes : n.planes;
+  const int16_t planes = x ? planes_of(x) : n.planes;
   Op &op = emit(OP_CHECK);
   op.x = x, op.planes = planes;
   if (n && n.planes != planes) return check({}, n);
@@ -218,6 +238,7 @@ void ProgramBuilder::repeat_while(Number active, Counter counter, int64_t n, con
 // ---- What follows from the program ----------------------------------------------------------------------------------
 
 MethodProgram ProgramBuilder::finish() {
+  check_operations(program_, number_planes_);
   assign_buffers(&program_);
   Program &view = program_.view;
   view.ops = program_.ops.data(), view.n_ops = static_cast<int32_t>(program_.ops.size());
@@ -226,6 +247,7 @@ MethodProgram ProgramBuilder::finish() {
   view.outputs = program_.outputs.data(), view.n_outputs = static_cast<int32_t>(program_.outputs.size());
   view.n_numbers = static_cast<int32_t>(program_.number_names.size());
   view.n_counters = static_cast<int32_t>(program_.counter_names.size());
+  view.leaf_planes = planes_of_leaves(program_);
   double passes = 0;
   walk(view, [&](const Op &op, double turns) {
     const bool leaf_tangent = op.a.kind == COEFFICIENT_LEAF_TANGENT || op.b.kind == COEFFICIENT_LEAF_TANGENT;
@@ -233,7 +255,6 @@ MethodProgram ProgramBuilder::finish() {
       view.tangent_planes = std::max<int32_t>(view.tangent_planes, op.planes);
     if (op.code != OP_GRADIENT && op.code != OP_TANGENT) return;
     passes += turns;
-    if (op.code == OP_TANGENT && (op.flags & FLAG_LEAVES)) view.leaf_planes = op.planes;
     const Side &side = op.flags & FLAG_OUTER ? problem_.outer : problem_.inner;
     if (op.flags & FLAG_TAPE)
       view.tape_rows = std::max(view.tape_rows, op.flags & FLAG_BATCH ? problem_.batch_rows : side.rows);

@@ -33,21 +33,28 @@ struct Vector {
 struct Stream {
   int16_t id = -1;
   explicit operator bool() const { return id >= 0; }
-  Operand at(Counter counter, int offset = 0) const { return {id, counter.id, static_cast<int8_t>(offset)}; }
+  Operand at(Counter counter, int offset = 0) const {
+    if (offset < INT8_MIN || offset > INT8_MAX) refuse(BLV_INTERNAL, format("a program reads at offset %d", offset));
+    return {id, counter.id, static_cast<int8_t>(offset)};
+  }
 };
 
 // What a term of a linear combination is multiplied with.
 inline Coefficient one(int sign = 1) { return {COEFFICIENT_ONE, static_cast<int8_t>(sign), 0, 0}; }
 inline Coefficient times(Number number, int sign = 1) {
-  if (number.id > 255) refuse(BLV_INTERNAL, format("a program multiplies with number %d of at most 255", number.id));
+  if (number.id < 0 || number.id > 255)
+    refuse(BLV_INTERNAL, format("a program multiplies with number %d; accepted: 0 to 255", number.id));
   return {COEFFICIENT_NUMBER, static_cast<int8_t>(sign), static_cast<uint8_t>(number.id), 0};
 }
-// Step leaf `index` (leaf_rules.h) at the step of a counter.
+// Step leaf `index` (optimiser.h) at the step of a counter.
 inline Coefficient leaf_at(int32_t index, Counter step, int sign = 1) {
+  if (index < 0 || index >= most_step_leaves) refuse(BLV_INTERNAL, format("a program names step leaf %d", index));
   return {COEFFICIENT_LEAF, static_cast<int8_t>(sign), static_cast<uint8_t>(index), step.id};
 }
 inline Coefficient leaf_tangent_at(int32_t index, Counter step, int sign = 1) {
-  return {COEFFICIENT_LEAF_TANGENT, static_cast<int8_t>(sign), static_cast<uint8_t>(index), step.id};
+  Coefficient c = leaf_at(index, step, sign);
+  c.kind = COEFFICIENT_LEAF_TANGENT;
+  return c;
 }
 struct Term {
   Coefficient coefficient;
@@ -61,6 +68,7 @@ struct PassOptions {
   bool add = false;       // to the result
   bool tangents = false;  // the leaves move along their TANGENT slots
   Number loss = {};       // gradient only
+  Number weight = {};     // times the loss; not with a tape, which holds products of the loss as it was
   Counter tape = {};      // entry of the tape
   Counter batch = {};     // step of the minibatch; else all rows
 };
@@ -91,8 +99,8 @@ class ProgramBuilder {
   Vector state(const char *name);
   Number number(const char *name, int64_t planes = 1);
   Number constant(const char *name, double value);
-  Number
-  present();  // 1 where there is a task, 0 in lanes without one: the state of tasks that do not run is left alone
+  // 1 where there is a task, 0 in lanes without one: the state of tasks that do not run is left alone.
+  Number present();
   Counter counter(const char *name);
   // Room for so many passes' matrix products.
   void keep_tape(int64_t entries) { program_.view.tape_entries = entries; }
@@ -137,6 +145,8 @@ class ProgramBuilder {
  private:
   Op &emit(OpCode code);
   void pass(Op &op, const PassOptions &options);
+  // Planes of an array that must be there.
+  int16_t planes_of(const Operand &operand) const;
   int16_t array(const char *name, int64_t count, int64_t planes, bool stream);
 
   void check_coefficient(const Coefficient &c, int32_t planes) const;
@@ -157,6 +167,12 @@ void walk(const Program &program, F f) {
     f(program.ops[pc], turns);
   }
 }
+
+// Refuses an operation that lacks an operand, names what is not there, or has operands whose planes do not fit one another: an
+// interpreter would read or write elsewhere.
+void check_operations(const MethodProgram &program, const std::vector<int16_t> &number_planes);
+// Planes of the leaves' gradients: passes that add to them must agree, since their sums are written out whole.
+int32_t planes_of_leaves(const MethodProgram &program);
 
 // Sets `buffer` of all arrays: arrays that never hold something at the same time share memory.
 void assign_buffers(MethodProgram *program);

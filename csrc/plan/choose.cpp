@@ -8,12 +8,12 @@
 
 #include "csrc/plan/cost.h"
 #include "csrc/plan/executor.h"
+#include "csrc/plan/kernel_table.h"
 #include "csrc/plan/plan.h"
 #include "csrc/plan/storage.h"
 #include "csrc/run/context.h"
 #include "csrc/support/isa.h"
 #include "csrc/support/names.h"
-#include "kernels/contract/cpu_tuning.h"
 
 namespace bilevel {
 namespace {
@@ -50,7 +50,7 @@ void try_storage(int64_t limit, int64_t lanes, blv_plan_s *plan, std::vector<Cho
   const auto bytes = static_cast<double>(sizes.workspace_bytes);
   double time = predict_time(problem, bytes);
   // What is too large comes after all else, the smaller first.
-  if (bytes > cpu_tuning::most_of_memory * machine_memory()) time += 1e18 * bytes / machine_memory();
+  if (!leaves_memory(sizes.workspace_bytes, machine_memory())) time += 1e18 * bytes / machine_memory();
   choices->push_back({problem.storage, sizes, time});
 }
 
@@ -88,11 +88,7 @@ void choose_on_cpu(const blv_context_s &context, int32_t store, int64_t limit, b
     plan->kernel = &kernel_for(plan->isa, problem);
     if (choose_storage(store, limit, lanes, plan, &least)) return;
   }
-  if (least == 0)
-    refuse(BLV_INVALID, format("spec asks for a workspace of more than 2^62 bytes; accepted: smaller sizes"));
-  refuse(BLV_TOO_SMALL,
-         format("spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
-                static_cast<long long>(limit), static_cast<long long>(least)));
+  refuse_workspace(limit, least);
 }
 
 }  // namespace bilevel

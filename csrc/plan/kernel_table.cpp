@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernels of this build: the interpreter per ISA level, dtype and layout, defined by kernels/interpreter/cpu.
-#include "kernels/contract/problem.h"
+// The table of kernels. The entries are the symbols bilevel::vN::interpreter_f32_tasks, ... that kernels/interpreter/cpu defines.
+#include "csrc/plan/kernel_table.h"
 
 namespace bilevel {
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "csrc/support/refusal.h"
 #include "kernels/contract/cpu_tuning.h"
 
 namespace bilevel {
@@ -45,6 +46,10 @@ const char *store_of(const Problem &problem) {
   return problem.storage.tape ? "tape" : "theta";
 }
 
+bool leaves_memory(int64_t bytes, double memory_bytes) {
+  return static_cast<double>(bytes) <= cpu_tuning::most_of_memory * memory_bytes;
+}
+
 // Counted per lane in scalars, every array with room for its padding, as if the plan had every leaf it may have; only what grows with
 // the steps is counted for the leaves that are there.
 Size workspace_bound(const Problem &problem, int64_t lanes) {
@@ -70,6 +75,14 @@ Size workspace_bound(const Problem &problem, int64_t lanes) {
   const Size task = parameters * vectors + by_step + matrices;
   const Size shared = Size(problem.shared_scalars) * cpu_tuning::most_batches;
   return (Size(problem.threads) * task * lanes + shared + Size(problem.threads) * units) * scalar_bytes * spare;
+}
+
+void refuse_workspace(int64_t limit, int64_t least) {
+  if (least == 0)
+    refuse(BLV_INVALID, format("spec asks for a workspace of more than 2^62 bytes; accepted: smaller sizes"));
+  refuse(BLV_TOO_SMALL,
+         format("spec.workspace_limit is %lld bytes; accepted: 0, or >= %lld, the least that this plan needs",
+                static_cast<long long>(limit), static_cast<long long>(least)));
 }
 
 bool workspace_is_countable(const Problem &problem, int64_t lanes) {

@@ -29,7 +29,7 @@ struct DeviceFacts {
   int32_t reserved = 0;
   int64_t shared_per_block = 0;  // bytes, opted in
   int64_t shared_per_multiprocessor = 0;
-  int64_t l2_bytes = 0, memory_bytes = 0;
+  int64_t memory_bytes = 0;
   char name[128] = {};
 };
 

@@ -17,7 +17,4 @@ struct DeviceKernel {
   int (*enqueue)(const Problem &problem, const DevicePlan &plan, const DeviceCall &call);
 };
 
-// All kernels of the plugin. Defined in csrc/cuda/kernel_list.cpp.
-const DeviceKernel *const *device_kernels(int64_t *count);
-
 }  // namespace bilevel

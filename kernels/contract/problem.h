@@ -113,8 +113,4 @@ struct Kernel {
   blv_status (*run)(const Problem &, const Call &);
 };
 
-// isa: BLV_ISA_X86_64_V2..V4. Returns nullptr if this build has no such kernel. Defined in csrc/plan/kernel_table.cpp; the entries are
-// the symbols bilevel::vN::interpreter_f32_tasks, ... that kernels/interpreter defines.
-const Kernel *find_kernel(int32_t isa, int32_t dtype, int32_t executor);
-
 }  // namespace bilevel

@@ -29,16 +29,17 @@ enum OpCode : uint8_t {
 };
 
 enum OpFlags : uint16_t {
-  FLAG_OUTER = 1,      // the outer side, else the inner one
-  FLAG_LEAVES = 2,     // gradients of the leaves are added up
-  FLAG_ADD = 4,        // to z, instead of overwriting it
-  FLAG_TAPE = 8,       // the tape at `tape_counter`: GRADIENT writes it, TANGENT reads it
-  FLAG_BATCH = 16,     // over the minibatch of step `counter`
-  FLAG_TANGENTS = 32,  // TANGENT: leaves move, too, along their TANGENT slots
-  FLAG_CHECK = 64,     // z is checked to be finite; a failure is of step counter + 1
-  FLAG_ROOT = 128,     // DOT: the square root
-  FLAG_ACTIVE = 256,   // END: and while number is not 0 in some task
-  FLAG_REPORT = 512,   // CHECK: failures so far are reported
+  FLAG_OUTER = 1,        // the outer side, else the inner one
+  FLAG_LEAVES = 2,       // gradients of the leaves are added up
+  FLAG_ADD = 4,          // to z, instead of overwriting it
+  FLAG_TAPE = 8,         // the tape at `tape_counter`: GRADIENT writes it, TANGENT reads it
+  FLAG_BATCH = 16,       // over the minibatch of step `counter`
+  FLAG_TANGENTS = 32,    // TANGENT: leaves move, too, along their TANGENT slots
+  FLAG_CHECK = 64,       // z is checked to be finite; a failure is of step counter + 1
+  FLAG_ROOT = 128,       // DOT: the square root
+  FLAG_ACTIVE = 256,     // END: and while number is not 0 in some task
+  FLAG_REPORT = 512,     // CHECK: failures so far are reported
+  FLAG_WEIGHTED = 1024,  // GRADIENT, TANGENT: of number `first` (else -1) times the loss
 };
 
 enum MapFunction : uint8_t { MAP_PRODUCT, MAP_RECIPROCAL, MAP_ROOT };  // x y; 1 / x, and 0 where x is 0; sqrt(x)

@@ -43,6 +43,7 @@ class Device : public testing::Test {
     fake_.next_plan = fake_.next_where = fake_.next_enqueue = BLV_OK;
     fake_.streams[0] = fake_.streams[1] = nullptr;
     fake_.enqueues = fake_.plans = 0;
+    fake_.memory_bytes = int64_t{1} << 40, fake_.weighs_storage = false;
     builder_.add_outer();
   }
   ~Device() override {
@@ -135,6 +136,75 @@ TEST_F(Device, TheStorageIsTheDevices) {
   builder_.method.store = BLV_STORE_THETA;
   blv_plan_sizes(plan(device), &theta);
   EXPECT_GT(theta.flops, tape.flops);
+}
+
+// 5 steps; segments have 3. Device plans take 600 and 400 bytes with a tape, 360 and 240 without, and half of it on a grid.
+struct Fitting {
+  int64_t limit, memory;
+  int32_t executor, store;
+  const char *wanted_executor, *wanted_store;
+  int64_t bytes;
+};
+
+constexpr int64_t plenty = int64_t{1} << 40;
+const Fitting kFittings[] = {
+    {0, plenty, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "tape", 600},
+    {599, plenty, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "theta", 360},
+    {240, plenty, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "checkpoints", 240},
+    // No storage fits but on the grid.
+    {239, plenty, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "grid", "theta", 180},
+    {179, plenty, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "grid", "checkpoints", 120},
+    {239, plenty, BLV_EXECUTOR_AUTO, BLV_STORE_THETA, "grid", "theta", 180},
+    {310, plenty, BLV_GRID, BLV_STORE_AUTO, "grid", "tape", 300},
+    // A quarter of the memory is a plan's, if a smaller storage keeps to it; the executor stays.
+    {0, 2400, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "tape", 600},
+    {0, 2399, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "theta", 360},
+    {0, 1439, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "checkpoints", 240},
+    {0, 100, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "checkpoints", 240},
+    {0, 100, BLV_EXECUTOR_AUTO, BLV_STORE_TAPE, "block_per_task", "tape", 600},
+    {500, 2400, BLV_EXECUTOR_AUTO, BLV_STORE_AUTO, "block_per_task", "theta", 360},
+};
+
+TEST_F(Device, WhatFitsLimitAndMemory) {
+  fake_.weighs_storage = true;
+  for (const Fitting &row : kFittings) {
+    SCOPED_TRACE("limit " + std::to_string(row.limit) + " memory " + std::to_string(row.memory) + " store " +
+                 std::to_string(row.store));
+    fake_.memory_bytes = row.memory;
+    builder_.spec.workspace_limit = row.limit, builder_.spec.executor = row.executor;
+    builder_.method.store = row.store;
+    const blv_plan made = plan(context(0));
+    if (made == nullptr) continue;
+    char text[4096];
+    ASSERT_EQ(blv_plan_describe(made, text, sizeof text, nullptr), BLV_OK);
+    for (const std::string &member :
+         {std::string("\"executor\": \"") + row.wanted_executor, std::string("\"store\": \"") + row.wanted_store,
+          "\"workspace_bytes\": " + std::to_string(row.bytes) + ","})
+      EXPECT_NE(std::string(text).find(member), std::string::npos) << member << " is not in " << text;
+  }
+}
+
+TEST_F(Device, TheLeastOfAllExecutorsAndStorages) {
+  fake_.weighs_storage = true;
+  const blv_context device = context(0);
+  builder_.spec.workspace_limit = 119;
+  plan(device, BLV_TOO_SMALL);
+  expect_words(device, "spec.workspace_limit is 119 bytes|accepted: 0, or >= 120,");
+  builder_.spec.executor = BLV_CLUSTER_PER_TASK;
+  plan(device, BLV_TOO_SMALL);
+  expect_words(device, ">= 240,");
+}
+
+// Each group of tasks has its own part of the workspace: the bytes of one can be counted, those of all can't.
+TEST_F(Device, AbsurdlyManyBytes) {
+  const blv_context device = context(0);
+  builder_.spec.max_threads = 1;
+  builder_.method.steps = int64_t{1} << 36, builder_.method.store = BLV_STORE_TAPE;
+  builder_.spec.tasks = 1;
+  plan(device);
+  builder_.spec.tasks = 1 << 20;
+  plan(device, BLV_INVALID);
+  expect_words(device, "more than 2^62 bytes");
 }
 
 struct BadPlan {

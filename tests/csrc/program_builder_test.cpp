@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the builder counts, and what it refuses.
+#include <functional>
+
 #include "program_subject.h"
 
 namespace bilevel {
@@ -74,10 +76,10 @@ TEST(Counts, OfADevice) {
 
 struct Refuses : ProgramByHand {
   template <class F>
-  void expect_refused(F f) {
+  void expect_refused(F f, ProgramBuilder *builder = nullptr) {
     try {
       f();
-      b.finish();
+      (builder != nullptr ? *builder : b).finish();
       ADD_FAILURE() << "accepted";
     } catch (const Refusal &refusal) {
       EXPECT_EQ(refusal.status, BLV_INTERNAL);
@@ -129,6 +131,144 @@ TEST_F(Refuses, OrCopiesAllPlanesThatGoAlong) {
     expect_runs(b.finish());
   } catch (const Refusal &) {
   }
+}
+
+// ---- Operands that are not there: an interpreter would read or write elsewhere
+
+TEST_F(Refuses, AVectorThatIsNotThere) {
+  const Vector theta = start(), x = b.vector("x"), none;
+  const Number n = b.number("n");
+  const Counter c = b.counter("c");
+  const std::function<void(ProgramBuilder &)> programs[] = {
+      [&](ProgramBuilder &f) {
+        f.linear(none, {one(), theta});
+      },
+      [&](ProgramBuilder &f) {
+        f.linear(x, {one(), none});
+      },
+      [&](ProgramBuilder &f) {
+        f.linear(x, {one(), theta}, {one(), none});
+      },
+      [&](ProgramBuilder &f) { f.copy_along(x, none); },
+      [&](ProgramBuilder &f) {
+        f.linear(x, {one(), theta}), f.copy_along(none, theta);
+      },
+      [&](ProgramBuilder &f) { f.map(MAP_PRODUCT, x, theta); },
+      [&](ProgramBuilder &f) { f.map(MAP_ROOT, none, theta); },
+      [&](ProgramBuilder &f) { f.map(MAP_ROOT, x, none); },
+      [&](ProgramBuilder &f) { f.dot(n, theta, none); },
+      [&](ProgramBuilder &f) { f.norm(n, none); },
+      [&](ProgramBuilder &f) { f.gradient(none, x, {}); },
+      [&](ProgramBuilder &f) { f.tangent(none, theta, x, {}); },
+      [&](ProgramBuilder &f) { f.tangent(theta, none, x, {}); },
+      [&](ProgramBuilder &f) { f.add_to_step_leaf(leaf_rate, c, 1, theta, none); },
+      [&](ProgramBuilder &f) { f.read(none, subject.problem.slot(BLV_THETA0, BLV_VALUE)); },
+  };
+  for (size_t i = 0; i < std::size(programs); i++) {
+    SCOPED_TRACE(i);
+    ProgramBuilder fresh(subject.problem);
+    fresh.vector("theta"), fresh.vector("x"), fresh.number("n"), fresh.counter("c");
+    expect_refused([&] { programs[i](fresh); }, &fresh);
+  }
+}
+
+TEST_F(Refuses, ANumberOrACounterThatIsNotThere) {
+  const Vector theta = start(), x = b.vector("x");
+  const Number n = b.number("n"), none;
+  const Counter c = b.counter("c"), nowhere;
+  const Stream stream = b.stream("stream", 3);
+  const std::function<void(ProgramBuilder &)> programs[] = {
+      [&](ProgramBuilder &f) {
+        f.linear(x, {times(none), theta});
+      },
+      [&](ProgramBuilder &f) {
+        f.linear(x, {leaf_at(leaf_rate, nowhere), theta});
+      },
+      [&](ProgramBuilder &f) {
+        f.linear(x, {leaf_at(most_step_leaves, c), theta});
+      },
+      [&](ProgramBuilder &f) {
+        f.linear(x, {leaf_tangent_at(-1, c), theta});
+      },
+      [&](ProgramBuilder &f) {
+        f.linear(stream.at(nowhere), {one(), theta});
+      },
+      [&](ProgramBuilder &f) {
+        f.linear(stream.at(c, 128), {one(), theta});
+      },
+      [&](ProgramBuilder &f) { f.dot(none, theta, theta); },
+      [&](ProgramBuilder &f) { f.side_dot(none, false); },
+      [&](ProgramBuilder &f) { f.compute(none, NUMBER_COPY, n); },
+      [&](ProgramBuilder &f) { f.compute(n, NUMBER_COPY, none); },
+      [&](ProgramBuilder &f) { f.compute(n, NUMBER_ADD, n); },
+      [&](ProgramBuilder &f) { f.fail(none, BLV_TASK_CURVATURE); },
+      [&](ProgramBuilder &f) { f.repeat_while(none, c, 3, [] {}); },
+      [&](ProgramBuilder &f) { f.repeat(nowhere, 3, 1, [] {}); },
+      [&](ProgramBuilder &f) { f.add_to_step_leaf(leaf_rate, nowhere, 1, theta, theta); },
+      [&](ProgramBuilder &f) { f.gradient(theta, x, {.tape = c}); },  // of which nothing is kept
+  };
+  for (size_t i = 0; i < std::size(programs); i++) {
+    SCOPED_TRACE(i);
+    ProgramBuilder fresh(subject.problem);
+    fresh.vector("theta"), fresh.vector("x"), fresh.number("n"), fresh.counter("c"), fresh.stream("stream", 3);
+    expect_refused([&] { programs[i](fresh); }, &fresh);
+  }
+}
+
+TEST_F(Refuses, PlanesThatDoNotFit) {
+  const Vector theta = start(), two = b.vector("two", 2), three = b.vector("three", 3);
+  const Number pair = b.number("pair", 2), n = b.number("n");
+  const std::function<void(ProgramBuilder &)> programs[] = {
+      [&](ProgramBuilder &f) {
+        f.linear(two, {one(), three});
+      },
+      [&](ProgramBuilder &f) { f.map(MAP_ROOT, two, theta); },
+      [&](ProgramBuilder &f) { f.dot(pair, three, theta); },
+      [&](ProgramBuilder &f) { f.tangent(theta, two, three, {}); },
+      [&](ProgramBuilder &f) { f.gradient(theta, two, {}); },
+      [&](ProgramBuilder &f) { f.gradient(two, theta, {}); },
+      [&](ProgramBuilder &f) { f.compute(pair, NUMBER_COPY, n); },
+      [&](ProgramBuilder &f) { f.gradient(theta, {}, {.loss = pair}); },
+      [&](ProgramBuilder &f) { f.gradient(theta, {}, {.weight = pair}); },
+  };
+  for (size_t i = 0; i < std::size(programs); i++) {
+    SCOPED_TRACE(i);
+    ProgramBuilder fresh(subject.problem);
+    fresh.vector("theta"), fresh.vector("two", 2), fresh.vector("three", 3), fresh.number("pair", 2), fresh.number("n");
+    expect_refused([&] { programs[i](fresh); }, &fresh);
+  }
+}
+
+// Sixteen bits name them.
+TEST_F(Refuses, MorePlanesNumbersOrArraysThanAnOperationNames) {
+  expect_refused([&] { b.vector("v", 1 << 16); });
+  expect_refused([&] { b.number("n", 1 << 16); });
+  expect_refused([&] {
+    for (int i = 0; i < 1 << 16; i++) b.vector("v");
+  });
+}
+
+// Gradients of leaves are written out with all their planes.
+TEST_F(Refuses, PassesThatAddDifferentPlanesToTheLeaves) {
+  const Vector theta = start(), two = b.vector("two", 2), three = b.vector("three", 3);
+  b.tangent(theta, three, {}, {.leaves = true});
+  b.tangent(theta, three, {}, {.outer = true, .leaves = true});
+  expect_refused([&] { b.tangent(theta, two, {}, {.leaves = true}); });
+}
+
+TEST_F(Refuses, AGradientAmongThem) {
+  const Vector theta = start(), two = b.vector("two", 2);
+  b.gradient(theta, {}, {.leaves = true});
+  expect_refused([&] { b.tangent(theta, two, {}, {.leaves = true}); });
+}
+
+// A tape holds products of the loss as it was weighted.
+TEST_F(Refuses, AWeightWithATape) {
+  const Vector theta = start();
+  const Number n = b.constant("n", 2);
+  const Counter c = b.counter("c");
+  b.keep_tape(1);
+  expect_refused([&] { b.gradient(theta, {}, {.weight = n, .tape = c}); });
 }
 
 // The tape has as many rows as the inner loss.

@@ -6,6 +6,7 @@
 
 #include "csrc/methods/method.h"
 #include "csrc/methods/optimiser.h"
+#include "csrc/plan/kernel_table.h"
 #include "csrc/plan/plan.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/refusal.h"

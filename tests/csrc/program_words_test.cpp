@@ -81,6 +81,14 @@ TEST(Words, OfMinibatches) {
       std::count(words.begin(), words.end(), "  lambda += tangent(thetas[t] along mu) of inner, batch[t], leaves"), 1);
 }
 
+TEST(Words, OfAWeightedLoss) {
+  Subject subject(plain_case(BLV_UNROLL, BLV_SGD, 2));
+  ProgramBuilder b(subject.problem);
+  const Vector theta = b.vector("theta"), g = b.vector("g");
+  b.gradient(theta, g, {.add = true, .weight = b.constant("gamma", 2)});
+  EXPECT_EQ(list_program(b.finish()).back(), "g += gradient(theta) of inner, times gamma");
+}
+
 // Every line of every method says something, in the words of the program.
 TEST(Words, OfEveryMethod) {
   for (const Case &c : method_cases(BLV_F64)) {

@@ -187,6 +187,7 @@ class RandomProgram {
     o.outer = p_.outer.present && coin(3);
     o.add = z && is_defined(z) && coin(3);
     if (!o.outer && p_.batch_rows > 0 && coin(2)) o.batch = some_counter();
+    if (coin(4)) o.weight = squashed(some_number());
     return o;
   }
   void gradient() {

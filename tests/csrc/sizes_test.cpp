@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 
+#include "csrc/plan/kernel_table.h"
 #include "csrc/plan/storage.h"
 #include "csrc/support/checked.h"
 #include "csrc/support/isa.h"

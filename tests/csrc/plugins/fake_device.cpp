@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The functions of the plugin without CUDA. A plan takes 100 bytes of workspace for each step whose products are kept, and a network
-// of more than three layers is refused, as a kernel would.
+// The functions of the plugin without CUDA. A plan takes 100 bytes of workspace for each step, and a network of more than three layers
+// is refused, as a kernel would.
 #include "fake_device.h"
 
 #include <algorithm>
@@ -32,6 +32,7 @@ blv_status open(int32_t ordinal, DeviceFacts *facts, BackendMessage *message) {
   *facts = {};
   facts->ordinal = ordinal;
   facts->major = 9;
+  facts->memory_bytes = fake.memory_bytes;
   std::snprintf(facts->name, sizeof facts->name, "Fake \"9\\0\"\n");
   return BLV_OK;
 }
@@ -50,6 +51,10 @@ blv_status plan(const Problem &problem, const DeviceFacts &facts, int64_t limit,
   plan->executor = problem.executor == BLV_EXECUTOR_AUTO ? static_cast<int32_t>(BLV_BLOCK_PER_TASK) : problem.executor;
   plan->threads = 96, plan->cluster = 2, plan->batches = 5, plan->shared_bytes = 1234, plan->slab_bytes = 56;
   plan->sizes.workspace_bytes = 100 * (problem.steps + 1);
+  if (fake.weighs_storage) {
+    const int64_t kept = (problem.storage.tape ? 100 : 60) * (problem.storage.segment_steps + 1);
+    plan->sizes.workspace_bytes = plan->executor == BLV_GRID ? kept / 2 : kept;
+  }
   std::snprintf(plan->name, sizeof plan->name, "fake_kernel");
   std::snprintf(plan->reason, sizeof plan->reason, "nothing else is here");
   if (limit == 0 || plan->sizes.workspace_bytes <= limit) return BLV_OK;

@@ -15,6 +15,9 @@ struct FakeDevices {
   int entries = 0, opens = 0, plans = 0, enqueues = 0;  // calls
   // What the next call of that function answers, with the message "made to fail".
   blv_status next_plan = BLV_OK, next_where = BLV_OK, next_enqueue = BLV_OK;
+  int64_t memory_bytes = int64_t{1} << 40;  // of a device that is opened
+  // A plan takes 100 bytes of workspace for each step that is kept with its tape, 60 without; a grid takes half as much.
+  bool weighs_storage = false;
   void *streams[2] = {};  // those that live; of device 0 and 1
   // The last enqueue.
   struct {
