@@ -43,24 +43,23 @@ bool of_a_device(int32_t executor) { return executor >= BLV_WARP_PER_TASK; }
 
 void check_executor(int32_t executor, bool device) {
   if (executor == BLV_EXECUTOR_AUTO || of_a_device(executor) == device) return;
-  const char *accepted = device ? "BLV_EXECUTOR_AUTO (0), BLV_WARP_PER_TASK (16), BLV_BLOCK_PER_TASK (17), "
-                                  "BLV_CLUSTER_PER_TASK (18), BLV_GRID (19)"
-                                : "BLV_EXECUTOR_AUTO (0), BLV_TASKS_IN_LANES (1), BLV_TASK_PER_CORE (2), "
-                                  "BLV_ROWS_OVER_CORES (3)";
-  refuse(BLV_UNSUPPORTED, format("spec.executor is %s (%d); accepted on %s: %s", name_of(executor_names, executor),
-                                 executor, device ? "a CUDA device" : "the CPU", accepted));
+  unsigned accepted = 1u << BLV_EXECUTOR_AUTO;
+  for (int32_t i = 0; i < executor_names.count; ++i)
+    if (of_a_device(executor_names.entries[i].value) == device) accepted |= 1u << executor_names.entries[i].value;
+  refuse(BLV_UNSUPPORTED,
+         format("spec.executor is %s (%d); accepted on %s: %s", name_of(executor_names, executor), executor,
+                device ? "a CUDA device" : "the CPU", list_names(executor_names, accepted).c_str()));
 }
 
 void check_flags(const Problem &problem, bool device) {
-  if ((problem.flags & BLV_SPLIT_TF32) == 0) return;
-  if (!device)
-    refuse(BLV_UNSUPPORTED, format("spec.flags is %d, with BLV_SPLIT_TF32 (2); accepted on the CPU: 0 or "
-                                   "BLV_SKIP_FAILED (1)",
-                                   problem.flags));
-  if (problem.dtype != BLV_F32)
-    refuse(BLV_UNSUPPORTED, format("spec.flags is %d, with BLV_SPLIT_TF32 (2); accepted with spec.dtype BLV_F64: 0 or "
-                                   "BLV_SKIP_FAILED (1)",
-                                   problem.flags));
+  constexpr int32_t of_devices = BLV_SPLIT_TF32;  // with BLV_F32
+  if ((problem.flags & of_devices) == 0 || (device && problem.dtype == BLV_F32)) return;
+  int32_t accepted = 0;
+  for (int32_t i = 0; i < flag_names.count; ++i) accepted |= flag_names.entries[i].value & ~of_devices;
+  refuse(
+      BLV_UNSUPPORTED,
+      format("spec.flags is %d, with %s (%d); accepted %s: %s", problem.flags, name_of(flag_names, of_devices),
+             of_devices, device ? "with spec.dtype BLV_F64" : "on the CPU", list_flags(flag_names, accepted).c_str()));
 }
 
 void check_limit(const char *argument, int64_t value, int64_t most) {

@@ -3,6 +3,7 @@
 // An inner optimiser: one step, its adjoint and its tangent, as parts of a program. One row of a table and one short file each; no
 // other code asks for an optimiser by name.
 #pragma once
+#include <iterator>
 #include <vector>
 
 #include "csrc/methods/builder.h"
@@ -20,8 +21,8 @@ struct InnerAdjoint {
   Counter t, j;   // the step; its entry of `kept`
   Vector lambda;  // dL_out/dtheta_t
   Vector mu;      // result: the adjoint of g_t. Carried from step to step, zero at the beginning
-  std::vector<Stream>
-      kept;  // what `kept` names: before step t at j, after it at j + 1; empty if no step leaf has a gradient
+  // What `kept` names: before step t at j, after it at j + 1. Empty if no step leaf has a gradient.
+  std::vector<Stream> kept;
 };
 
 struct InnerTangent {
@@ -50,8 +51,16 @@ struct Optimiser {
 const Optimiser *find_optimiser(int32_t id);
 const std::vector<const Optimiser *> &optimisers();
 
-// Step leaves by index, the same for all optimisers: the order of Problem::step_leaves.
-constexpr int32_t leaf_rate = 0, leaf_momentum = 1;
-extern const std::vector<int32_t> step_leaf_order;
+// The step leaves of all optimisers, in the order of Problem::step_leaves. A new one goes to the end.
+constexpr int32_t step_leaf_order[] = {BLV_RATE, BLV_MOMENTUM};
+static_assert(std::size(step_leaf_order) <= most_step_leaves);
+
+// The index of one.
+constexpr int32_t step_leaf(int32_t leaf) {
+  int32_t index = 0;
+  while (step_leaf_order[index] != leaf) ++index;
+  return index;
+}
+constexpr int32_t leaf_rate = step_leaf(BLV_RATE), leaf_momentum = step_leaf(BLV_MOMENTUM);
 
 }  // namespace bilevel

@@ -18,6 +18,4 @@ const Optimiser *find_optimiser(int32_t id) {
   return nullptr;
 }
 
-const std::vector<int32_t> step_leaf_order = {BLV_RATE, BLV_MOMENTUM};
-
 }  // namespace bilevel

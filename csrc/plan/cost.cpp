@@ -13,6 +13,7 @@
 #include <cstddef>
 
 #include "csrc/methods/builder.h"
+#include "csrc/spec/leaf_rules.h"
 #include "kernels/contract/cpu_tuning.h"
 
 namespace bilevel {
@@ -90,8 +91,6 @@ double stream_bytes(const TaskProblem &problem, double scalar) {
   return vectors * real(problem.network.parameters) * scalar;
 }
 
-bool has_rows(int32_t leaf) { return leaf == BLV_X || leaf == BLV_Y || leaf == BLV_WEIGHT; }
-
 // Passes over all rows of a side and over its minibatches.
 struct Passes {
   double all = 0, batches = 0;
@@ -109,7 +108,7 @@ Passes passes_of(const Program &program, int32_t side) {
 
 double bytes_of(const Problem &problem, const blv_slot &slot, const Span &span) {
   const double once = real(span_used(span, problem.tasks)), bytes = real(span.element_bytes);
-  if (!has_rows(slot.leaf) || span.written) return once * bytes;
+  if (!has_rows(*find_leaf_rule(slot.leaf, problem.kind)) || span.written) return once * bytes;
   const Passes passes = passes_of(problem.program, slot.side);
   const double batch = real(problem.tasks) * real(problem.batch_rows) * real(span.columns);
   return (once * passes.all + batch * passes.batches) * bytes;

@@ -30,7 +30,7 @@ class JsonObject {
   std::string finish() const { return text_ + "}"; }
 
  private:
-  // The name of a device is not ours.
+  // The name of a device comes from its driver and may hold anything.
   void append_escaped(char c) {
     if (c == '"' || c == '\\') text_ += '\\';
     text_ += static_cast<unsigned char>(c) < ' ' ? ' ' : c;

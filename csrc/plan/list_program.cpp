@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A program in words: one line per operation, in the notation of the methods, loops indented.
+// A program in words: one line per operation, in the notation of the methods, loops indented. The switches have no default, so that the
+// compiler names them when an operation is added.
 #include <string>
 
 #include "csrc/methods/optimiser.h"
@@ -81,7 +82,7 @@ class Listing {
   }
 
   std::string line(const Op &op) const {
-    switch (op.code) {
+    switch (static_cast<OpCode>(op.code)) {
       case OP_GRADIENT:
         return join(result(op), pass(op, join("gradient(", at(op.x), ")")));
       case OP_TANGENT:
@@ -104,19 +105,33 @@ class Listing {
         return check(op);
       case OP_FAIL:
         return join("fail where ", number(op.number));
-      default:
-        return "";  // COUNT, END, BREAK: in the heads of loops
+      case OP_COUNT:
+      case OP_END:
+      case OP_BREAK:
+        return "";  // in the heads of loops
     }
+    return "?";
   }
   std::string map(const Op &op) const {
-    const char *const names[] = {"product", "reciprocal", "root"};
-    return join(at(op.z), " = ", names[op.function], "(", at(op.x), op.y ? join(", ", at(op.y)) : "", ")");
+    return join(at(op.z), " = ", name_of_map(static_cast<MapFunction>(op.function)), "(", at(op.x),
+                op.y ? join(", ", at(op.y)) : "", ")");
+  }
+  static const char *name_of_map(MapFunction function) {
+    switch (function) {
+      case MAP_PRODUCT:
+        return "product";
+      case MAP_RECIPROCAL:
+        return "reciprocal";
+      case MAP_ROOT:
+        return "root";
+    }
+    return "?";
   }
   std::string number_line(const Op &op) const {
     const std::string z = join(number(op.number), " = ");
     const auto x = [&] { return number(op.first); };
     const auto y = [&] { return number(op.second); };
-    switch (op.function) {
+    switch (static_cast<NumberFunction>(op.function)) {
       case NUMBER_CONSTANT:
         return join(z, format("%.17g", op.real).c_str());
       case NUMBER_ADD:
@@ -133,9 +148,10 @@ class Listing {
         return join(z, x(), " > ", y());
       case NUMBER_SELECT:
         return join(z, x(), " if ", y());
-      default:
+      case NUMBER_COPY:
         return join(z, x());
     }
+    return "?";
   }
   std::string check(const Op &op) const {
     std::string text;

@@ -34,6 +34,11 @@ bool has_rule(const LeafRule &rule, int32_t method);
 // nullptr if the method has no such leaf.
 const LeafRule *find_leaf_rule(int32_t leaf, int32_t method);
 
+// Whether the leaf is an array of rows, which every pass over them reads.
+constexpr bool has_rows(const LeafRule &rule) {
+  return rule.shape == Shape::features || rule.shape == Shape::targets || rule.shape == Shape::rows;
+}
+
 // The leaves that a method has, as a mask.
 unsigned leaves_of_method(int32_t method);
 

@@ -145,18 +145,17 @@ void check_outer(const SlotTable &table, const Problem &problem, const Method &m
 }
 
 // The leaves that the optimiser has, and no others.
-void check_step_leaves(const SlotTable &table, const Problem &problem, const char *method) {
+void check_step_leaves(const SlotTable &table, const Problem &problem) {
   const Optimiser &optimiser = *find_optimiser(problem.optimiser);
   for (const int32_t leaf : step_leaf_order) {
     const bool needed = std::count(optimiser.leaves.begin(), optimiser.leaves.end(), leaf) > 0;
     if (!needed) forbid(table, BLV_METHOD, leaf, optimisers_with(leaf).c_str());
-    if (needed && leaf == BLV_RATE) require(table, BLV_METHOD, leaf, format("method %s", method).c_str());
     if (needed) require(table, BLV_METHOD, leaf, format("optimiser %s", optimiser.name).c_str());
   }
 }
 
 void check_trained(const SlotTable &table, const Problem &problem, const Method &method) {
-  check_step_leaves(table, problem, method.name);
+  check_step_leaves(table, problem);
   if (problem.batch_rows > 0)
     require(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
   else

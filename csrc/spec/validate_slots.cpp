@@ -114,10 +114,7 @@ void check_stride(const Subject &subject, const char *name, int64_t stride, bool
   refuse_value(subject.member(name).c_str(), stride, accepted.c_str());
 }
 
-bool has_rows(const Subject &subject) {
-  const Shape shape = subject.rule->shape;
-  return shape == Shape::features || shape == Shape::targets || shape == Shape::rows;
-}
+bool has_rows(const Subject &subject) { return has_rows(*subject.rule); }
 
 Steps steps_of(const Subject &subject) {
   const bool product = find_method(subject.problem.kind)->has_products && subject.slot.use == BLV_GRADIENT;
@@ -197,11 +194,24 @@ Span span_of(const Subject &subject) {
   return span;
 }
 
-// A stride that makes rows or vectors overlap is nobody's intention: 0 is the dense one.
+// A stride that makes rows overlap is nobody's intention: 0 is the dense one.
 void check_not_denser(const Subject &subject, const char *name, int64_t stride, int64_t dense) {
   if (stride == 0 || stride >= dense) return;
   refuse_value(subject.member(name).c_str(), stride,
                format("0 (dense) or >= %lld", static_cast<long long>(dense)).c_str());
+}
+
+// Nor are vectors that overlap. They may lie between the rows of one another.
+void check_vectors_apart(const Subject &subject, const Span &span) {
+  if (span.written || steps_of(subject) != Steps::per_vector || span.steps.count < 2) return;
+  Span one = span;
+  one.steps = {}, one.task_stride = 0;
+  int64_t dense = 0;
+  span_elements(one, 1, &dense);
+  const Size between = Size(span.steps.count - 1) * span.steps.stride + span.columns;
+  const bool fits_between = span.rows.count > 1 && span.steps.stride >= span.columns && !between.overflowed() &&
+                            between.value() <= span.rows.stride;
+  if (!fits_between) check_not_denser(subject, "step_stride", subject.slot.step_stride, dense);
 }
 
 void check_strides(const Subject &subject) {
@@ -210,8 +220,6 @@ void check_strides(const Subject &subject) {
   check_stride(subject, "step_stride", slot.step_stride, steps_of(subject) != Steps::none);
   check_stride(subject, "row_stride", slot.row_stride, has_rows(subject));
   if (has_rows(subject)) check_not_denser(subject, "row_stride", slot.row_stride, columns_of(subject));
-  if (slot.leaf == BLV_VECTOR && subject.problem.planes > 1)
-    check_not_denser(subject, "step_stride", slot.step_stride, columns_of(subject));
   if (slot.use == BLV_RESULT && slot.task_stride == 0 && subject.problem.tasks > 1)
     refuse_value(subject.member("task_stride").c_str(), 0, ">= 1, since a result of several tasks can't be shared");
 }
@@ -231,6 +239,7 @@ Slot check_slot(const std::vector<blv_slot> &slots, size_t i, const Problem &pro
   check_link_and_extent(subject);
   check_strides(subject);
   *span = span_of(subject);
+  check_vectors_apart(subject, *span);
   if (span->written) check_no_overlap_within(subject.path.c_str(), *span, problem.tasks);
   Slot resolved;
   resolved.index = static_cast<int32_t>(i);

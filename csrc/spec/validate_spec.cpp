@@ -13,8 +13,10 @@
 namespace bilevel {
 namespace {
 
-void check_mask(const char *argument, int32_t value, int32_t accepted, const char *text) {
-  if ((value & ~accepted) != 0) refuse_value(argument, value, text);
+void check_flags_of(const char *argument, int32_t value, const EnumNames &flags) {
+  int32_t accepted = 0;
+  for (int32_t i = 0; i < flags.count; ++i) accepted |= flags.entries[i].value;
+  if ((value & ~accepted) != 0) refuse_value(argument, value, list_flags(flags, accepted).c_str());
 }
 
 // ---- Objectives -----------------------------------------------------------------------------------------------------
@@ -72,8 +74,7 @@ blv_spec read_spec(const blv_spec *given) {
   check_range("spec.tasks", spec.tasks, 0, most_size);
   check_range("spec.workspace_limit", spec.workspace_limit, 0, INT64_MAX);
   check_enum("spec.executor", spec.executor, executor_names);
-  check_mask("spec.flags", spec.flags, BLV_SKIP_FAILED | BLV_SPLIT_TF32,
-             "0, BLV_SKIP_FAILED (1), BLV_SPLIT_TF32 (2) or both (3)");
+  check_flags_of("spec.flags", spec.flags, flag_names);
   check_range("spec.n_slots", spec.n_slots, 0, most_slots);
   if (spec.n_slots > 0) check_pointer("spec.slots", spec.slots);
   return spec;
@@ -128,7 +129,8 @@ ValidSpec validate(const blv_spec *given, int32_t context_threads) {
   for (size_t i = 0; i < valid.slots.size(); ++i) resolved[i] = check_slot(valid.slots, i, problem, &valid.spans[i]);
   place_slots(valid.slots, resolved, &problem);
   for (const Span &span : valid.spans)
-    if (span.written && span.task_stride == 0) problem.shared_scalars += saturating_multiply(2, span_used(span, 1));
+    if (span.written && span.task_stride == 0)
+      problem.shared_scalars = saturating_add(problem.shared_scalars, saturating_multiply(2, span_used(span, 1)));
   return valid;
 }
 

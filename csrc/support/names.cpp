@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 
-#include "csrc/support/refusal.h"
 #include "kernels/contract/activations.h"
 #include "kernels/contract/losses.h"
 #include "kernels/contract/problem.h"
@@ -97,6 +96,10 @@ constexpr EnumName executor[] = {
     ROW(BLV_CLUSTER_PER_TASK, "cluster_per_task"),
     ROW(BLV_GRID, "grid"),
 };
+constexpr EnumName flag[] = {
+    ROW(BLV_SKIP_FAILED, "skip_failed"),
+    ROW(BLV_SPLIT_TF32, "split_tf32"),
+};
 #undef ROW
 
 // Enums that tables are indexed by: values 1, 2, ... without a gap, below the capacity of those tables.
@@ -116,13 +119,14 @@ constexpr EnumNames table(const EnumName (&entries)[count]) {
 
 constexpr unsigned all = ~0u;
 
-// "BLV_F32 (1), BLV_F64 (2)": the entries whose bit is set in `mask`.
-Text list(const EnumNames &names, unsigned mask) {
+// "BLV_F32 (1), BLV_F64 (2)": the entries that accepts(value).
+template <class Accepts>
+Text list_where(const EnumNames &names, Accepts accepts) {
   Text text;
   size_t used = 0;
   for (int32_t i = 0; i < names.count; ++i) {
     const EnumName &entry = names.entries[i];
-    if (mask != all && (mask >> entry.value & 1u) == 0) continue;
+    if (!accepts(entry.value)) continue;
     std::snprintf(text.data + used, sizeof text.data - used, "%s%s (%d)", used ? ", " : "", entry.name, entry.value);
     used = std::strlen(text.data);
   }
@@ -143,6 +147,18 @@ const EnumNames dtype_names = table(dtype);
 const EnumNames link_names = table(link);
 const EnumNames extent_names = table(extent);
 const EnumNames executor_names = table(executor);
+const EnumNames flag_names = table(flag);
+
+Text list_names(const EnumNames &names, unsigned mask) {
+  return list_where(names, [=](int32_t value) { return mask == all || (mask >> value & 1u) != 0; });
+}
+
+Text list_flags(const EnumNames &names, int32_t accepted) {
+  const Text text = list_where(names, [=](int32_t value) { return (value & accepted) != 0; });
+  if (text.data[0] == '\0') return format("0");
+  const bool several = (accepted & (accepted - 1)) != 0;
+  return format(several ? "0, or a sum of %s" : "0 or %s", text.c_str());
+}
 
 const EnumName *find_name(const EnumNames &names, int32_t value) {
   for (int32_t i = 0; i < names.count; ++i)
@@ -161,14 +177,14 @@ const char *plain_name_of(const EnumNames &names, int32_t value) {
 }
 
 void check_enum(const char *argument, int32_t value, const EnumNames &names) {
-  if (find_name(names, value) == nullptr) refuse_value(argument, value, list(names, all).c_str());
+  if (find_name(names, value) == nullptr) refuse_value(argument, value, list_names(names, all).c_str());
 }
 
 void check_choice(const char *argument, int32_t value, const EnumNames &names, unsigned mask, const char *context) {
   check_enum(argument, value, names);
   if (mask >> value & 1u) return;
   refuse(BLV_INVALID, format("%s is %s (%d); accepted %s: %s", argument, name_of(names, value), value, context,
-                             list(names, mask).c_str()));
+                             list_names(names, mask).c_str()));
 }
 
 }  // namespace bilevel

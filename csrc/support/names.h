@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "csrc/support/refusal.h"
+
 namespace bilevel {
 
 struct EnumName {
@@ -22,6 +24,7 @@ struct EnumNames {
 
 extern const EnumNames isa_names, loss_names, activation_names, store_names, solver_names, side_names;
 extern const EnumNames leaf_names, use_names, dtype_names, link_names, extent_names, executor_names;
+extern const EnumNames flag_names;  // of a spec
 
 // The names in a table of rows, each with id, name and plain; `Row` has one table.
 template <class Row>
@@ -40,6 +43,11 @@ const EnumName *find_name(const EnumNames &names, int32_t value);
 // Name as in bilevel.h; "?" if there is none.
 const char *name_of(const EnumNames &names, int32_t value);
 const char *plain_name_of(const EnumNames &names, int32_t value);
+
+// "BLV_F32 (1), BLV_F64 (2)": the entries whose bit (1 << value) is set in `mask`.
+Text list_names(const EnumNames &names, unsigned mask);
+// What a word of flags may be, of which those in `accepted` may be set: "0, or a sum of BLV_SKIP_FAILED (1), BLV_SPLIT_TF32 (2)".
+Text list_flags(const EnumNames &names, int32_t accepted);
 
 // Refuses a value that is not in the table, naming all that are.
 void check_enum(const char *argument, int32_t value, const EnumNames &names);

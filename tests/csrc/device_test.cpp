@@ -217,7 +217,9 @@ struct BadPlan {
 
 const BadPlan kBadPlans[] = {
     {"lanes", 0, [](SpecBuilder &b) { b.spec.executor = BLV_TASKS_IN_LANES; }, BLV_UNSUPPORTED,
-     "spec.executor is BLV_TASKS_IN_LANES (1)|on a CUDA device|BLV_GRID (19)"},
+     "spec.executor is BLV_TASKS_IN_LANES (1)|accepted on a CUDA device: BLV_EXECUTOR_AUTO (0), BLV_WARP_PER_TASK "
+     "(16), "
+     "BLV_BLOCK_PER_TASK (17), BLV_CLUSTER_PER_TASK (18), BLV_GRID (19)"},
     {"core", 0, [](SpecBuilder &b) { b.spec.executor = BLV_TASK_PER_CORE; }, BLV_UNSUPPORTED, "BLV_TASK_PER_CORE"},
     {"cores", 0, [](SpecBuilder &b) { b.spec.executor = BLV_ROWS_OVER_CORES; }, BLV_UNSUPPORTED, "BLV_ROWS_OVER_CORES"},
     {"warp", BLV_DEVICE_CPU, [](SpecBuilder &b) { b.spec.executor = BLV_WARP_PER_TASK; }, BLV_UNSUPPORTED,
@@ -228,7 +230,7 @@ const BadPlan kBadPlans[] = {
     {"grid", BLV_DEVICE_CPU, [](SpecBuilder &b) { b.spec.executor = BLV_GRID; }, BLV_UNSUPPORTED, "(19)"},
     {"no executor", 0, [](SpecBuilder &b) { b.spec.executor = 15; }, BLV_INVALID, "spec.executor is 15"},
     {"tf32 on the CPU", BLV_DEVICE_CPU, [](SpecBuilder &b) { b.spec.flags = BLV_SPLIT_TF32 | BLV_SKIP_FAILED; },
-     BLV_UNSUPPORTED, "spec.flags is 3|BLV_SPLIT_TF32 (2)|on the CPU"},
+     BLV_UNSUPPORTED, "spec.flags is 3|BLV_SPLIT_TF32 (2)|accepted on the CPU: 0 or BLV_SKIP_FAILED (1)"},
     {"tf32 of doubles", 0,
      [](SpecBuilder &b) {
        b.spec.flags = BLV_SPLIT_TF32, b.spec.dtype = BLV_F64;

@@ -3,6 +3,7 @@
 // What the builder counts, and what it refuses.
 #include <functional>
 
+#include "kernels/special/allow.h"
 #include "program_subject.h"
 
 namespace bilevel {
@@ -71,6 +72,24 @@ TEST(Counts, OfADevice) {
     const Program program = build_program(subject.problem, {true}).view;
     EXPECT_LE(program.n_numbers, 64) << "method " << kind;
     EXPECT_LE(program.n_counters, 8) << "method " << kind;
+  }
+}
+
+// Kernels written by hand list the flags that they know: one that knows no weights leaves such a program to the interpreter.
+TEST(Weights, AreAFlagThatAHandWrittenKernelMustKnow) {
+  Subject subject(plain_case(BLV_EVALUATE, BLV_SGD, 1));
+  Allowed allowed = {};
+  for (uint32_t *leaves : {allowed.inner, allowed.outer, allowed.both, allowed.method})
+    std::fill_n(leaves, use_capacity, ~0u);
+  allowed.losses = allowed.optimisers = allowed.ops = ~0u;
+  allowed.flags = ~uint32_t{FLAG_WEIGHTED};
+  for (const bool weighted : {false, true}) {
+    ProgramBuilder b(subject.problem);
+    const Vector theta = b.vector("theta"), g = b.vector("g");
+    b.gradient(theta, g, {.weight = weighted ? b.constant("two", 2) : Number()});
+    const MethodProgram program = b.finish();
+    subject.problem.program = program.view;
+    EXPECT_EQ(refusal_of(subject.problem, allowed) != nullptr, weighted);
   }
 }
 

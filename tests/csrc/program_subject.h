@@ -199,6 +199,14 @@ inline std::vector<Case> method_cases(int dtype) {
       for (harness::Leaf &leaf : unroll.leaves) leaf.gradient = false;
       all.push_back(unroll);
     }
+  // Without a hidden layer.
+  const size_t all_with_one = all.size();
+  for (size_t i = 0; i < all_with_one; i++) {
+    if (all[i].steps == 1) continue;
+    Case linear = all[i];
+    linear.widths = {3, 2};
+    all.push_back(linear);
+  }
   return all;
 }
 

@@ -57,8 +57,8 @@ TEST_P(RandomPrograms, RunAsInterpreted) {
     Case c = harness::unroll_case(seed % 2 ? BLV_SQUARED : BLV_LOGISTIC, BLV_TANH, seed % 3 ? BLV_HEAVY_BALL : BLV_SGD,
                                   BLV_F64, linked, {});
     if (seed % 4 == 0) c.batch_rows = 3, c.leaves.push_back({.side = BLV_INNER, .leaf = BLV_BATCH, .per_step = true});
-    if (GetParam() == BLV_FORWARD) c = harness::as_forward(c, 2 + seed % 2);
-    if (GetParam() == BLV_HVP) c = harness::hvp_case(BLV_SQUARED, BLV_TANH, 2 + seed % 2, BLV_F64, linked);
+    if (GetParam() == BLV_FORWARD) c = harness::as_forward(c, 2 + seed % 3);
+    if (GetParam() == BLV_HVP) c = harness::hvp_case(BLV_SQUARED, BLV_TANH, 2 + seed % 3, BLV_F64, linked);
     c.widths = seed % 5 == 0 ? std::vector<int64_t>{3, 2} : std::vector<int64_t>{2, 3, 1};
     c.tasks = 1 + seed % 3, c.rows = 4, c.outer_rows = 3, c.steps = 3, c.seed = seed + 1;
     if (GetParam() == BLV_HVP) c.steps = 1;

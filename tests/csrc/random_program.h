@@ -20,7 +20,7 @@ class RandomProgram {
     const Vector theta = b_.vector("theta");
     b_.read(theta, p_.slot(p_.kind == BLV_HVP ? BLV_THETA : BLV_THETA0, BLV_VALUE));
     vectors_.push_back(theta);
-    if (planes() > 1) {
+    if (p_.kind != BLV_UNROLL) {
       const bool hvp = p_.kind == BLV_HVP;
       const Vector many = b_.vector("many", planes());
       b_.read(many, hvp ? p_.slot(BLV_VECTOR, BLV_VALUE) : p_.slot(BLV_THETA0, BLV_TANGENT));
@@ -28,6 +28,7 @@ class RandomProgram {
     }
     vectors_.push_back(b_.zeros("zeros"));
     b_.dot(new_number(), theta, theta);
+    for (int64_t k = 2; k <= planes(); ++k) several(k, theta);
     operations(at_random(12, 30));
     if (coin(2)) sweep();
     operations(at_random(3, 8));
@@ -43,8 +44,9 @@ class RandomProgram {
     return low + static_cast<int64_t>(random_() % static_cast<uint64_t>(high - low + 1));
   }
   bool coin(int64_t n) { return at_random(1, n) == 1; }
-  int64_t planes() const { return p_.kind == BLV_UNROLL ? 1 : p_.planes; }
-  int64_t any_planes() { return coin(2) ? 1 : planes(); }
+  // Of vectors. Without slots that say how many there are: some.
+  int64_t planes() const { return p_.kind == BLV_UNROLL ? 3 : p_.planes; }
+  int64_t any_planes() { return coin(2) ? 1 : at_random(1, planes()); }
   Vector defined(int64_t wanted) {
     for (;;) {
       const Vector v = vectors_[static_cast<size_t>(at_random(0, static_cast<int64_t>(vectors_.size()) - 1))];
@@ -111,6 +113,12 @@ class RandomProgram {
   }
 
   // ---- Vectors
+  // k planes, all of them theta: what is done to them makes them differ.
+  void several(int64_t k, Vector theta) {
+    const Vector v = b_.vector("several", k);
+    b_.linear(v, {one(), theta});
+    vectors_.push_back(v);
+  }
   // z = z / |z|
   void normalise(Vector z) {
     const Number norm = number("norm", z.planes), inverse = number("inverse", z.planes);
@@ -203,7 +211,8 @@ class RandomProgram {
     const int64_t k = any_planes();
     const Vector x = defined(1), y = defined(k), z = coin(6) ? Vector() : target(k, {x, y});
     PassOptions o = options(z);
-    o.leaves = p_.kind == BLV_UNROLL || (p_.kind == BLV_HVP && k == planes()) ? coin(2) : false;
+    // All passes with leaves have as many planes: one, where there are gradients among them.
+    o.leaves = k == (p_.kind == BLV_HVP ? planes() : 1) && p_.kind != BLV_FORWARD && coin(2);
     o.tangents = p_.kind == BLV_FORWARD && coin(2);
     b_.tangent(x, y, z, o);
     if (z) written(z), normalise(z);

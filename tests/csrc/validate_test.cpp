@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 
 #include "csrc/support/refusal.h"
@@ -137,6 +138,59 @@ TEST(Validate, NoRowsNoStepsNoTasks) {
   EXPECT_EQ(elements_of(valid, 3), 0) << "a rate of no steps";
   EXPECT_EQ(elements_of(valid, 6), 0) << "losses of no tasks";
   EXPECT_EQ(elements_of(valid, 7), P) << "a sum over no tasks is there, and is 0";
+}
+
+// Sums over tasks of gradients whose sizes add up to more than 2^63.
+TEST(Validate, SharedGradientsBeyondCounting) {
+  SpecBuilder builder(BLV_UNROLL);
+  const int64_t outputs = 1 << 10, inputs = (1 << 20) - 1, parameters = outputs * (inputs + 1);
+  builder.widths = {inputs, outputs};
+  builder.method.optimiser = BLV_HEAVY_BALL;
+  builder.method.steps = (int64_t{1} << 31) - (int64_t{1} << 26);
+  builder.inner.rows = int64_t{1} << 40;
+  builder.slots[1].task_stride = builder.slots[2].task_stride = 0;
+  builder.add_outer_loss();
+  builder.slots[3].extent = BLV_PER_PARAMETER;
+  builder.add(BLV_METHOD, BLV_MOMENTUM).extent = BLV_PER_PARAMETER;
+  for (const int32_t leaf : {BLV_RATE, BLV_MOMENTUM}) {
+    blv_slot &gradient = builder.add(BLV_METHOD, leaf, BLV_GRADIENT);
+    gradient.extent = BLV_PER_PARAMETER, gradient.step_stride = parameters;
+  }
+  builder.add(BLV_INNER, BLV_X, BLV_GRADIENT);
+  EXPECT_EQ(validate(builder.get(), 1).problem.shared_scalars, std::numeric_limits<int64_t>::max());
+}
+
+// Vectors that are read do not overlap, as rows do not; they may lie between the rows of one another.
+TEST(Validate, VectorsOverlap) {
+  struct {
+    int32_t method, side, leaf, use;
+    int64_t row_stride, step_stride;
+    bool accepted;
+  } const rows[] = {
+      {BLV_HVP, BLV_METHOD, BLV_VECTOR, BLV_VALUE, 0, P - 1, false},
+      {BLV_HVP, BLV_METHOD, BLV_VECTOR, BLV_VALUE, 0, P, true},
+      {BLV_FORWARD, BLV_METHOD, BLV_THETA0, BLV_TANGENT, 0, P - 1, false},
+      {BLV_FORWARD, BLV_METHOD, BLV_THETA0, BLV_TANGENT, 0, P, true},
+      {BLV_FORWARD, BLV_INNER, BLV_X, BLV_TANGENT, 0, 17, false},
+      {BLV_FORWARD, BLV_INNER, BLV_X, BLV_TANGENT, 0, 18, true},
+      {BLV_FORWARD, BLV_INNER, BLV_X, BLV_TANGENT, 9, 3, true},
+      {BLV_FORWARD, BLV_INNER, BLV_X, BLV_TANGENT, 8, 3, false},
+      {BLV_FORWARD, BLV_INNER, BLV_X, BLV_TANGENT, 9, 2, false},
+  };
+  for (const auto &row : rows) {
+    SpecBuilder builder(row.method);
+    if (row.use == BLV_TANGENT) builder.add_outer_loss(), builder.add(row.side, row.leaf, row.use);
+    for (blv_slot &slot : builder.slots)
+      if (slot.side == row.side && slot.leaf == row.leaf && slot.use == row.use)
+        slot.row_stride = row.row_stride, slot.step_stride = row.step_stride;
+    try {
+      validate(builder.get(), 1);
+      EXPECT_TRUE(row.accepted) << "leaf " << row.leaf << " step_stride " << row.step_stride;
+    } catch (const Refusal &refusal) {
+      EXPECT_FALSE(row.accepted) << refusal.text.c_str();
+      EXPECT_NE(std::string(refusal.text.c_str()).find("step_stride"), std::string::npos) << refusal.text.c_str();
+    }
+  }
 }
 
 // Tangents: each laid out as the value of one task, step_stride between them.
