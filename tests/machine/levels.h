@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What math_level.cpp and pack_level.cpp, compiled once per ISA level, offer to the tests, which are compiled for the
-// baseline: plain function pointers, so that no template of GoogleTest or std ever holds instructions the CPU may lack.
+// What the sources *_level.cpp, compiled once per ISA level, offer to the tests, which are compiled for the baseline: plain
+// function pointers, so that no template of GoogleTest or std ever holds instructions the CPU may lack.
 #pragma once
 #include <vector>
 
@@ -34,14 +34,56 @@ struct PackLevel {
   void (*check_double)(Expect expect, char *page_end);
 };
 
+// A matrix with planes, as kernels/machine/matrix.h has it: plane and ld in elements of the executor.
+struct AnyMatrix {
+  void *v = nullptr, *d = nullptr;
+  long plane = 0, ld = 0;
+};
+
+enum Product { NT, NN, TN, SUM_ROWS, N_PRODUCTS };
+constexpr const char *product_names[N_PRODUCTS] = {"product_nt", "product_nn", "product_tn", "sum_rows"};
+enum AnyMode { VALUE, JET, TAPED, N_MODES };
+
+// C[m][n] (+)= A B over `depth`; sum_rows: C[0][n] (+)= the sum over `depth` rows of A.
+struct ProductCall {
+  Product product = NT;
+  AnyMode mode = VALUE;
+  bool tasks_in_lanes = false;
+  long planes = 0, m = 0, n = 0, depth = 0;
+  AnyMatrix a, b, c;
+  bool accumulate = false, on_tape = false;
+  long tile_columns = 0;  // 0: as the kernels choose
+  bool swapped = false;
+  bool counts_rows = false;  // with a table of rows of each task, as many as there are
+  void (*epilogue)(void *object, long i0, long i1, long j0, long j1) = nullptr;
+  void *object = nullptr;
+};
+
+struct ProductLevel {
+  int lanes_of_float, lanes_of_double;
+  // False if the executor wrote beyond its scratch.
+  bool (*run_float)(const ProductCall &call);
+  bool (*run_double)(const ProductCall &call);
+};
+
+// Checks that a level makes by itself. page_end: the first byte of an inaccessible page; at least 4 MiB before it are accessible.
+struct Checks {
+  void (*check_float)(Expect expect, char *page_end);
+  void (*check_double)(Expect expect, char *page_end);
+};
+
 extern const MathLevel math_v2, math_v3, math_v4;
 extern const PackLevel pack_v2, pack_v3, pack_v4;
+extern const ProductLevel product_v2, product_v3, product_v4;
+extern const Checks map_v2, map_v3, map_v4, sum_v2, sum_v3, sum_v4, transfer_v2, transfer_v3, transfer_v4;
 
 struct Level {
   const char *name;
   bool supported;
   const MathLevel *math;
   const PackLevel *pack;
+  const ProductLevel *product;
+  const Checks *map, *sum, *transfer;
 };
 
 // The widest level first.
@@ -51,7 +93,9 @@ inline std::vector<Level> levels() {
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
-  return {{"v4", v4, &math_v4, &pack_v4}, {"v3", v3, &math_v3, &pack_v3}, {"v2", v2, &math_v2, &pack_v2}};
+  return {{"v4", v4, &math_v4, &pack_v4, &product_v4, &map_v4, &sum_v4, &transfer_v4},
+          {"v3", v3, &math_v3, &pack_v3, &product_v3, &map_v3, &sum_v3, &transfer_v3},
+          {"v2", v2, &math_v2, &pack_v2, &product_v2, &map_v2, &sum_v2, &transfer_v2}};
 }
 
 }  // namespace core_test
