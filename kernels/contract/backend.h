@@ -43,8 +43,7 @@ struct DevicePlan {
   int64_t shared_bytes = 0;      // dynamic shared memory of a block
   int64_t slab_bytes = 0;        // workspace of a batch: what does not fit into shared memory
   int64_t block_slab_bytes = 0;  // the part of slab_bytes that each thread block of the grid has to itself
-  int64_t smem_bytes =
-      0;  // shared memory that a block has for the task's arrays; shared_bytes counts what they take of it
+  int64_t smem_bytes = 0;        // shared memory of a block that the task's arrays may take, at most
   DeviceFacts device;
   Sizes sizes;            // workspace_bytes is exact; task_bytes: shared memory and slab together
   char name[64] = {};     // of the kernel

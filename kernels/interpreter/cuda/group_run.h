@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs all tasks of a call on the device: batches of tasks, one per group of threads; a group runs its tasks one after another, and a
-// second kernel adds up what tasks share. The host side measures with the layout that the device assigns.
+// second kernel adds up what tasks share. The host side counts bytes with the layout that the device assigns.
 //
 // The interpreter lies in shared memory, a copy per block; one thread per block writes what changes in it. The program stays in the
 // kernel's parameters, which all threads read at the speed of constants.

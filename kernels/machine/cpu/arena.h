@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carves a workspace. One function lays a structure out; run on an arena without memory it measures, run on the
+// Carves a workspace. One function lays a structure out; run on an arena without memory it counts bytes, run on the
 // caller's workspace it assigns, so what is announced and what is used cannot differ.
 #pragma once
 #include "kernels/machine/cpu/pack.h"
@@ -10,7 +10,7 @@ namespace BLV_ISA_NAMESPACE {
 
 struct Arena {
   static constexpr long align = 64;
-  char *base = nullptr;  // null: measure only
+  char *base = nullptr;  // null: only counts bytes
   long used = 0;
 
   Arena at(long offset) const { return {base, offset}; }

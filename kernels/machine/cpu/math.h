@@ -203,8 +203,8 @@ BLV_INLINE P log_parts(P u, P k0, P quotient) {
   using M = MathOf<ScalarOf<P>>;
   using N = Naturals<ScalarOf<P>>;
   const N bits = (N)bits_of(u), up_to_one = (N)broadcast_integer<ScalarOf<P>>(M::below_half_root);
-  const Integers<ScalarOf<P>> biased =
-      (Integers<ScalarOf<P>>)((bits + up_to_one) >> M::mantissa_bits);  // k + bias, positive
+  // k + bias, positive.
+  const Integers<ScalarOf<P>> biased = (Integers<ScalarOf<P>>)((bits + up_to_one) >> M::mantissa_bits);
   const P k = (from_bits<ScalarOf<P>>(biased | M::whole_bits) - (M::whole + M::bias)) + k0;
   const P f = from_bits<ScalarOf<P>>((Integers<ScalarOf<P>>)(bits - ((N)(biased - M::bias) << M::mantissa_bits))) - 1;
   const P s = f / (2 + f), z = s * s, half_square = ScalarOf<P>(0.5) * f * f;

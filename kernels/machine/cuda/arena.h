@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Carves the memory of one task's group: first the shared memory of its blocks, then, for what does not fit, a slab of the workspace, the
-// group's part of global memory. One function lays a structure out; on the host it measures, on the device it assigns, and both make
+// group's part of global memory. One function lays a structure out; on the host it counts bytes, on the device it assigns, and both make
 // the same decisions, so what is announced and what is used cannot differ.
 //
 // A cluster has the shared memory of all its blocks: an array lies whole in that of one block, and the others reach it

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A pass over rows so short that a thread holds one in registers: products, loss and rank-one update of the thread's
-// own gradient need no word with other threads; once a pass the gradients are added up, by shuffles in a warp and then
+// own gradient need no other thread; once per pass the gradients are added up, by shuffles in a warp and then
 // through shared memory. For up to 32 inputs and few outputs; one tangent.
 #pragma once
 #include "kernels/special/linear/linear_loss.h"
@@ -14,8 +14,8 @@ template <class T, Mode M, int Quads, int Outputs>
 struct NarrowTile {
   static constexpr int V = Quad<T>::size, columns = Quads * V, size = sizeof(T);
   static constexpr int lines_out = Outputs, lines_in = Outputs * (M == Mode::JET ? 2 : 1);
-  static constexpr int stride =
-      (Quads | 1) * 16;  // bytes, of staged rows: an odd number of quads meets no bank conflict
+  // Bytes of a staged row: an odd number of quads, so that lanes on different rows meet no bank conflict.
+  static constexpr int stride = (Quads | 1) * 16;
   static constexpr int sums = lines_out * (columns + 1);  // of a thread: the gradient of W, then of b
   static constexpr int lane_sums = spread_rest<sums, 1>;
 };
