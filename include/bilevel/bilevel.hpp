@@ -11,7 +11,7 @@
 //
 // bl::forward(outer) or bl::implicit(outer, bl::cg(1e-6)) in place of bl::reverse(outer) is another method.
 //
-// Expressions hold views: the arrays must outlive them and keep place and size; their values are read anew at each
+// Expressions hold views: the arrays must outlive them and keep place and size; their values are read again at each
 // call, so a loop may update phi in place. float and double both work and cannot be mixed. What fails throws
 // bilevel::Error.
 //

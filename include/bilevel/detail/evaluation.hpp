@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One loss at given parameters: value, gradients, Hessian-vector products and cross products. An Evaluation keeps its
-// plans and workspace from call to call, reads the user's arrays anew at each call, is used by one thread at a time and
+// plans and workspace from call to call, reads the user's arrays again at each call, is used by one thread at a time and
 // is move-only.
 #ifndef BILEVEL_DETAIL_EVALUATION_HPP
 #define BILEVEL_DETAIL_EVALUATION_HPP
@@ -13,7 +13,7 @@ namespace bilevel {
 template <class T>
 class Evaluation {
  public:
-  /// theta: P parameters that all tasks share, or tasks x P; read anew at each call. tasks 0: as the tensors tell. The
+  /// theta: P parameters that all tasks share, or tasks x P; read again at each call. tasks 0: as the tensors tell. The
   /// context, if given, must outlive this object. Throws Error (BLV_INVALID).
   Evaluation(const Objective<T> &objective, Array<T> theta, std::int64_t tasks = 0, Context *context = nullptr)
       : objective_(detail::guarded([&] { return objective; })), theta_(theta), context_(context) {

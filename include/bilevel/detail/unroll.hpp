@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // unroll(...) | reverse(...), or forward or implicit, makes a BilevelPlan, which trains and computes hypergradients. It
-// keeps its plans and workspace from call to call, reads the user's arrays anew at each call, is used by one thread at a
+// keeps its plans and workspace from call to call, reads the user's arrays again at each call, is used by one thread at a
 // time and is move-only.
 #ifndef BILEVEL_DETAIL_UNROLL_HPP
 #define BILEVEL_DETAIL_UNROLL_HPP
