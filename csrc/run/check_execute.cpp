@@ -16,18 +16,19 @@ namespace {
 // How messages call an argument: written out only when there is something to say, since an execute may take no longer
 // than a few microseconds.
 struct Name {
-  const char *text = nullptr;  // else data[slot]
-  int64_t slot = 0;
+  const char *text;  // null: data[slot]
+  int64_t slot;
   Text write() const {
     return text != nullptr ? format("%s", text) : format("data[%lld]", static_cast<long long>(slot));
   }
 };
 
-// Memory that the execute touches; empty if begin == end.
+// Memory that the execute touches; empty if begin == end. Without initial values: an execute has an array of them for the most slots
+// that a plan may have, whose zeros would take as long as a tiny task.
 struct Range {
-  uintptr_t begin = 0, end = 0;
-  bool written = false;
-  const void *pointer = nullptr;  // to begin
+  uintptr_t begin, end;
+  bool written;
+  const void *pointer;  // to begin
   Name name;
 };
 
@@ -61,7 +62,7 @@ Range workspace_range(const blv_plan_s &plan, const ExecuteArguments &arguments)
   if (arguments.workspace_bytes < needed)
     refuse(BLV_TOO_SMALL, format("workspace_bytes is %lld; accepted: >= %lld",
                                  static_cast<long long>(arguments.workspace_bytes), static_cast<long long>(needed)));
-  return make_range({"workspace"}, arguments.workspace, needed, alignment_of_workspace(plan), true);
+  return make_range({"workspace", 0}, arguments.workspace, needed, alignment_of_workspace(plan), true);
 }
 
 // The state has the workspace's alignment. A plan without one accepts NULL only: whatever else was meant would be ignored.
@@ -69,13 +70,13 @@ Range state_range(const blv_plan_s &plan, const ExecuteArguments &arguments) {
   const int64_t bytes = plan.sizes.state_bytes;
   if (bytes == 0 && arguments.state != nullptr)
     refuse(BLV_INVALID, format("state is %p; accepted for a plan without state: NULL", arguments.state));
-  return make_range({"state"}, arguments.state, bytes, alignment_of_workspace(plan), true);
+  return make_range({"state", 0}, arguments.state, bytes, alignment_of_workspace(plan), true);
 }
 
 Range info_range(const ExecuteArguments &arguments) {
   if (arguments.info == nullptr) return {};
   constexpr auto entry = static_cast<int64_t>(sizeof(blv_task_info));
-  return make_range({"info"}, arguments.info, saturating_multiply(arguments.tasks, entry), alignof(blv_task_info),
+  return make_range({"info", 0}, arguments.info, saturating_multiply(arguments.tasks, entry), alignof(blv_task_info),
                     true);
 }
 

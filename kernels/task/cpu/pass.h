@@ -57,7 +57,7 @@ struct Pass {
     const long chunks = partition.chunks(request.view.n);
     P *total = request.total;
     Arguments a{request, this, chunks};
-    for (long c = 0; c < chunks; c++) totals[c] = {};
+    for (long c = 0; total && c < chunks; c++) totals[c] = {};
     if (chunks == 1) {
       run_chunk<M>(a, 0, a.view.n, a.theta_gradient, total ? &totals[0] : nullptr, scratch[0], a.add);
     } else if (row_threads.run) {
