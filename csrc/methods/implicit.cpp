@@ -121,7 +121,9 @@ void read(const blv_method *given, Problem *problem, int32_t *) {
   read_steps(implicit, problem);
   check_enum("spec.method.solver", implicit.solver, solver_names);
   check_range("spec.method.iterations", implicit.iterations, 0, INT32_MAX);
-  check_not_negative("spec.method.tolerance", implicit.tolerance);
+  if (!(implicit.tolerance >= 0 && implicit.tolerance < 1))
+    refuse(BLV_INVALID,
+           format("spec.method.tolerance is %g; accepted: a finite number >= 0 and < 1", implicit.tolerance));
   check_not_negative("spec.method.damping", implicit.damping);
   check_range("spec.method.warm_start", implicit.warm_start, 0, 1);
   check_range("spec.method.reserved", implicit.reserved, 0, 0);

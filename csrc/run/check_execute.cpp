@@ -70,6 +70,10 @@ Range state_range(const blv_plan_s &plan, const ExecuteArguments &arguments) {
   const int64_t bytes = plan.sizes.state_bytes;
   if (bytes == 0 && arguments.state != nullptr)
     refuse(BLV_INVALID, format("state is %p; accepted for a plan without state: NULL", arguments.state));
+  if (bytes > 0 && arguments.state == nullptr)
+    refuse(BLV_INVALID,
+           format("state is NULL; accepted: %lld bytes (blv_sizes.state_bytes), zeros before the first execute",
+                  static_cast<long long>(bytes)));
   return make_range({"state", 0}, arguments.state, bytes, alignment_of_workspace(plan), true);
 }
 

@@ -241,9 +241,11 @@ typedef struct blv_implicit {
   int32_t solver;     /* BLV_CG */
   int64_t steps;      /* as blv_unroll */
   int64_t batch_rows; /* of the inner steps */
-  int64_t iterations; /* most iterations of the solver, 0 to 2^31 - 1 */
-  double tolerance; /* stop at |r| <= tolerance |dL_out/dtheta|, >= 0; below epsilon / 16 of dtype it counts as that */
-  double damping;   /* >= 0 */
+  int64_t iterations; /* most iterations of the solver, 0 to 2^31 - 1. 0: none, v = 0. A task that reaches the limit is
+                         BLV_TASK_OK: BLV_RESIDUAL says how far it came */
+  double
+      tolerance; /* stop at |r| <= tolerance |dL_out/dtheta|, 0 <= tolerance < 1; below epsilon / 16 of dtype it counts as that */
+  double damping;     /* >= 0 */
   int32_t warm_start; /* 0: from v = 0. 1: from the v that the last execute with the same state ended with */
   int32_t reserved;   /* 0 */
 } blv_implicit;

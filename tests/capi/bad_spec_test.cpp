@@ -200,6 +200,7 @@ const Row kTable[] = {
     {"iterations", kImplicit, [](Editable &e) { e.implicit.iterations = -1; }, BLV_INVALID, "method.iterations|-1|0 to 2147483647"},
     {"too many iterations", kImplicit, [](Editable &e) { e.implicit.iterations = INT64_C(1) << 31; }, BLV_INVALID, "method.iterations|2147483648"},
     {"tolerance", kImplicit, [](Editable &e) { e.implicit.tolerance = -0.5; }, BLV_INVALID, "method.tolerance|-0.5|>= 0"},
+    {"tolerance of no iteration", kImplicit, [](Editable &e) { e.implicit.tolerance = 1; }, BLV_INVALID, "method.tolerance|1|< 1"},
     {"tolerance NaN", kImplicit, [](Editable &e) { e.implicit.tolerance = std::nan(""); }, BLV_INVALID, "method.tolerance|nan|finite"},
     {"tolerance infinite", kImplicit, [](Editable &e) { e.implicit.tolerance = HUGE_VAL; }, BLV_INVALID, "method.tolerance|inf|finite"},
     {"damping", kImplicit, [](Editable &e) { e.implicit.damping = -1e-3; }, BLV_INVALID, "method.damping|-0.001|>= 0"},

@@ -203,7 +203,7 @@ TEST(Implicit, ToleranceIterationsAndDamping) {
   EXPECT_TRUE(distance(once, twice) <= 1e-5) << distance(once, twice);
   expect_error(BLV_INVALID, {"tolerance"}, [&] { (steps | bl::implicit(p.outer, bl::cg(-1))).hypergradient(p.phi); });
   expect_error(BLV_INVALID, {"damping"},
-               [&] { (steps | bl::implicit(p.outer, bl::cg(1, 1, -1))).hypergradient(p.phi); });
+               [&] { (steps | bl::implicit(p.outer, bl::cg(0.1, 1, -1))).hypergradient(p.phi); });
 }
 
 TEST(Implicit, TasksHaveTheirOwnResiduals) {

@@ -292,7 +292,7 @@ TEST(Validate, MessagesOfTheMethodsWithSteps) {
     SpecBuilder builder(BLV_IMPLICIT);
     builder.add_outer_loss();
     builder.implicit.tolerance = -0.25;
-    EXPECT_EQ(message_of(&builder), "spec.method.tolerance is -0.25; accepted: a finite number >= 0");
+    EXPECT_EQ(message_of(&builder), "spec.method.tolerance is -0.25; accepted: a finite number >= 0 and < 1");
   }
   {
     SpecBuilder builder(BLV_IMPLICIT);
