@@ -5,6 +5,7 @@
 // additions must add less than that. One after another, a million terms would be off by up to a percent. Norms of gradients are those
 // of numbers whose squares leave the range of the dtype.
 #include "cases.h"
+#include "plain_call.h"
 
 namespace {
 
@@ -18,47 +19,10 @@ double draw(double value, bool equal, size_t i) {
   return static_cast<float>(equal ? value : value * (0.5 + spread));
 }
 
-struct Plain {  // a call on plain arrays of floats
-  blv_objective inner = {};
-  std::vector<int64_t> widths;
-  std::vector<blv_slot> slots;
-  std::vector<void *> data;
-  std::vector<int64_t> bytes;
-  std::vector<blv_task_info> info;
-
-  template <class T>
-  void slot(int side, int leaf, int use, std::vector<T> &array, int64_t task_stride, int extent = 0) {
-    const int dtype = std::is_same_v<T, float> ? BLV_F32 : std::is_same_v<T, double> ? BLV_F64 : BLV_I64;
-    slots.push_back({side, leaf, use, dtype, 0, extent, task_stride, 0, 0});
-    data.push_back(array.data());
-    bytes.push_back(static_cast<int64_t>(array.size() * sizeof(T)));
-  }
+struct Plain : PlainCall {
   void run(int64_t tasks, int executor, int isa, int kind = BLV_EVALUATE, int dtype = BLV_F32) {
-    const Context context({.isa = isa});
-    ASSERT_EQ(context.status, BLV_OK) << blv_context_error(nullptr);
-    blv_method method = {sizeof method, kind, 0};
-    blv_spec spec = {};
-    spec.size = sizeof spec, spec.dtype = dtype, spec.tasks = tasks, spec.executor = executor;
-    spec.inner = &inner, spec.method = &method;
-    spec.n_slots = static_cast<int64_t>(slots.size()), spec.slots = slots.data();
-    const Plan plan(context.handle, &spec);
-    ASSERT_EQ(plan.status, BLV_OK) << blv_context_error(context.handle);
-    const blv_sizes sizes = plan.sizes();
-    Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, harness::Side::kLow);
-    info.assign(static_cast<size_t>(tasks), {});
-    std::vector<void *> arrays = data;
-    void *room = workspace.data();
-    blv_task_info *told = info.data();
-    if (machine()) {
-      for (size_t i = 0; i < arrays.size(); i++) arrays[i] = machine()->put(arrays[i], bytes[i], 8);
-      room = machine()->put(room, sizes.workspace_bytes, sizes.workspace_align);
-      told = static_cast<blv_task_info *>(machine()->put(told, tasks * int64_t(sizeof *told), 8));
-    }
-    ASSERT_EQ(
-        blv_execute(context.handle, plan.handle, tasks, arrays.data(), room, sizes.workspace_bytes, nullptr, told),
-        BLV_OK)
-        << blv_context_error(context.handle);
-    ASSERT_EQ(machine() ? machine()->take_back() : "", "");
+    const blv_method method = {sizeof method, kind, 0};
+    PlainCall::run(&method, tasks, {.executor = executor, .isa = isa, .dtype = dtype});
     for (const blv_task_info &i : info) ASSERT_EQ(i.status, BLV_TASK_OK);
   }
 };

@@ -1,56 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What must leave no trace in a result: what the workspace held before, and rows that a neighbour has and the task lacks.
-#include "runner.h"
+#include "plain_call.h"
 
 namespace {
 
 using namespace harness;
 
-struct Call {
-  blv_objective inner = {}, outer = {};
-  std::vector<int64_t> widths;
-  std::vector<blv_slot> slots;
-  std::vector<void *> data;
-  std::vector<int64_t> bytes;
-  std::vector<blv_task_info> info;
-
-  template <class T>
-  void slot(int side, int leaf, int use, std::vector<T> &array, int64_t task_stride, int extent = 0) {
-    slots.push_back({side, leaf, use, std::is_integral_v<T> ? BLV_I32 : BLV_F32, 0, extent, task_stride, 0, 0});
-    data.push_back(array.data());
-    bytes.push_back(int64_t(array.size() * sizeof(T)));
-  }
+struct Call : PlainCall {
   blv_objective objective(int loss, int64_t rows) const {
     return {sizeof(blv_objective), BLV_NETWORK, loss, BLV_RELU, 0, rows, int64_t(widths.size()), widths.data()};
   }
   // Runs on a workspace full of `fill`.
   void run(const blv_method *method, int64_t tasks, int executor, int fill) {
-    const Context context;
-    ASSERT_EQ(context.status, BLV_OK) << blv_context_error(nullptr);
-    blv_spec spec = {};
-    spec.size = sizeof spec, spec.dtype = BLV_F32, spec.tasks = tasks, spec.executor = executor;
-    spec.inner = &inner, spec.outer = outer.size ? &outer : nullptr, spec.method = method;
-    spec.n_slots = int64_t(slots.size()), spec.slots = slots.data();
-    const Plan plan(context.handle, &spec);
-    ASSERT_EQ(plan.status, BLV_OK) << blv_context_error(context.handle);
-    const blv_sizes sizes = plan.sizes();
-    Guarded workspace(sizes.workspace_bytes, sizes.workspace_align, harness::Side::kLow);
-    std::memset(workspace.data(), fill, size_t(sizes.workspace_bytes));
-    info.assign(size_t(tasks), {});
-    std::vector<void *> arrays = data;
-    void *room = workspace.data();
-    blv_task_info *told = info.data();
-    if (machine()) {
-      for (size_t i = 0; i < arrays.size(); i++) arrays[i] = machine()->put(arrays[i], bytes[i], 4);
-      room = machine()->put(room, sizes.workspace_bytes, sizes.workspace_align);
-      told = static_cast<blv_task_info *>(machine()->put(told, tasks * int64_t(sizeof *told), 8));
-    }
-    EXPECT_EQ(
-        blv_execute(context.handle, plan.handle, tasks, arrays.data(), room, sizes.workspace_bytes, nullptr, told),
-        BLV_OK)
-        << blv_context_error(context.handle);
-    EXPECT_EQ(machine() ? machine()->take_back() : "", "");
+    PlainCall::run(method, tasks, {.executor = executor, .fill = fill});
   }
 };
 

@@ -130,23 +130,16 @@ class Call {
     if (!state.empty()) std::memcpy(state_there.data(), state.data(), state.size());
     info.assign(size_t(q_.tasks), {});
     std::vector<std::vector<char>> bytes;
-    std::vector<void *> data;
+    std::vector<HostArray> host;
     for (const Values &v : arrays) bytes.push_back(encode(v.values));
-    for (std::vector<char> &b : bytes) data.push_back(there(b.data(), int64_t(b.size()), 8));
-    void *const kept = state.empty() ? nullptr : there(state_there.data(), sizes.state_bytes, sizes.workspace_align);
-    const blv_status status =
-        blv_execute(context, plan.handle, tasks_, data.data(),
-                    there(workspace.data(), sizes.workspace_bytes, sizes.workspace_align), sizes.workspace_bytes, kept,
-                    static_cast<blv_task_info *>(there(info.data(), int64_t(info.size() * sizeof(blv_task_info)), 8)));
-    EXPECT_EQ(machine() ? machine()->take_back() : "", "");
+    for (std::vector<char> &b : bytes) host.push_back({b.data(), int64_t(b.size()), 8});
+    const blv_status status = execute_there(context, plan, tasks_, host, workspace, info,
+                                            {state_there.data(), sizes.state_bytes, sizes.workspace_align});
     ASSERT_EQ(status, BLV_OK) << blv_context_error(context);
     EXPECT_TRUE(workspace.margins_intact() && state_there.margins_intact());
     if (!state.empty()) std::memcpy(state.data(), state_there.data(), state.size());
     for (size_t i = 0; i < arrays.size(); i++) decode(bytes[i], arrays[i].values);
     for (int64_t t = 0; t < tasks_; t++) ASSERT_EQ(info[size_t(t)].status, BLV_TASK_OK);
-  }
-  static void *there(void *host, int64_t bytes, int64_t align) {
-    return machine() ? machine()->put(host, bytes, std::max<int64_t>(align, 1)) : host;
   }
   std::vector<char> encode(const Vector &values) const {
     std::vector<char> bytes(values.size() * size_t(size_of(q_.dtype)));

@@ -100,21 +100,24 @@ inline bool gaps_intact(const Array &a, int64_t tasks) {
   return true;
 }
 
-// blv_execute with everything in the memory of the machine.
-inline blv_status execute_there(blv_context context, const Plan &plan, Problem &p, int64_t tasks, Guarded &workspace,
-                                const blv_sizes &sizes, std::vector<blv_task_info> &info) {
-  std::vector<void *> data = p.pointers();
-  if (!machine()) {
-    return blv_execute(context, plan.handle, tasks, data.data(), workspace.data(), sizes.workspace_bytes, nullptr,
-                       info.data());
-  }
-  for (size_t i = 0; i < data.size(); i++)
-    data[i] = machine()->put(data[i], p.arrays[i].memory->bytes(), size_of(p.arrays[i].slot.dtype));
-  void *there = machine()->put(workspace.data(), sizes.workspace_bytes, std::max<int64_t>(sizes.workspace_align, 1));
-  void *told = machine()->put(info.data(), static_cast<int64_t>(info.size() * sizeof(blv_task_info)), 8);
-  const blv_status status = blv_execute(context, plan.handle, tasks, data.data(), there, sizes.workspace_bytes, nullptr,
+struct HostArray {
+  void *at = nullptr;
+  int64_t bytes = 0, align = 1;
+};
+
+// blv_execute with everything in the memory of the machine. A state of no bytes is none.
+inline blv_status execute_there(blv_context context, const Plan &plan, int64_t tasks,
+                                const std::vector<HostArray> &arrays, Guarded &workspace,
+                                std::vector<blv_task_info> &info, const HostArray &state = {}) {
+  const auto there = [](const HostArray &a) { return machine() ? machine()->put(a.at, a.bytes, a.align) : a.at; };
+  std::vector<void *> data;
+  for (const HostArray &a : arrays) data.push_back(there(a));
+  void *const memory = there({workspace.data(), workspace.bytes(), std::max<int64_t>(plan.sizes().workspace_align, 1)});
+  void *const kept = state.bytes > 0 ? there(state) : nullptr;
+  void *const told = there({info.data(), static_cast<int64_t>(info.size() * sizeof(blv_task_info)), 8});
+  const blv_status status = blv_execute(context, plan.handle, tasks, data.data(), memory, workspace.bytes(), kept,
                                         static_cast<blv_task_info *>(told));
-  EXPECT_EQ(machine()->take_back(), "");
+  EXPECT_EQ(machine() ? machine()->take_back() : "", "");
   return status;
 }
 
@@ -132,7 +135,11 @@ inline Outcome execute(blv_context context, const Plan &plan, Problem &p, int64_
     const char *bytes = static_cast<const char *>(a.memory->data());
     inputs.push_back(a.written() ? std::vector<char>() : std::vector<char>(bytes, bytes + a.memory->bytes()));
   }
-  out.status = execute_there(context, plan, p, tasks, workspace, out.sizes, out.info);
+  const std::vector<void *> data = p.pointers();
+  std::vector<HostArray> arrays;
+  for (size_t i = 0; i < data.size(); i++)
+    arrays.push_back({data[i], p.arrays[i].memory->bytes(), size_of(p.arrays[i].slot.dtype)});
+  out.status = execute_there(context, plan, tasks, arrays, workspace, out.info);
   out.error = blv_context_error(context);
   EXPECT_TRUE(workspace.margins_intact()) << "the workspace was left";
   for (size_t i = 0; i < p.arrays.size(); i++) {

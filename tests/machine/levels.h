@@ -28,12 +28,6 @@ struct MathLevel {
 // Told the outcome of every check.
 using Expect = void (*)(bool holds, const char *what, int line);
 
-struct PackLevel {
-  // page_end: the first byte of an inaccessible page; at least 4096 bytes before it are accessible.
-  void (*check_float)(Expect expect, char *page_end);
-  void (*check_double)(Expect expect, char *page_end);
-};
-
 // A matrix with planes, as kernels/machine/matrix.h has it: plane and ld in elements of the executor.
 struct AnyMatrix {
   void *v = nullptr, *d = nullptr;
@@ -66,22 +60,31 @@ struct ProductLevel {
   bool (*run_double)(const ProductCall &call);
 };
 
-// Checks that a level makes by itself. page_end: the first byte of an inaccessible page; at least 4 MiB before it are accessible.
+// Checks that a level makes by itself. page_end: the first byte of an inaccessible page; 4 MiB before it are accessible, for pack_ 4096 bytes.
 struct Checks {
   void (*check_float)(Expect expect, char *page_end);
   void (*check_double)(Expect expect, char *page_end);
 };
 
 extern const MathLevel math_v2, math_v3, math_v4;
-extern const PackLevel pack_v2, pack_v3, pack_v4;
 extern const ProductLevel product_v2, product_v3, product_v4;
-extern const Checks map_v2, map_v3, map_v4, sum_v2, sum_v3, sum_v4, transfer_v2, transfer_v3, transfer_v4;
+extern const Checks pack_v2, pack_v3, pack_v4, map_v2, map_v3, map_v4, sum_v2, sum_v3, sum_v4, transfer_v2, transfer_v3,
+    transfer_v4;
+
+// What a level defines: BLV_OF_LEVEL(map_) is map_v3 at v3.
+#define BLV_JOIN_(a, b) a##b
+#define BLV_JOIN(a, b) BLV_JOIN_(a, b)
+#define BLV_OF_LEVEL(prefix) BLV_JOIN(prefix, BLV_ISA_NAMESPACE)
+// Checks of which a level has check<float> and check<double>; at namespace scope, behind them.
+#define BLV_DEFINE_CHECKS(prefix)                                                                      \
+  const core_test::Checks core_test::BLV_OF_LEVEL(prefix) = {bilevel::BLV_ISA_NAMESPACE::check<float>, \
+                                                             bilevel::BLV_ISA_NAMESPACE::check<double>};
 
 struct Level {
   const char *name;
   bool supported;
   const MathLevel *math;
-  const PackLevel *pack;
+  const Checks *pack;
   const ProductLevel *product;
   const Checks *map, *sum, *transfer;
 };

@@ -232,9 +232,4 @@ void check(Expect expect, char *) {
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel
 
-namespace core_test {
-#define BLV_JOIN_(a, b) a##b
-#define BLV_JOIN(a, b) BLV_JOIN_(a, b)
-const Checks BLV_JOIN(map_, BLV_ISA_NAMESPACE) = {bilevel::BLV_ISA_NAMESPACE::check<float>,
-                                                  bilevel::BLV_ISA_NAMESPACE::check<double>};
-}  // namespace core_test
+BLV_DEFINE_CHECKS(map_)

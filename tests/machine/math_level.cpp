@@ -115,7 +115,5 @@ void apply(int function, const T *x, T *y, long n) {
 
 namespace core_test {
 using namespace bilevel::BLV_ISA_NAMESPACE;
-#define BLV_JOIN_(a, b) a##b
-#define BLV_JOIN(a, b) BLV_JOIN_(a, b)
-const MathLevel BLV_JOIN(math_, BLV_ISA_NAMESPACE) = {apply<float>, apply<double>, reference, compare};
+const MathLevel BLV_OF_LEVEL(math_) = {apply<float>, apply<double>, reference, compare};
 }  // namespace core_test

@@ -213,9 +213,4 @@ void check(Expect expect, char *page_end) {
 }  // namespace BLV_ISA_NAMESPACE
 }  // namespace bilevel
 
-namespace core_test {
-#define BLV_JOIN_(a, b) a##b
-#define BLV_JOIN(a, b) BLV_JOIN_(a, b)
-const PackLevel BLV_JOIN(pack_, BLV_ISA_NAMESPACE) = {bilevel::BLV_ISA_NAMESPACE::check<float>,
-                                                      bilevel::BLV_ISA_NAMESPACE::check<double>};
-}  // namespace core_test
+BLV_DEFINE_CHECKS(pack_)

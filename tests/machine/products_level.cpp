@@ -77,7 +77,5 @@ bool run(const ProductCall &p) {
 
 namespace core_test {
 using namespace bilevel::BLV_ISA_NAMESPACE;
-#define BLV_JOIN_(a, b) a##b
-#define BLV_JOIN(a, b) BLV_JOIN_(a, b)
-const ProductLevel BLV_JOIN(product_, BLV_ISA_NAMESPACE) = {lanes<float>, lanes<double>, run<float>, run<double>};
+const ProductLevel BLV_OF_LEVEL(product_) = {lanes<float>, lanes<double>, run<float>, run<double>};
 }  // namespace core_test
