@@ -54,8 +54,7 @@ void check_executor(int32_t executor, bool device) {
 void check_flags(const Problem &problem, bool device) {
   constexpr int32_t of_devices = BLV_SPLIT_TF32;  // with BLV_F32
   if ((problem.flags & of_devices) == 0 || (device && problem.dtype == BLV_F32)) return;
-  int32_t accepted = 0;
-  for (int32_t i = 0; i < flag_names.count; ++i) accepted |= flag_names.entries[i].value & ~of_devices;
+  const int32_t accepted = all_flags(flag_names) & ~of_devices;
   refuse(
       BLV_UNSUPPORTED,
       format("spec.flags is %d, with %s (%d); accepted %s: %s", problem.flags, name_of(flag_names, of_devices),

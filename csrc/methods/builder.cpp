@@ -22,10 +22,10 @@ int16_t narrow(int64_t value, const char *what) {
 
 }  // namespace
 
-int16_t ProgramBuilder::planes_of(const Operand &operand) const {
+ProgramArray &ProgramBuilder::array_of(const Operand &operand) {
   if (!operand || static_cast<size_t>(operand.array) >= program_.arrays.size())
     refuse(BLV_INTERNAL, format("a program names array %d, which is not there", operand.array));
-  return program_.arrays[static_cast<size_t>(operand.array)].planes;
+  return program_.arrays[static_cast<size_t>(operand.array)];
 }
 
 int16_t ProgramBuilder::array(const char *name, int64_t count, int64_t planes, bool stream) {
@@ -110,9 +110,7 @@ void ProgramBuilder::pass(Op &op, const PassOptions &options) {
   if (options.batch && problem_.batch_rows > 0) op.flags |= FLAG_BATCH;
   if (options.batch) op.counter = options.batch.id;
   if (options.weight) op.flags |= FLAG_WEIGHTED, op.first = options.weight.id;
-  if (options.weight && options.tape) refuse(BLV_INTERNAL, format("a program weighs the loss of a pass with a tape"));
-  if (options.weight.planes != 1) refuse(BLV_INTERNAL, format("a program weighs a loss with a number of planes"));
-  if (op.z && planes_of(op.z) > 0) program_.arrays[static_cast<size_t>(op.z.array)].product = 1;
+  if (op.z) array_of(op.z).product = 1;
 }
 
 void ProgramBuilder::gradient(Operand at, Vector result, const PassOptions &options) {
@@ -129,28 +127,15 @@ void ProgramBuilder::tangent(Operand at, Vector along, Vector result, const Pass
 
 void ProgramBuilder::linear(Operand z, Term first, Term second, Counter checked) {
   Op &op = emit(OP_LINEAR);
-  op.z = z, op.planes = planes_of(z);
+  op.z = z, op.planes = array_of(z).planes;
   op.a = first.coefficient, op.x = first.operand;
   op.b = second.coefficient, op.y = second.operand;
   if (checked) op.flags |= FLAG_CHECK, op.counter = checked.id;
-  check_coefficient(op.a, op.planes);
-  check_coefficient(op.b, op.planes);
-  // Of two terms, a first one of -1 and a second one of -1 beside a factor have no shape in the interpreter.
-  const bool negative_first = second.operand && op.a.kind == COEFFICIENT_ONE && op.a.sign < 0;
-  const bool negative_second = op.a.kind != COEFFICIENT_ONE && op.b.kind == COEFFICIENT_ONE && op.b.sign < 0;
-  if (negative_first || negative_second)
-    refuse(BLV_INTERNAL, format("a program subtracts in a form that is not there"));
-}
-
-// A number has a plane for each of the result's.
-void ProgramBuilder::check_coefficient(const Coefficient &c, int32_t planes) const {
-  if (c.kind != COEFFICIENT_NUMBER || number_planes_[c.index] == planes) return;
-  refuse(BLV_INTERNAL, format("a program multiplies %d planes with a number of %d", planes, number_planes_[c.index]));
 }
 
 void ProgramBuilder::copy_along(Operand w, Operand v) {
   const bool rides = !program_.ops.empty() && program_.ops.back().code == OP_LINEAR && !program_.ops.back().w &&
-                     program_.ops.back().planes == 1 && planes_of(w) == 1 && planes_of(v) == 1;
+                     program_.ops.back().planes == 1 && array_of(w).planes == 1 && array_of(v).planes == 1;
   if (!rides) return copy(w, v);
   program_.ops.back().w = w, program_.ops.back().v = v;
 }
@@ -188,7 +173,7 @@ void ProgramBuilder::compute(Number result, NumberFunction function, Number firs
 }
 
 void ProgramBuilder::check(Operand x, Number n) {
-  const int16_t planes = x ? planes_of(x) : n.planes;
+  const int16_t planes = x ? array_of(x).planes : n.planes;
   Op &op = emit(OP_CHECK);
   op.x = x, op.planes = planes;
   if (n && n.planes != planes) return check({}, n);

@@ -145,11 +145,9 @@ class ProgramBuilder {
  private:
   Op &emit(OpCode code);
   void pass(Op &op, const PassOptions &options);
-  // Planes of an array that must be there.
-  int16_t planes_of(const Operand &operand) const;
+  // One that must be there.
+  ProgramArray &array_of(const Operand &operand);
   int16_t array(const char *name, int64_t count, int64_t planes, bool stream);
-
-  void check_coefficient(const Coefficient &c, int32_t planes) const;
 
   const TaskProblem &problem_;
   MethodProgram program_;

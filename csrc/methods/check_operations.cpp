@@ -37,7 +37,7 @@ class Check {
       case OP_SIDE_DOT:
         return number(op.number, op.planes);
       case OP_STEP_LEAF:
-        coefficient(op.a);
+        coefficient(op.a, 1);
         counter(op.counter);
         array(op.x, 1);
         return array(op.y, 1);
@@ -71,14 +71,19 @@ class Check {
     if (op.flags & FLAG_BATCH) counter(op.counter);
     if (op.flags & FLAG_TAPE) counter(op.tape_counter);
     require(!(op.flags & FLAG_TAPE) || p.view.tape_entries > 0, "a pass has a tape, but no room is kept for it");
+    require(!(op.flags & FLAG_TAPE) || !(op.flags & FLAG_WEIGHTED), "the loss of a pass with a tape is weighed");
   }
 
   void linear(const Op &op) const {
     array(op.z, op.planes);
     array_or_one(op.x, op.planes);
-    coefficient(op.a);
+    coefficient(op.a, op.planes);
     require(op.y || op.b.kind == COEFFICIENT_NONE, "a term has a coefficient and no vector");
-    if (op.y) array_or_one(op.y, op.planes), coefficient(op.b);
+    if (op.y) array_or_one(op.y, op.planes), coefficient(op.b, op.planes);
+    // Of two terms, a first one of -1 and a second one of -1 beside a factor have no shape in the interpreter.
+    const bool negative_first = op.y && op.a.kind == COEFFICIENT_ONE && op.a.sign < 0;
+    const bool negative_second = op.a.kind != COEFFICIENT_ONE && op.b.kind == COEFFICIENT_ONE && op.b.sign < 0;
+    require(!negative_first && !negative_second, "it subtracts in a form that is not there");
     require(static_cast<bool>(op.v) == static_cast<bool>(op.w), "a copy lacks an array");
     if (op.w) array(op.w, op.planes), array(op.v, op.planes);
     if (op.flags & FLAG_CHECK) counter(op.counter);
@@ -111,8 +116,10 @@ class Check {
     require(planes_[static_cast<size_t>(id)] == planes, "a number has not the operation's planes");
   }
   void counter(uint8_t id) const { require(id < p.counter_names.size(), "a counter is not there"); }
-  void coefficient(const Coefficient &c) const {
+  // A number has a plane for each of the operation's.
+  void coefficient(const Coefficient &c, int32_t planes) const {
     require(c.kind != COEFFICIENT_NONE, "a term has no coefficient");
+    if (c.kind == COEFFICIENT_NUMBER) number(c.index, planes);
     if (c.kind == COEFFICIENT_LEAF || c.kind == COEFFICIENT_LEAF_TANGENT) counter(c.counter);
   }
   void require(bool holds, const char *otherwise) const {

@@ -14,8 +14,7 @@ namespace bilevel {
 namespace {
 
 void check_flags_of(const char *argument, int32_t value, const EnumNames &flags) {
-  int32_t accepted = 0;
-  for (int32_t i = 0; i < flags.count; ++i) accepted |= flags.entries[i].value;
+  const int32_t accepted = all_flags(flags);
   if ((value & ~accepted) != 0) refuse_value(argument, value, list_flags(flags, accepted).c_str());
 }
 

@@ -153,6 +153,12 @@ Text list_names(const EnumNames &names, unsigned mask) {
   return list_where(names, [=](int32_t value) { return mask == all || (mask >> value & 1u) != 0; });
 }
 
+int32_t all_flags(const EnumNames &names) {
+  int32_t flags = 0;
+  for (int32_t i = 0; i < names.count; ++i) flags |= names.entries[i].value;
+  return flags;
+}
+
 Text list_flags(const EnumNames &names, int32_t accepted) {
   const Text text = list_where(names, [=](int32_t value) { return (value & accepted) != 0; });
   if (text.data[0] == '\0') return format("0");

@@ -46,6 +46,8 @@ const char *plain_name_of(const EnumNames &names, int32_t value);
 
 // "BLV_F32 (1), BLV_F64 (2)": the entries whose bit (1 << value) is set in `mask`.
 Text list_names(const EnumNames &names, unsigned mask);
+// All flags of a table of flags.
+int32_t all_flags(const EnumNames &names);
 // What a word of flags may be, of which those in `accepted` may be set: "0, or a sum of BLV_SKIP_FAILED (1), BLV_SPLIT_TF32 (2)".
 Text list_flags(const EnumNames &names, int32_t accepted);
 
