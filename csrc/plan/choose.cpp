@@ -50,7 +50,8 @@ void try_storage(int64_t limit, int64_t lanes, blv_plan_s *plan, std::vector<Cho
   const auto bytes = static_cast<double>(sizes.workspace_bytes);
   double time = predict_time(problem, bytes);
   // What is too large comes after all else, the smaller first.
-  if (!leaves_memory(sizes.workspace_bytes, machine_memory())) time += 1e18 * bytes / machine_memory();
+  const double memory = machine_memory();
+  if (!leaves_memory(sizes.workspace_bytes, memory)) time += 1e18 * bytes / memory;
   choices->push_back({problem.storage, sizes, time});
 }
 
