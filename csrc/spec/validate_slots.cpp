@@ -64,9 +64,8 @@ void check_side(const Subject &subject) {
 // Class indices need a loss of classes on every side that reads them.
 bool may_be_indices(const Subject &subject) {
   const int32_t side = subject.slot.side;
-  const auto has_classes = [](const Side &of) { return (losses_of_classes >> of.loss & 1u) != 0; };
-  const bool inner = side == BLV_OUTER || has_classes(subject.problem.inner);
-  const bool outer = side == BLV_INNER || has_classes(subject.problem.outer);
+  const bool inner = side == BLV_OUTER || has_class_targets(subject.problem.inner.loss);
+  const bool outer = side == BLV_INNER || has_class_targets(subject.problem.outer.loss);
   return inner && outer && subject.slot.use == BLV_VALUE;
 }
 

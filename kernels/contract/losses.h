@@ -28,5 +28,7 @@ enum TargetKind {
 constexpr uint32_t losses_of_unit_targets = 0u BLV_LOSSES(BLV_UNIT), losses_of_classes = 0u BLV_LOSSES(BLV_CLASSES);
 #undef BLV_UNIT
 #undef BLV_CLASSES
+constexpr bool has_unit_targets(int32_t loss) { return (losses_of_unit_targets >> loss & 1u) != 0; }
+constexpr bool has_class_targets(int32_t loss) { return (losses_of_classes >> loss & 1u) != 0; }
 
 }  // namespace bilevel

@@ -7,7 +7,7 @@
 #include "kernels/contract/losses.h"
 #include "kernels/machine/cpu/arena.h"
 #include "kernels/task/cpu/parameters.h"
-#include "kernels/task/rows.h"
+#include "kernels/task/side_leaves.h"
 #include "kernels/task/status.h"
 
 namespace bilevel {
@@ -21,54 +21,31 @@ struct GroupRows : RowView<Element, P> {
 };
 
 template <class T, Lanes L>
-struct SideData : GroupRows<typename Transfer<T, L>::Element, Pack<T>> {
+struct SideData : SideLeaves<GroupRows<typename Transfer<T, L>::Element, Pack<T>>> {
   using Move = Transfer<T, L>;
-  using Rows = GroupRows<typename Transfer<T, L>::Element, Pack<T>>;
-  using Rows::n, Rows::rows, Rows::inverse_n, Rows::x, Rows::y, Rows::weight, Rows::x_gradient, Rows::y_gradient,
-      Rows::weight_gradient, Rows::ragged, Rows::row_counts;
-  using typename Rows::Element, typename Rows::P;
-  using Mat = Matrix<Element>;
+  using Leaves = SideLeaves<GroupRows<typename Transfer<T, L>::Element, Pack<T>>>;
+  using Leaves::n, Leaves::rows, Leaves::inverse_n, Leaves::x, Leaves::y, Leaves::weight, Leaves::ragged,
+      Leaves::row_counts, Leaves::spec, Leaves::name, Leaves::net, Leaves::tangent_planes, Leaves::x_resident,
+      Leaves::penalty_leaf, Leaves::penalty_count, Leaves::penalty, Leaves::penalty_tangent, Leaves::penalty_seed,
+      Leaves::x_slope, Leaves::y_slope, Leaves::weight_slope, Leaves::penalty_slope;
+  using typename Leaves::Element, typename Leaves::P, typename Leaves::Mat;
   static constexpr long width = Move::width;
   static constexpr long elements_of_a_pack = L == Lanes::TASKS ? 1 : lanes<T>;
-
-  const Side *spec = nullptr;
-  int32_t name = 0;  // BLV_INNER, BLV_OUTER
-  const NetworkView *net = nullptr;
-  long tangent_planes = 0;
-  bool x_resident = false;          // else x refers to the caller's rows, which have no padding
-  Element *penalty_leaf = nullptr;  // natural shape
-  long penalty_count = 0;
-  P *penalty = nullptr;               // one per parameter
-  P *penalty_tangent = nullptr;       // planes of one per parameter
-  Element *penalty_seed = nullptr;    // natural shape: a tangent on its way
-  P *penalty_gradient = nullptr;      // K planes of one per parameter
-  Element *penalty_result = nullptr;  // K planes in the natural shape, penalty_stride apart
-  long penalty_stride = 0;
-  Element *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
 
   // penalty arrays are packs over the internal parameter vector, of which there are `parameter_packs`. `planes`: of the gradients;
   // `tangents`: of the leaves' tangents.
   void layout(Arena &arena, const Side &side, int32_t side_name, const NetworkView &network, long capacity, long planes,
               long tangents, long parameter_packs) {
-    spec = &side, name = side_name, net = &network, tangent_planes = tangents;
-    this->loss = side.loss, this->index_targets = side.index_targets != 0, ragged = bool(side.row_counts);
+    this->bind(side, side_name, network, tangents);
+    ragged = bool(side.row_counts);
     rows = L == Lanes::TASKS ? capacity : round_to_lanes<T>(capacity);
-    const LayerView &last = network.layers[network.n_layers - 1];
-    const long x_ld = network.x_ld;
-    x_resident = L == Lanes::TASKS || network.diagonal || side.x.value.link || side.x.gradient || side.x.tangent;
+    const long x_ld = network.x_ld, y_ld = side.index_targets ? 1 : network.layers[network.n_layers - 1].output_ld;
+    x_resident = L == Lanes::TASKS || Leaves::must_copy_x(side, network.diagonal);
     x = {x_resident ? arena.take<Element>(rows * x_ld) : nullptr, nullptr, 0, x_ld};
-    const long y_ld = side.index_targets ? 1 : last.output_ld;
     y = {arena.take<Element>(rows * y_ld), nullptr, 0, y_ld};
-    if (side.weight.value) weight = {arena.take<Element>(rows), nullptr, 0, 1};
-    take_tangents(arena, side.x, rows * x_ld, &x);
-    take_tangents(arena, side.y, rows * y_ld, &y);
-    take_tangents(arena, side.weight, rows, &weight);
-    x_gradient = accumulator(arena, side.x, rows * x_ld, x_ld, planes);
-    y_gradient = accumulator(arena, side.y, rows * y_ld, y_ld, planes);
-    weight_gradient = accumulator(arena, side.weight, rows, 1, planes);
-    x_slope = slopes(arena, side.x, rows * x_ld), y_slope = slopes(arena, side.y, rows * y_ld);
-    weight_slope = slopes(arena, side.weight, rows);
-    layout_penalty(arena, planes, parameter_packs);
+    this->layout_leaves(arena, x_ld, y_ld, planes);
+    this->layout_penalty(arena, planes, parameter_packs,
+                         [](long count) { return L == Lanes::TASKS ? count : round_to_lanes<T>(count); });
   }
 
   void load(const Move &move, TaskStatus *status) {
@@ -83,37 +60,6 @@ struct SideData : GroupRows<typename Transfer<T, L>::Element, Pack<T>> {
   }
 
  private:
-  // Derivatives along a leaf's tangents need the outer side's gradients, too.
-  bool accumulates(const Leaf &leaf) const { return leaf.gradient || (leaf.tangent && name == BLV_OUTER); }
-  Mat accumulator(Arena &arena, const Leaf &leaf, long size, long ld, long planes) const {
-    if (!accumulates(leaf)) return {};
-    return {arena.take<Element>(size * planes), nullptr, size, ld};
-  }
-  void take_tangents(Arena &arena, const Leaf &leaf, long size, Mat *m) const {
-    if (leaf.tangent) m->d = arena.take<Element>(size * tangent_planes), m->plane = size;
-  }
-
-  static Element *slopes(Arena &arena, const Leaf &leaf, long size) {
-    return (leaf.gradient || leaf.tangent) && link_keeps_slope(leaf.value.link) ? arena.take<Element>(size) : nullptr;
-  }
-
-  void layout_penalty(Arena &arena, long planes, long parameter_packs) {
-    const Slot &slot = spec->penalty.value;
-    if (!slot) return;
-    penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? net->layers[0].inputs : net->size;
-    penalty_stride = L == Lanes::TASKS ? penalty_count : round_to_lanes<T>(penalty_count);
-    penalty_leaf = arena.take<Element>(penalty_stride);
-    penalty = arena.take<P>(parameter_packs);
-    penalty_slope = slopes(arena, spec->penalty, penalty_stride);
-    if (spec->penalty.tangent) {
-      penalty_seed = arena.take<Element>(penalty_stride);
-      penalty_tangent = arena.take<P>(parameter_packs * tangent_planes);
-    }
-    if (!accumulates(spec->penalty)) return;
-    penalty_gradient = arena.take<P>(parameter_packs * planes);
-    penalty_result = arena.take<Element>(penalty_stride * planes);
-  }
-
   void load_row_counts(const Move &move, TaskStatus *status) {
     n = 0;
     T inverse[lanes<T>] = {};
@@ -185,7 +131,7 @@ struct SideData : GroupRows<typename Transfer<T, L>::Element, Pack<T>> {
     const long columns = net->layers[net->n_layers - 1].outputs;
     if (spec->index_targets) return load_labels(move, columns, status);
     load_rows(move, slot, columns, y, y_slope);
-    if ((losses_of_unit_targets >> spec->loss & 1u) == 0) return;
+    if (!has_unit_targets(spec->loss)) return;
     const T *labels = reinterpret_cast<const T *>(y.v);
     for (long lane = 0; lane < move.count; lane++)
       for (long i = 0; i < row_counts[lane]; i++)

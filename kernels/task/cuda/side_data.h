@@ -5,63 +5,39 @@
 #pragma once
 #include "kernels/contract/losses.h"
 #include "kernels/task/cuda/parameters.h"
-#include "kernels/task/rows.h"
+#include "kernels/task/side_leaves.h"
 #include "kernels/task/status.h"
 
 namespace bilevel {
 namespace BLV_ISA_NAMESPACE {
 
 template <class T, Lanes L>
-struct SideData : RowView<T, T> {
+struct SideData : SideLeaves<RowView<T, T>> {
   using Move = Transfer<T, L>;
-  using Mat = Matrix<T>;
-  using Rows = RowView<T, T>;
-  using Rows::n, Rows::rows, Rows::inverse_n, Rows::x, Rows::y, Rows::weight, Rows::x_gradient, Rows::y_gradient,
-      Rows::weight_gradient;
-  using typename Rows::Element, typename Rows::P;
+  using Leaves = SideLeaves<RowView<T, T>>;
+  using Leaves::n, Leaves::rows, Leaves::inverse_n, Leaves::x, Leaves::y, Leaves::weight, Leaves::spec, Leaves::name,
+      Leaves::net, Leaves::tangent_planes, Leaves::x_resident, Leaves::penalty_leaf, Leaves::penalty_count,
+      Leaves::penalty, Leaves::penalty_tangent, Leaves::penalty_seed, Leaves::x_slope, Leaves::y_slope,
+      Leaves::weight_slope, Leaves::penalty_slope;
+  using typename Leaves::Element, typename Leaves::P, typename Leaves::Mat;
   static constexpr Index elements_of_a_pack = 1;
 
-  const Side *spec = nullptr;
-  int name = 0;  // BLV_INNER, BLV_OUTER
-  const NetworkView *net = nullptr;
-  Index tangent_planes = 0;
-  bool x_resident = false, y_resident = false;  // else the matrix is the caller's
-  T *penalty_leaf = nullptr;                    // natural shape
-  Index penalty_count = 0;
-  T *penalty = nullptr;           // one per parameter
-  T *penalty_tangent = nullptr;   // planes of one per parameter
-  T *penalty_seed = nullptr;      // natural shape: a tangent on its way
-  T *penalty_gradient = nullptr;  // K planes of one per parameter
-  T *penalty_result = nullptr;    // K planes in the natural shape, penalty_stride apart
-  Index penalty_stride = 0;
-  T *x_slope = nullptr, *y_slope = nullptr, *weight_slope = nullptr, *penalty_slope = nullptr;  // see links.h
+  bool y_resident = false;  // else the matrix is the caller's
 
-  // A link, the padding of a gradient or tangents ask for a copy of the rows.
-  static BLV_HOST_DEVICE bool must_copy_x(const Side &side, bool diagonal) {
-    return side.x.value.link || side.x.gradient || side.x.tangent || diagonal;
-  }
   BLV_HOST_DEVICE void layout(Arena &arena, const Side &side, int side_name, const NetworkView &network,
-                              long long capacity, Index planes, Index tangents, Index) {
-    spec = &side, name = side_name, net = &network, rows = Index(capacity), tangent_planes = tangents;
-    this->loss = side.loss, this->index_targets = side.index_targets != 0;
+                              long long capacity, Index planes, Index tangents, Index parameter_packs) {
+    this->bind(side, side_name, network, tangents);
+    rows = Index(capacity);
     const Index outputs = network.layers[network.n_layers - 1].outputs;
     const Index x_ld = network.x_ld, y_ld = side.index_targets || outputs == 1 ? 1 : Index(padded(outputs));
     // Rows that do not fit into shared memory stay where they are, unless they must be copied.
-    x_resident = must_copy_x(side, network.diagonal) || arena.template fits<T>(capacity * x_ld);
+    x_resident = Leaves::must_copy_x(side, network.diagonal) || arena.template fits<T>(capacity * x_ld);
     if (x_resident) x = {arena.template take<T>(capacity * x_ld), nullptr, 0, x_ld};
     y_resident = side.index_targets || side.y.value.link || side.y.gradient || side.y.tangent ||
-                 (losses_of_unit_targets >> side.loss & 1u) != 0 || arena.template fits<T>(capacity * y_ld);
+                 has_unit_targets(side.loss) || arena.template fits<T>(capacity * y_ld);
     if (y_resident) y = {arena.template take<T>(capacity * y_ld), nullptr, 0, y_ld};
-    if (side.weight.value) weight = {arena.template take<T>(capacity), nullptr, 0, 1};
-    take_tangents(arena, side.x, capacity * x_ld, &x);
-    take_tangents(arena, side.y, capacity * y_ld, &y);
-    take_tangents(arena, side.weight, capacity, &weight);
-    x_gradient = accumulator(arena, side.x, capacity * x_ld, x_ld, planes);
-    y_gradient = accumulator(arena, side.y, capacity * y_ld, y_ld, planes);
-    weight_gradient = accumulator(arena, side.weight, capacity, 1, planes);
-    x_slope = slopes(arena, side.x, capacity * x_ld), y_slope = slopes(arena, side.y, capacity * y_ld);
-    weight_slope = slopes(arena, side.weight, capacity);
-    layout_penalty(arena, network.layers[0].inputs, planes);
+    this->layout_leaves(arena, x_ld, y_ld, planes);
+    this->layout_penalty(arena, planes, parameter_packs, [](Index count) { return count; });
   }
 
   BLV_FUNCTION BLV_NOINLINE void load(const Move &move, TaskStatus *status) {
@@ -84,40 +60,6 @@ struct SideData : RowView<T, T> {
   }
 
  private:
-  // Derivatives along a leaf's tangents need the outer side's gradients, too.
-  BLV_HOST_DEVICE bool accumulates(const Leaf &leaf) const {
-    return leaf.gradient || (leaf.tangent && name == BLV_OUTER);
-  }
-  BLV_HOST_DEVICE Mat accumulator(Arena &arena, const Leaf &leaf, long long size, Index ld, Index planes) const {
-    if (!accumulates(leaf)) return {};
-    return {arena.template take<T>(size * planes), nullptr, Index(size), ld};
-  }
-  BLV_HOST_DEVICE void take_tangents(Arena &arena, const Leaf &leaf, long long size, Mat *m) const {
-    if (leaf.tangent) m->d = arena.template take<T>(size * tangent_planes), m->plane = Index(size);
-  }
-
-  static BLV_HOST_DEVICE T *slopes(Arena &arena, const Leaf &leaf, long long size) {
-    return (leaf.gradient || leaf.tangent) && link_keeps_slope(leaf.value.link) ? arena.template take<T>(size)
-                                                                                : nullptr;
-  }
-
-  BLV_HOST_DEVICE void layout_penalty(Arena &arena, Index inputs, Index planes) {
-    const Slot &slot = spec->penalty.value;
-    if (!slot) return;
-    penalty_count = slot.extent == BLV_SCALAR ? 1 : slot.extent == BLV_PER_FEATURE ? inputs : net->size;
-    penalty_stride = penalty_count;
-    penalty_leaf = arena.template take<T>(penalty_count);
-    penalty = arena.template take<T>(net->size);
-    penalty_slope = slopes(arena, spec->penalty, penalty_count);
-    if (spec->penalty.tangent) {
-      penalty_seed = arena.template take<T>(penalty_count);
-      penalty_tangent = arena.template take<T>((long long)(net->size) * tangent_planes);
-    }
-    if (!accumulates(spec->penalty)) return;
-    penalty_gradient = arena.template take<T>((long long)(net->size) * planes);
-    penalty_result = arena.template take<T>((long long)(penalty_stride)*planes);
-  }
-
   BLV_INLINE void load_row_count(const Move &move, TaskStatus *status) {
     long long count = spec->rows;
     if (spec->row_counts) {
@@ -166,7 +108,7 @@ struct SideData : RowView<T, T> {
       return;
     }
     load_rows(move, slot, columns, y, y_slope);
-    if ((losses_of_unit_targets >> spec->loss & 1u) == 0) return;
+    if (!has_unit_targets(spec->loss)) return;
     report_first(status, [&](Index i) {
       bool bad = false;
       for (Index j = 0; j < columns; j++) {
