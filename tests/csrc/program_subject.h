@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A valid problem with data to which programs are given, run on the CPU as they stand or interpreted by the oracle.
+// A valid problem with data to which programs are given, run as they stand on the machine of this program, or interpreted by the oracle.
 #pragma once
 #include <gtest/gtest.h>
 
+#include "csrc/device/backend_loader.h"
 #include "csrc/methods/method.h"
 #include "csrc/methods/optimiser.h"
 #include "csrc/plan/kernel_table.h"
@@ -45,38 +46,99 @@ inline double element_of(const ProgramOutput &output, int64_t entries, const dou
   return array[task * output.slot.task_stride + i / entries * output.slot.step_stride + i % entries];
 }
 
-// Runs a program in a workspace that is full of NaN and ends at an inaccessible page. Outputs without a slot of the subject get memory.
-inline Ran run(Subject *subject, const MethodProgram &program, int32_t executor, int32_t isa) {
-  Problem problem = subject->problem;
-  problem.program = program.view, problem.executor = executor;
-  const Kernel &kernel = *find_kernel(isa, problem.dtype, executor);
+// The arrays of a call with a program, whose outputs without a slot of the subject get memory, and its info.
+struct ProgramCall {
+  ProgramCall(Subject *subject, const MethodProgram &program) : arrays(subject->data.arrays) {
+    const Problem &problem = subject->problem;
+    for (harness::Array &a : arrays)
+      if (a.written()) a.memory->poison();
+    pointers = subject->data.pointers();
+    for (const harness::Array &a : arrays) bytes.push_back(a.memory->bytes());
+    for (const ProgramOutput &output : program.outputs)
+      if (output.slot.index >= subject->first_free_slot())
+        extra.emplace_back(static_cast<size_t>(problem.tasks * output.slot.task_stride), NAN);
+    for (auto &array : extra) {
+      pointers.push_back(array.data());
+      bytes.push_back(static_cast<int64_t>(array.size() * sizeof(double)));
+    }
+    info.resize(static_cast<size_t>(problem.tasks));
+  }
+  std::vector<harness::Array> &arrays;
+  std::vector<void *> pointers;
+  std::vector<int64_t> bytes;
+  std::vector<std::vector<double>> extra;
+  std::vector<blv_task_info> info;
+};
+
+// Whether a device has room for a program: kernels get it by value.
+inline bool fits_device(const Program &p) {
+  return p.n_ops <= most_device_ops && p.n_arrays <= most_device_arrays && p.n_outputs <= most_device_outputs &&
+         p.n_numbers <= most_device_numbers && p.n_counters <= most_device_counters;
+}
+
+// In a workspace that is full of NaN and ends at an inaccessible page.
+inline void run_on_cpu(const Problem &problem, int32_t isa, ProgramCall *arrays) {
+  const Kernel &kernel = *find_kernel(isa, problem.dtype, problem.executor);
   Sizes sizes;
   kernel.size(problem, &sizes);
   harness::Guarded workspace(sizes.workspace_bytes, workspace_align, harness::Side::kHigh);
   std::memset(workspace.data(), 0xff, static_cast<size_t>(sizes.workspace_bytes));
-  for (harness::Array &a : subject->data.arrays)
-    if (a.written()) a.memory->poison();
-  std::vector<void *> pointers = subject->data.pointers();
-  std::vector<std::vector<double>> extra;
-  for (const ProgramOutput &output : program.outputs)
-    if (output.slot.index >= subject->first_free_slot())
-      extra.emplace_back(static_cast<size_t>(problem.tasks * output.slot.task_stride), NAN);
-  for (auto &array : extra) pointers.push_back(array.data());
-  Ran ran;
-  ran.info.resize(static_cast<size_t>(problem.tasks));
   int64_t done = 0;
   Call call;
-  call.tasks = problem.tasks, call.data = pointers.data(), call.workspace = static_cast<char *>(workspace.data());
-  call.info = ran.info.data(), call.parallel_for = run_one_by_one, call.threads = problem.threads, call.done = &done;
+  call.tasks = problem.tasks, call.data = arrays->pointers.data(),
+  call.workspace = static_cast<char *>(workspace.data());
+  call.info = arrays->info.data(), call.parallel_for = run_one_by_one, call.threads = problem.threads,
+  call.done = &done;
   EXPECT_EQ(kernel.run(problem, call), BLV_OK);
   EXPECT_EQ(done, kernel.progress_total(problem, problem.tasks));
   EXPECT_TRUE(workspace.margins_intact());
+}
+
+// The same by the plugin, in memory of the machine. False: the device does not run this program with this executor.
+inline bool run_on_device(Problem problem, ProgramCall *arrays) {
+  harness::Machine &machine = *harness::machine();
+  const Backend &backend = cuda_backend();
+  BackendMessage message;
+  DeviceFacts facts;
+  DevicePlan plan;
+  problem.threads = problem.tasks;
+  EXPECT_EQ(backend.open(machine.device(), &facts, &message), BLV_OK) << message.text;
+  const blv_status planned = backend.plan(problem, facts, 0, &plan, &message);
+  if (planned == BLV_UNSUPPORTED) return false;
+  EXPECT_EQ(planned, BLV_OK) << message.text;
+  problem.executor = plan.executor;
+  std::vector<unsigned char> workspace(static_cast<size_t>(plan.sizes.workspace_bytes), 0xff);
+  std::vector<void *> there;
+  for (size_t i = 0; i < arrays->pointers.size(); i++)
+    there.push_back(machine.put(arrays->pointers[i], arrays->bytes[i], sizeof(double)));
+  DeviceCall call;
+  call.tasks = problem.tasks, call.slots = static_cast<int64_t>(there.size()), call.data = there.data();
+  call.workspace = static_cast<char *>(machine.put(workspace.data(), plan.sizes.workspace_bytes, 256));
+  call.info = static_cast<blv_task_info *>(
+      machine.put(arrays->info.data(), static_cast<int64_t>(arrays->info.size() * sizeof(blv_task_info)), 8));
+  call.stream = machine.stream();
+  EXPECT_EQ(backend.enqueue(problem, plan, call, &message), BLV_OK) << message.text;
+  EXPECT_EQ(machine.take_back(), "");
+  return true;
+}
+
+// By an executor of the machine of this program; of a CPU: on a level. Without info where the machine does not run it.
+inline Ran run(Subject *subject, const MethodProgram &program, int32_t executor, int32_t isa) {
+  Problem problem = subject->problem;
+  problem.program = program.view, problem.executor = executor;
+  ProgramCall call(subject, program);
+  Ran ran;
+  if (!harness::machine())
+    run_on_cpu(problem, isa, &call);
+  else if (!run_on_device(problem, &call))
+    return ran;
+  ran.info = call.info;
   for (const ProgramOutput &output : program.outputs) {
     const int64_t entries = output.array >= 0 ? subject->parameters() : 1;
+    const auto *array = static_cast<double *>(call.pointers[static_cast<size_t>(output.slot.index)]);
     std::vector<double> all;
     for (int64_t t = 0; problem.dtype == BLV_F64 && t < problem.tasks; t++)
-      for (int64_t i = 0; i < output.planes * entries; i++)
-        all.push_back(element_of(output, entries, static_cast<double *>(pointers[size_t(output.slot.index)]), t, i));
+      for (int64_t i = 0; i < output.planes * entries; i++) all.push_back(element_of(output, entries, array, t, i));
     ran.outputs.push_back(all);
   }
   for (const harness::Array &a : subject->data.arrays)
@@ -126,7 +188,11 @@ inline std::vector<double> expected(const harness::Array &a, size_t slot, const 
   return all;
 }
 
-const int32_t executors[] = {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
+inline std::vector<int> executors() {
+  if (harness::machine()) return harness::machine()->executors();
+  return {BLV_TASKS_IN_LANES, BLV_TASK_PER_CORE, BLV_ROWS_OVER_CORES};
+}
+inline std::vector<int> levels() { return harness::machine() ? std::vector<int>{0} : harness::levels(); }
 
 inline void expect_as_interpreted(Subject *subject, const MethodProgram &program, double tolerance) {
   const int64_t tasks = subject->problem.tasks;
@@ -136,9 +202,12 @@ inline void expect_as_interpreted(Subject *subject, const MethodProgram &program
     ASSERT_EQ(answers.back().mistake, "") << "task " << t;
     ASSERT_LE(answers.back().passes, program.view.passes);
   }
-  for (const int32_t executor : executors)
-    for (const int isa : harness::levels()) {
+  int ran_by = 0;
+  for (const int executor : executors())
+    for (const int isa : levels()) {
       const Ran ran = run(subject, program, executor, isa);
+      if (ran.info.empty()) continue;
+      ran_by++;
       const std::string where = "executor " + std::to_string(executor) + " isa v" + std::to_string(isa);
       for (int64_t t = 0; t < tasks; t++) {
         const oracle::ProgramAnswer &want = answers[static_cast<size_t>(t)];
@@ -163,6 +232,7 @@ inline void expect_as_interpreted(Subject *subject, const MethodProgram &program
         }
       }
     }
+  ASSERT_GE(ran_by, 3);
 }
 
 inline Case plain_case(int kind, int optimiser, int64_t steps) {

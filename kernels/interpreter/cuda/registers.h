@@ -2,7 +2,7 @@
 //
 // The numbers and counters of a task on the device, and what concerns the host there: nothing. See kernels/interpreter/registers.h.
 #pragma once
-#include "kernels/contract/problem.h"
+#include "kernels/contract/backend.h"
 #include "kernels/task/parts.h"
 
 namespace bilevel {
@@ -12,7 +12,6 @@ namespace BLV_ISA_NAMESPACE {
 using OpHandle = const Op &;
 
 // Numbers and counters: every thread has its own copy of the same, in local memory, which needs no barrier.
-constexpr int most_device_numbers = 64, most_device_counters = 8;
 template <class T>
 struct NumberFile {
   T at[most_device_numbers];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Linear models with many rows, over the grid: warps share rows, and a pass reads them once, for one tangent or for four at a time.
+// Linear models with one output and many rows, over the grid: warps share rows, and a pass reads them once, for one tangent or for four
+// at a time.
 #define BLV_CUDA_LEVEL grid
 #define BLV_CUDA_LEVEL_NUMBER 3
 #define BLV_ISA_NAMESPACE cuda_grid_wide
@@ -13,16 +14,10 @@ template <class T, Lanes L>
 using OneOutput = LinearPass<T, L, WideShape<1, 1>, 256>;
 template <class T, Lanes L>
 using FourTangents = LinearPass<T, L, WideShape<1, 4>, 256>;
-template <class T, Lanes L>
-using TenClasses = LinearPass<T, L, WideShape<10, 1>, 256>;
-template <class T, Lanes L>
-using Classes = LinearPass<T, L, WideShape<5, 1>, 256>;
 }  // namespace cuda_grid_wide
 
 using namespace cuda_grid_wide;
 BLV_DEVICE_KERNEL_ENTRY(linear1_f32_grid, DeviceKernelOf<float, OneOutput>)
 BLV_DEVICE_KERNEL_ENTRY(linear4_f32_grid, DeviceKernelOf<float, FourTangents>)
-BLV_DEVICE_KERNEL_ENTRY(linear10_f32_grid, DeviceKernelOf<float, TenClasses>)
-BLV_DEVICE_KERNEL_ENTRY(linear16_f32_grid, DeviceKernelOf<float, Classes>)
 
 }  // namespace bilevel
