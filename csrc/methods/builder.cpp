@@ -84,13 +84,20 @@ Counter ProgramBuilder::counter(const char *name) {
 // ---- The caller's arrays --------------------------------------------------------------------------------------------
 
 void ProgramBuilder::read(Vector to, const Slot &slot) {
-  if (slot) program_.inputs.push_back({slot, to.id, to.planes});
+  if (slot) program_.inputs.push_back({slot, to.id, -1, to.planes});
+}
+void ProgramBuilder::read(Number to, const Slot &slot) {
+  if (slot) program_.inputs.push_back({slot, -1, to.id, to.planes});
 }
 void ProgramBuilder::write(const Slot &slot, Vector from) {
   if (slot && from) program_.outputs.push_back({slot, from.id, -1, from.planes, 0});
 }
 void ProgramBuilder::write(const Slot &slot, Number from) {
   if (slot && from) program_.outputs.push_back({slot, -1, from.id, from.planes, 0});
+}
+void ProgramBuilder::write_diagnostic(Slot slot, Number from) {
+  slot.diagnostic = 1;
+  write(slot, from);
 }
 
 // ---- Operations -----------------------------------------------------------------------------------------------------
@@ -218,6 +225,11 @@ void ProgramBuilder::repeat_while(Number active, Counter counter, int64_t n, con
   Op &end = program_.ops.back();
   end.flags |= FLAG_ACTIVE, end.number = active.id;
   program_.ops[test].jump = static_cast<int32_t>(program_.ops.size());
+}
+
+void ProgramBuilder::again_while(Number active, Counter counter, int64_t n, const std::function<void()> &body) {
+  repeat_while(active, counter, n, body);
+  program_.ops.back().flags |= FLAG_RARE;
 }
 
 // ---- What follows from the program ----------------------------------------------------------------------------------

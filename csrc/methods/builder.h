@@ -108,7 +108,10 @@ class ProgramBuilder {
   // ---- The caller's arrays. An absent slot is ignored.
   void read(Vector to, const Slot &slot);
   void write(const Slot &slot, Vector from);
+  void read(Number to, const Slot &slot);
   void write(const Slot &slot, Number from);
+  // Written also of a task that its solver failed (BLV_TASK_CURVATURE, BLV_TASK_DIVERGENT): it says why.
+  void write_diagnostic(Slot slot, Number from);
   void report_loss(Number n) { program_.view.loss = n.id; }
   void report_norm(Number n) { program_.view.norm = n.id; }
   void report_iterations(Number n) { program_.view.iterations = n.id; }
@@ -139,6 +142,8 @@ class ProgramBuilder {
   void repeat(Counter counter, int64_t n, int direction, const std::function<void()> &body);
   // body() at most n times, while `active` is not 0 in some task.
   void repeat_while(Number active, Counter counter, int64_t n, const std::function<void()> &body);
+  // The same, where a second turn is rare.
+  void again_while(Number active, Counter counter, int64_t n, const std::function<void()> &body);
 
   MethodProgram finish();
 
@@ -154,13 +159,13 @@ class ProgramBuilder {
   std::vector<int16_t> number_planes_;
 };
 
-// How often each operation runs at most: f(op, turns).
+// How often each operation runs, rare turns aside, at most: f(op, turns).
 template <class F>
 void walk(const Program &program, F f) {
   for (int32_t pc = 0; pc < program.n_ops; ++pc) {
     double turns = 1;
     for (int32_t end = pc; end < program.n_ops; ++end)
-      if (program.ops[end].code == OP_END && program.ops[end].jump <= pc)
+      if (program.ops[end].code == OP_END && program.ops[end].jump <= pc && !(program.ops[end].flags & FLAG_RARE))
         turns *= static_cast<double>(program.ops[end].n);
     f(program.ops[pc], turns);
   }

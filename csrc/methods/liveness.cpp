@@ -35,7 +35,8 @@ void erase_writes(const Op &op, const std::vector<ProgramArray> &arrays, Set *se
 
 Set at_the_beginning(const MethodProgram &program) {
   Set set(program.arrays.size());
-  for (const ProgramInput &input : program.inputs) set[static_cast<size_t>(input.array)] = true;
+  for (const ProgramInput &input : program.inputs)
+    if (input.array >= 0) set[static_cast<size_t>(input.array)] = true;
   for (size_t i = 0; i < set.size(); ++i)
     if (program.arrays[i].zeroed) set[i] = true;
   return set;

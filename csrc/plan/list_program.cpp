@@ -148,6 +148,10 @@ class Listing {
         return join(z, x(), " > ", y());
       case NUMBER_SELECT:
         return join(z, x(), " if ", y());
+      case NUMBER_MINIMUM:
+        return join(z, "min(", x(), ", ", y(), ")");
+      case NUMBER_MAXIMUM:
+        return join(z, "max(", x(), ", ", y(), ")");
       case NUMBER_COPY:
         return join(z, x());
     }

@@ -57,6 +57,11 @@ constexpr LeafRule rules[] = {
   {BLV_THETA_TANGENT,  forward,   method,          result,         natural,             real,              Shape::parameters, Steps::per_vector, 0},
   {BLV_RESIDUAL,       implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
   {BLV_SOLUTION,       implicit,  method,          result,         natural,             real,              Shape::parameters, Steps::none,       of_outer},
+  {BLV_TOLERANCE,      implicit,  method,          value,          natural,             real,              Shape::one,        Steps::none,       of_outer},
+  {BLV_ITERATIONS,     implicit,  method,          value,          natural,             Elements::indices, Shape::one,        Steps::none,       of_outer},
+  {BLV_STOP,           implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
+  {BLV_CURVATURE,      implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
+  {BLV_CONTRACTION,    implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
 };
 // clang-format on
 

@@ -7,6 +7,7 @@
 
 #include "csrc/methods/method.h"
 #include "csrc/methods/optimiser.h"
+#include "csrc/methods/solver.h"
 #include "csrc/spec/validate.h"
 #include "csrc/support/names.h"
 #include "csrc/support/refusal.h"
@@ -154,8 +155,17 @@ void check_step_leaves(const SlotTable &table, const Problem &problem) {
   }
 }
 
+// Results that other solvers have.
+void check_solver_leaves(const SlotTable &table, const Problem &problem) {
+  for (const Solver *other : solvers())
+    for (const int32_t leaf : other->leaves)
+      if (problem.solver != other->id)
+        forbid(table, BLV_METHOD, leaf, format("solver %s (%d)", other->name, other->id).c_str());
+}
+
 void check_trained(const SlotTable &table, const Problem &problem, const Method &method) {
   check_step_leaves(table, problem);
+  check_solver_leaves(table, problem);
   if (problem.batch_rows > 0)
     require(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
   else

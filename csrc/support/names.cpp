@@ -29,9 +29,6 @@ constexpr EnumName loss[] = {BLV_LOSSES(LOSS)};
 #define ACTIVATION(enumerator, name, type) ROW(enumerator, #name),
 constexpr EnumName activation[] = {BLV_ACTIVATIONS(ACTIVATION)};
 #undef ACTIVATION
-constexpr EnumName solver[] = {
-    ROW(BLV_CG, "cg"),
-};
 constexpr EnumName store[] = {
     ROW(BLV_STORE_AUTO, "auto"),
     ROW(BLV_STORE_TAPE, "tape"),
@@ -61,6 +58,11 @@ constexpr EnumName leaf[] = {
     ROW(BLV_THETA_TANGENT, "theta_tangent"),
     ROW(BLV_RESIDUAL, "residual"),
     ROW(BLV_SOLUTION, "solution"),
+    ROW(BLV_TOLERANCE, "tolerance"),
+    ROW(BLV_ITERATIONS, "iterations"),
+    ROW(BLV_STOP, "stop"),
+    ROW(BLV_CURVATURE, "curvature"),
+    ROW(BLV_CONTRACTION, "contraction"),
 };
 constexpr EnumName use[] = {
     ROW(BLV_VALUE, "value"),
@@ -138,7 +140,6 @@ Text list_where(const EnumNames &names, Accepts accepts) {
 const EnumNames isa_names = table(isa);
 const EnumNames loss_names = table(loss);
 const EnumNames activation_names = table(activation);
-const EnumNames solver_names = table(solver);
 const EnumNames store_names = table(store);
 const EnumNames side_names = table(side);
 const EnumNames leaf_names = table(leaf);

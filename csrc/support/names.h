@@ -22,7 +22,7 @@ struct EnumNames {
   int32_t count;
 };
 
-extern const EnumNames isa_names, loss_names, activation_names, store_names, solver_names, side_names;
+extern const EnumNames isa_names, loss_names, activation_names, store_names, side_names;
 extern const EnumNames leaf_names, use_names, dtype_names, link_names, extent_names, executor_names;
 extern const EnumNames flag_names;  // of a spec
 

@@ -230,24 +230,36 @@ typedef struct blv_forward {
   int64_t tangents; /* K, 1 to 8 */
 } blv_forward;
 
-enum { BLV_CG = 1 }; /* solver: conjugate gradients (Hestenes & Stiefel 1952) */
+/* Solvers of (H + damping I) v = rhs, each by one product with H an iteration */
+enum {
+  BLV_CG = 1,     /* conjugate gradients (Hestenes & Stiefel 1952). Curvature d'(H + damping I)d <= 0 fails the task */
+  BLV_MINRES = 2, /* minimal residuals (Paige & Saunders 1975): H may be indefinite */
+  BLV_NEUMANN =
+      3, /* v = step sum_k (I - step (H + damping I))^k rhs (Lorraine et al. 2020). A residual that grows, which
+                      shows that the series diverges, fails the task */
+  BLV_IDENTITY = 4 /* v = rhs, no iterations (T1-T2: Luketina et al. 2016) */
+};
 /* Implicit differentiation (Pedregosa, Hyperparameter Optimization with Approximate Gradient, ICML 2016):
  *     (H + damping I) v = dL_out/dtheta,     dL_out/dleaf - (d2 L_in / dleaf dtheta) v,     H = d2 L_in/dtheta2
  * at theta_T, over all rows, for the leaves X, Y, WEIGHT and PENALTY. Exact where grad L_in(theta_T) = 0. A task stops at
- * its own iteration: its result does not depend on its batch. Curvature d'(H + damping I)d <= 0 fails the task. */
+ * its own iteration: its result does not depend on its batch. Where the residual that the recursion carries meets the
+ * tolerance and the true one, computed afresh, does not, the task goes on from the true one. */
 typedef struct blv_implicit {
   blv_method head;
   int32_t optimiser;  /* as blv_unroll */
-  int32_t solver;     /* BLV_CG */
+  int32_t solver;     /* BLV_CG, ... */
   int64_t steps;      /* as blv_unroll */
   int64_t batch_rows; /* of the inner steps */
   int64_t iterations; /* most iterations of the solver, 0 to 2^31 - 1. 0: none, v = 0. A task that reaches the limit is
-                         BLV_TASK_OK: BLV_RESIDUAL says how far it came */
+                         BLV_TASK_OK: BLV_RESIDUAL says how far it came. See BLV_ITERATIONS */
   double
-      tolerance; /* stop at |r| <= tolerance |dL_out/dtheta|, 0 <= tolerance < 1; below epsilon / 16 of dtype it counts as that */
+      tolerance; /* stop at |r| <= tolerance |dL_out/dtheta|, 0 <= tolerance < 1; below epsilon / 16 of dtype it counts as
+                    that. See BLV_TOLERANCE */
   double damping;     /* >= 0 */
-  int32_t warm_start; /* 0: from v = 0. 1: from the v that the last execute with the same state ended with */
+  int32_t warm_start; /* 0: from v = 0. 1: from the v that the last execute with the same state ended with; not of
+                         BLV_IDENTITY */
   int32_t reserved;   /* 0 */
+  double step;        /* > 0, of BLV_NEUMANN: less than 2 / |H + damping I|; else 0 */
 } blv_implicit;
 
 /* ---- Slots: one per array that a call reads or writes ------------------------------------------------------------ */
@@ -275,9 +287,18 @@ enum {
   BLV_LOSS_TANGENT = 13,  /* RESULT of forward: [K] derivatives of L_out, step_stride between them */
   BLV_THETA_TANGENT = 14, /* RESULT of forward: [K][P] derivatives of theta_T, step_stride between them */
   BLV_RESIDUAL =
-      15,           /* RESULT of implicit, one per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta|, computed
+      15, /* RESULT of implicit, one per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta|, computed
                         afresh after the last iteration */
-  BLV_SOLUTION = 16 /* RESULT of implicit: [P], v */
+  BLV_SOLUTION = 16,  /* RESULT of implicit: [P], v */
+  BLV_TOLERANCE = 17, /* implicit, one per task: in place of the method's tolerance. NaN fails the task */
+  BLV_ITERATIONS =
+      18,             /* implicit, one i32 or i64 per task: most iterations of the solver, if fewer than the method's */
+  BLV_STOP = 19,      /* RESULT of implicit, one per task: BLV_STOP_*, as a number of the plan's dtype */
+  BLV_CURVATURE = 20, /* RESULT of implicit, one per task: the least d'(H + damping I)d / d'd of the directions that the
+                          solver went, an upper bound of the smallest eigenvalue; infinite without any */
+  BLV_CONTRACTION =
+      21 /* RESULT of implicit by BLV_NEUMANN, one per task: |r_k| / |r_k-1| of the last iteration, a lower
+                          bound of |I - step (H + damping I)|, to which it tends */
 };
 enum {
   BLV_VALUE = 1,    /* read */
@@ -388,9 +409,21 @@ enum {
   BLV_TASK_BAD_LABEL = 2,  /* a class index outside [0, outputs), or a logistic label outside [0, 1] */
   BLV_TASK_BAD_INDEX = 3,  /* a minibatch index outside [0, rows) */
   BLV_TASK_BAD_ROWS = 4,   /* a number of rows outside [0, objective.rows] */
-  BLV_TASK_CURVATURE = 5   /* implicit: the inner Hessian (with damping) is not positive definite */
+  BLV_TASK_CURVATURE = 5,  /* implicit by BLV_CG: the inner Hessian (with damping) is not positive definite */
+  BLV_TASK_DIVERGENT =
+      6 /* implicit by BLV_NEUMANN: the series diverges, step is too large or H not positive definite */
 };
-/* Outcome of one task. Where status is not BLV_TASK_OK, that task's own outputs are NaN. */
+/* Why the solver of an implicit method stopped: values of the slot BLV_STOP */
+enum {
+  BLV_STOP_CONVERGED = 0, /* the true residual meets the tolerance */
+  BLV_STOP_LIMIT = 1,     /* no iterations left */
+  BLV_STOP_STAGNATED = 2, /* only the recursion's residual meets the tolerance, and going on from the true one does not
+                             help: the tolerance is beyond what the dtype can reach, or H is singular */
+  BLV_STOP_CURVATURE = 3, /* BLV_TASK_CURVATURE */
+  BLV_STOP_DIVERGENT = 4  /* BLV_TASK_DIVERGENT */
+};
+/* Outcome of one task. Where status is not BLV_TASK_OK, that task's own outputs are NaN; but STOP, CURVATURE and
+ * CONTRACTION of a task whose solver failed (BLV_TASK_CURVATURE, BLV_TASK_DIVERGENT) are what it found. */
 typedef struct blv_task_info {
   int32_t status; /* BLV_TASK_* */
   int32_t side;   /* BLV_INNER or BLV_OUTER: where a bad label, index or row count was found; else 0 */

@@ -67,8 +67,8 @@ struct Problem : TaskProblem {
   int64_t tasks = 0, threads = 1;
   int64_t planes = 0;  // right-hand sides of an HVP, tangents of forward mode
   int64_t solver_iterations = 0;
-  double solver_tolerance = 0, damping = 0;
-  int32_t warm_start = 0, unused_start = 0;
+  double solver_tolerance = 0, solver_step = 0, damping = 0;
+  int32_t solver = 0, warm_start = 0;
   int32_t reverse = 0;                                   // some slot wants a gradient
   uint32_t leaves_of[side_capacity][use_capacity] = {};  // the slots of the plan: bit 1 << leaf, by side and use
   Slot method_slots[leaf_capacity][use_capacity];        // of side BLV_METHOD, by leaf and use

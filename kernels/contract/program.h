@@ -40,6 +40,7 @@ enum OpFlags : uint16_t {
   FLAG_ACTIVE = 256,     // END: and while number is not 0 in some task
   FLAG_REPORT = 512,     // CHECK: failures so far are reported
   FLAG_WEIGHTED = 1024,  // GRADIENT, TANGENT: of number `first` (else -1) times the loss
+  FLAG_RARE = 2048,      // END: turns after the first are rare; costs count the first alone
 };
 
 enum MapFunction : uint8_t { MAP_PRODUCT, MAP_RECIPROCAL, MAP_ROOT };  // x y; 1 / x, and 0 where x is 0; sqrt(x)
@@ -53,6 +54,8 @@ enum NumberFunction : uint8_t {
   NUMBER_ROOT,
   NUMBER_GREATER,  // 1 where first > second, else 0; a NaN is not greater
   NUMBER_SELECT,   // first where second is not 0, else 0: what is not finite is dropped
+  NUMBER_MINIMUM,  // the second, unless the first is smaller
+  NUMBER_MAXIMUM,  // the second, unless the first is larger
 };
 
 // An array at a place: entry (counter + offset) of a stream. What is no stream has one entry and ignores both.
@@ -106,10 +109,10 @@ struct ProgramArray {
   uint8_t state = 0;    // lies in the caller's state and keeps its content from execute to execute
 };
 
-// A parameter vector that is read from the caller's array before the first operation, plane k from its step k.
+// A parameter vector or a number that is read from the caller's array before the first operation, plane k from its step k.
 struct ProgramInput {
   Slot slot;
-  int32_t array = 0, planes = 1;
+  int32_t array = -1, number = -1, planes = 1, unused = 0;
 };
 // A parameter vector or a number that is written to the caller's array after the last operation.
 struct ProgramOutput {
@@ -126,7 +129,7 @@ struct Program {
   int32_t tangent_planes = 0;  // most planes of a TANGENT
   int32_t leaf_planes = 1;     // of the leaves' gradients
   int64_t tape_entries = 0, tape_rows = 0;
-  int64_t passes = 0;  // turns of GRADIENT and TANGENT at most, for progress
+  int64_t passes = 0;  // turns of GRADIENT and TANGENT, without rare ones, at most: for progress
   // Numbers that the info of a task reports; -1: none.
   int32_t loss = -1, norm = -1, iterations = -1;
   int32_t present = -1;  // a number that is 1 where there is a task and 0 in lanes without one; -1: none

@@ -108,6 +108,8 @@ struct Interpreter {
   BLV_FUNCTION bool run(const Move &move, const Call &call, const Program &program, TaskStatus *status) {
     load(move, program, status);
     Numbers number(numbers, program.n_numbers);
+    for (int i = 0; i < program.n_inputs; i++)
+      if (program.inputs[i].number >= 0) number.put(program.inputs[i].number, move.number(program.inputs[i].slot));
     if (program.present >= 0) number.put(program.present, tasks_present<T, L>(move.count));
     Counters counter(program.n_counters);
     FiniteCheck<T> check;
@@ -118,7 +120,7 @@ struct Interpreter {
         case OP_GRADIENT:
           if (is_cancelled(call)) return false;
           run_pass<Mode::VALUE>(op, counter, number, move, status);
-          count_progress(call, 1), passes++;
+          if (passes++ < program.passes) count_progress(call, 1);
           break;
         case OP_TANGENT:
           if (is_cancelled(call)) return false;
@@ -126,7 +128,7 @@ struct Interpreter {
             run_pass<Mode::TAPED>(op, counter, number, move, status);
           else
             run_pass<Mode::JET>(op, counter, number, move, status);
-          count_progress(call, 1), passes++;
+          if (passes++ < program.passes) count_progress(call, 1);
           break;
         case OP_LINEAR:
           VectorOps<Interpreter>::linear(*this, op, counter, number, check);
@@ -176,7 +178,7 @@ struct Interpreter {
           break;
       }
     }
-    count_progress(call, program.passes - passes);  // loops that ended early
+    if (passes < program.passes) count_progress(call, program.passes - passes);  // loops that ended early
     number.keep(numbers, program.n_numbers);
     finish(move, check, status);
     for (int i = 0; i < program.n_arrays; i++)
@@ -231,7 +233,7 @@ struct Interpreter {
     }
     for (int i = 0; i < program.n_inputs; i++) {
       const ProgramInput &input = program.inputs[i];
-      for (Index k = 0; k < input.planes; k++)
+      for (Index k = 0; input.array >= 0 && k < input.planes; k++)
         load_parameters<T, L>(move, *net, input.slot, k, elements(places[input.array].base + k * packs));
     }
     pass.begin();

@@ -52,6 +52,10 @@ BLV_INLINE Pack<T> compute(int function, T constant, Pack<T> a, Pack<T> b) {
       return select(a > b, one, zero);
     case NUMBER_SELECT:
       return select(b == zero, zero, a);
+    case NUMBER_MINIMUM:
+      return select(a < b, a, b);
+    case NUMBER_MAXIMUM:
+      return select(a > b, a, b);
   }
   return a;
 }

@@ -18,6 +18,7 @@
 
 #include "csrc/methods/method.h"
 #include "csrc/methods/optimiser.h"
+#include "csrc/methods/solver.h"
 #include "csrc/spec/leaf_rules.h"
 #include "csrc/spec/model.h"
 #include "csrc/support/names.h"
@@ -81,7 +82,7 @@ std::map<std::string, EnumNames> tables() {
           {"BLV_EVALUATE", names_of(methods())},
           {"BLV_SGD", names_of(optimisers())},
           {"BLV_STORE_AUTO", store_names},
-          {"BLV_CG", solver_names},
+          {"BLV_CG", names_of(solvers())},
           {"BLV_INNER", side_names},
           {"BLV_THETA0", leaf_names},
           {"BLV_VALUE", use_names},
@@ -91,8 +92,8 @@ std::map<std::string, EnumNames> tables() {
           {"BLV_EXECUTOR_AUTO", executor_names}};
 }
 // Flags and results, which no message and no description names; status codes have blv_status_name.
-const std::set<std::string> without_table = {"BLV_OK", "BLV_DEVICE_CPU", "BLV_NO_BIAS", "BLV_SKIP_FAILED",
-                                             "BLV_TASK_OK"};
+const std::set<std::string> without_table = {"BLV_OK",          "BLV_DEVICE_CPU", "BLV_NO_BIAS",
+                                             "BLV_SKIP_FAILED", "BLV_TASK_OK",    "BLV_STOP_CONVERGED"};
 
 std::span<const EnumName> entries(const EnumNames &names) { return {names.entries, static_cast<size_t>(names.count)}; }
 
@@ -210,7 +211,7 @@ TEST(Header, FunctionsOfTheCppLayerAgree) {
   };
   for (const auto *method : bilevel::methods()) expect_function(std::string(method->plain) + "_method");
   for (const auto *optimiser : bilevel::optimisers()) expect_function(optimiser->plain);
-  for (const EnumName &solver : entries(bilevel::solver_names)) expect_function(solver.plain);
+  for (const EnumName &solver : entries(bilevel::names_of(bilevel::solvers()))) expect_function(solver.plain);
   for (const EnumName &link : entries(bilevel::link_names))
     if (link.value != BLV_NO_LINK) expect_function(link.plain);
 }
@@ -225,7 +226,7 @@ TEST(Header, ReadmeListsWhatThereIs) {
   expect_names(rows["models"], "the README's row of models", bilevel::names_of(bilevel::models()));
   expect_names(rows["models"], "the README's row of models", bilevel::activation_names);
   expect_names(rows["losses"], "the README's row of losses", bilevel::loss_names);
-  expect_names(rows["solvers of implicit"], "the README's row of solvers", bilevel::solver_names);
+  expect_names(rows["solvers of implicit"], "the README's row of solvers", bilevel::names_of(bilevel::solvers()));
 }
 
 // The methods in which a leaf has this use, and the links that it may have.

@@ -206,6 +206,36 @@ TEST(Implicit, ToleranceIterationsAndDamping) {
                [&] { (steps | bl::implicit(p.outer, bl::cg(0.1, 1, -1))).hypergradient(p.phi); });
 }
 
+TEST(Implicit, BySolversOtherThanCg) {
+  Ridge p;
+  const auto steps = bl::unroll(p.inner, bl::sgd(p.rate), 400);
+  auto by_cg = steps | bl::implicit(p.outer, bl::cg(1e-12));
+  const std::vector<double> want = by_cg.hypergradient(p.phi).gradient;
+  EXPECT_EQ(by_cg.stops()[0], double(BLV_STOP_CONVERGED));
+  auto by_minres = steps | bl::implicit(p.outer, bl::minres(1e-12));
+  EXPECT_TRUE(distance(by_minres.hypergradient(p.phi).gradient, want) <= 1e-10);
+  EXPECT_EQ(by_minres.stops()[0], double(BLV_STOP_CONVERGED));
+  // The rate is a step with which the inner steps converged, and so does the series.
+  auto by_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 1000, 1e-12));
+  EXPECT_TRUE(distance(by_series.hypergradient(p.phi).gradient, want) <= 1e-10);
+  auto short_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 2));
+  short_series.hypergradient(p.phi);
+  EXPECT_EQ(short_series.stops()[0], double(BLV_STOP_LIMIT));
+  // v = dL_out/dtheta is what much damping gives, times the damping.
+  auto direct = steps | bl::implicit(p.outer, bl::identity());
+  auto damped = steps | bl::implicit(p.outer, bl::cg(1e-12, 100, 1e6));
+  std::vector<double> scaled = damped.hypergradient(p.phi).gradient;
+  for (double &g : scaled) g *= 1e6;
+  EXPECT_TRUE(distance(direct.hypergradient(p.phi).gradient, scaled) <= 1e-5);
+  expect_error(BLV_INVALID, {"residual", "identity"}, [&] { direct.residual(); });
+  expect_error(BLV_INVALID, {"step", "> 0"},
+               [&] { (steps | bl::implicit(p.outer, bl::neumann(0))).hypergradient(p.phi); });
+  auto divergent = steps | bl::implicit(p.outer, bl::neumann(100));
+  EXPECT_TRUE(std::isnan(divergent.hypergradient(p.phi).gradient[0]));
+  EXPECT_EQ(divergent.info()[0].status, BLV_TASK_DIVERGENT);
+  EXPECT_EQ(divergent.stops()[0], double(BLV_STOP_DIVERGENT));
+}
+
 TEST(Implicit, TasksHaveTheirOwnResiduals) {
   const std::int64_t tasks = 3, n = 8, d = 2;
   const std::vector<double> x = random(tasks * n * d, 1), y = random(tasks * n, 2);

@@ -259,7 +259,13 @@ inline std::vector<Case> method_cases(int dtype) {
       implicit.tolerance = dtype == BLV_F64 ? 1e-14 : 1e-7;
       all.push_back(implicit);
       implicit.iterations = 2;
+      implicit.stop_result = implicit.curvature_result = true;
       all.push_back(implicit);
+      for (const int solver : {BLV_MINRES, BLV_NEUMANN, BLV_IDENTITY}) {
+        implicit.solver = solver, implicit.solver_step = solver == BLV_NEUMANN ? 0.1 : 0;
+        implicit.curvature_result = solver != BLV_IDENTITY;  // infinite
+        all.push_back(implicit);
+      }
       if (steps == 0) continue;
       Case batches = unroll;
       batches.batch_rows = 3;

@@ -14,7 +14,8 @@ struct SpecBuilder {
     if (kind == BLV_EVALUATE) method.head.size = sizeof(blv_method);
     if (kind == BLV_HVP) hvp = {{sizeof(blv_hvp), kind, 0}, 2};
     if (kind == BLV_FORWARD) forward = {{sizeof(blv_forward), kind, 0}, BLV_SGD, 0, 5, 0, 3};
-    if (kind == BLV_IMPLICIT) implicit = {{sizeof(blv_implicit), kind, 0}, BLV_SGD, BLV_CG, 5, 0, 20, 1e-6, 0.5, 0, 0};
+    if (kind == BLV_IMPLICIT)
+      implicit = {{sizeof(blv_implicit), kind, 0}, BLV_SGD, BLV_CG, 5, 0, 20, 1e-6, 0.5, 0, 0, 0};
     inner = {sizeof(blv_objective), BLV_NETWORK, BLV_SQUARED, BLV_TANH, 0, 6, 3, nullptr};
     outer = inner;
     outer.rows = 5;

@@ -238,6 +238,15 @@ TEST(Validate, ForwardWithoutSteps) {
   EXPECT_EQ(elements_of(valid, 8), 7 * 3);
 }
 
+// A caller that was compiled before the solvers had a step.
+TEST(Validate, ImplicitOfAnOlderHeader) {
+  SpecBuilder builder(BLV_IMPLICIT);
+  builder.add_outer_loss();
+  builder.implicit.step = 7;  // is beyond its struct
+  builder.implicit.head.size = 72;
+  EXPECT_EQ(validate(builder.get(), 1).problem.solver_step, 0);
+}
+
 TEST(Validate, Implicit) {
   SpecBuilder builder(BLV_IMPLICIT);
   builder.add_outer_loss();
@@ -298,7 +307,8 @@ TEST(Validate, MessagesOfTheMethodsWithSteps) {
     SpecBuilder builder(BLV_IMPLICIT);
     builder.add_outer_loss();
     builder.implicit.solver = 7;
-    EXPECT_EQ(message_of(&builder), "spec.method.solver is 7; accepted: BLV_CG (1)");
+    EXPECT_EQ(message_of(&builder),
+              "spec.method.solver is 7; accepted: BLV_CG (1), BLV_MINRES (2), BLV_NEUMANN (3), BLV_IDENTITY (4)");
   }
   {
     SpecBuilder builder(BLV_IMPLICIT);

@@ -51,8 +51,11 @@ struct Case {
   bool loss_result = true, theta_result = false;
   bool loss_tangent_result = false, theta_tangent_result = false;  // forward
   bool residual_result = false, solution_result = false;           // implicit
-  int64_t result_pad = 0;                                          // gap between planes and tasks of RESULT slots
-  int64_t iterations = 1000;                                       // of the solver
+  bool stop_result = false, curvature_result = false, contraction_result = false;
+  int64_t result_pad = 0;     // gap between planes and tasks of RESULT slots
+  int64_t iterations = 1000;  // of the solver
+  int solver = BLV_CG;
+  double solver_step = 0;
   double tolerance = 0, damping = 0;
   int executor = BLV_EXECUTOR_AUTO, plan_flags = 0, max_threads = 0;
   int64_t workspace_limit = 0;
@@ -137,7 +140,10 @@ class Problem {
                                             {c.loss_tangent_result, BLV_LOSS_TANGENT},
                                             {c.theta_tangent_result, BLV_THETA_TANGENT},
                                             {c.residual_result, BLV_RESIDUAL},
-                                            {c.solution_result, BLV_SOLUTION}};
+                                            {c.solution_result, BLV_SOLUTION},
+                                            {c.stop_result, BLV_STOP},
+                                            {c.curvature_result, BLV_CURVATURE},
+                                            {c.contraction_result, BLV_CONTRACTION}};
     for (const auto &[wanted, leaf] : results) {
       if (wanted) add({.leaf = leaf, .pad = c.result_pad}, BLV_RESULT);
     }
@@ -155,14 +161,15 @@ class Problem {
     forward_ = {{abi_size<blv_forward>, BLV_FORWARD, 0}, c.optimiser, 0, c.steps, c.batch_rows, c.vectors};
     implicit_ = {{abi_size<blv_implicit>, BLV_IMPLICIT, 0},
                  c.optimiser,
-                 BLV_CG,
+                 c.solver,
                  c.steps,
                  c.batch_rows,
                  c.iterations,
                  c.tolerance,
                  c.damping,
                  0,
-                 0};
+                 0,
+                 c.solver_step};
     slots_.clear();
     for (const Array &a : arrays) slots_.push_back(a.slot);
     spec_ = {};

@@ -62,7 +62,8 @@ inline void Problem::shape(Array &a) const {
 inline void Problem::add(Leaf leaf, int use) {
   Array a;
   a.leaf = leaf;
-  const bool index = leaf.leaf == BLV_ROWS || leaf.leaf == BLV_BATCH || (leaf.leaf == BLV_Y && leaf.dtype);
+  const bool index = leaf.leaf == BLV_ROWS || leaf.leaf == BLV_BATCH || leaf.leaf == BLV_ITERATIONS ||
+                     (leaf.leaf == BLV_Y && leaf.dtype);
   if (index && !leaf.dtype) a.leaf.dtype = BLV_I32;
   a.slot.side = leaf.side;
   a.slot.leaf = leaf.leaf;
@@ -117,6 +118,10 @@ inline double Problem::draw(const Array &a, int64_t task, std::mt19937_64 &rando
     }
     case BLV_VECTOR:
       return uniform(-1, 1);
+    case BLV_TOLERANCE:
+      return std::pow(10, uniform(-6, -1));
+    case BLV_ITERATIONS:
+      return static_cast<double>(random() % 8);
     default:
       return weight * uniform(-0.7, 0.7);
   }

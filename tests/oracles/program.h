@@ -39,9 +39,13 @@ class ProgramRun {
       const size_t size = static_cast<size_t>(a.count * a.planes) * n_;
       arrays_.emplace_back(size, a.zeroed || a.state ? 0.0 : NAN);
     }
-    for (int32_t i = 0; i < p_.n_inputs; i++)
-      arrays_[static_cast<size_t>(p_.inputs[i].array)] = inputs[static_cast<size_t>(i)];
     answer_.numbers.assign(static_cast<size_t>(p_.n_numbers), 0.0);
+    for (int32_t i = 0; i < p_.n_inputs; i++) {
+      const bilevel::ProgramInput &in = p_.inputs[i];
+      if (in.array >= 0) arrays_[static_cast<size_t>(in.array)] = inputs[static_cast<size_t>(i)];
+      for (int32_t k = 0; in.number >= 0 && k < in.planes; k++)
+        answer_.numbers[static_cast<size_t>(in.number + k)] = inputs[static_cast<size_t>(i)].at(static_cast<size_t>(k));
+    }
     if (p_.present >= 0) answer_.numbers[static_cast<size_t>(p_.present)] = 1;
     counters_.assign(static_cast<size_t>(p_.n_counters), 0);
   }
@@ -359,6 +363,10 @@ class ProgramRun {
         return a > b ? 1 : 0;
       case bilevel::NUMBER_SELECT:
         return b == 0 ? 0 : a;
+      case bilevel::NUMBER_MINIMUM:
+        return a < b ? a : b;
+      case bilevel::NUMBER_MAXIMUM:
+        return a > b ? a : b;
       default:
         return NAN;
     }

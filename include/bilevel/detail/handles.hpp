@@ -120,9 +120,9 @@ inline Method forward_method(std::int32_t optimiser, std::int64_t steps, std::in
                              std::int64_t batch_rows = 0) {
   return blv_forward{{sizeof(blv_forward), BLV_FORWARD, 0}, optimiser, 0, steps, batch_rows, tangents};
 }
-/// The same steps, and the hypergradient from the optimality condition; solver: BLV_CG.
+/// The same steps, and the hypergradient from the optimality condition; solver: BLV_CG, ... `step` is of BLV_NEUMANN.
 inline Method implicit_method(std::int32_t optimiser, std::int64_t steps, std::int32_t solver, std::int64_t iterations,
-                              double tolerance, double damping = 0, std::int64_t batch_rows = 0) {
+                              double tolerance, double damping = 0, std::int64_t batch_rows = 0, double step = 0) {
   blv_implicit m{};
   m.head = {sizeof m, BLV_IMPLICIT, 0};
   m.optimiser = optimiser;
@@ -132,6 +132,7 @@ inline Method implicit_method(std::int32_t optimiser, std::int64_t steps, std::i
   m.iterations = iterations;
   m.tolerance = tolerance;
   m.damping = damping;
+  m.step = step;
   return m;
 }
 

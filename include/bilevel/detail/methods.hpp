@@ -34,12 +34,13 @@ Forward<T> forward(const Objective<T> &outer) {
   return detail::guarded([&] { return Forward<T>{outer}; });
 }
 
-/// How the linear system of implicit differentiation is solved. Made by cg.
+/// How the linear system of implicit differentiation is solved. Made by cg, minres, neumann or identity.
 struct Solver {
   std::int32_t kind = BLV_CG;
   double tolerance = 1e-6;
   std::int64_t iterations = 100;
   double damping = 0;
+  double step = 0;
 };
 
 /// Conjugate gradients on (H + damping I) v = dL_out/dtheta, H the Hessian of the inner loss at theta_T: until the
@@ -48,6 +49,20 @@ struct Solver {
 inline Solver cg(double tolerance = 1e-6, std::int64_t iterations = 100, double damping = 0) {
   return {BLV_CG, tolerance, iterations, damping};
 }
+
+/// The same by minimal residuals, where H + damping I may be indefinite.
+inline Solver minres(double tolerance = 1e-6, std::int64_t iterations = 100, double damping = 0) {
+  return {BLV_MINRES, tolerance, iterations, damping};
+}
+
+/// The same by the Neumann series step sum_k (I - step (H + damping I))^k, of `iterations` terms at most. It converges
+/// where H + damping I is positive definite and step less than 2 / |H + damping I|; a task where it diverges fails.
+inline Solver neumann(double step, std::int64_t iterations = 100, double tolerance = 1e-6, double damping = 0) {
+  return {BLV_NEUMANN, tolerance, iterations, damping, step};
+}
+
+/// v = dL_out/dtheta, without a solve (T1-T2).
+inline Solver identity() { return {BLV_IDENTITY, 0, 0, 0}; }
 
 /// An outer loss whose gradient is taken by implicit differentiation. Made by implicit.
 template <class T>

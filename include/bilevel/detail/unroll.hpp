@@ -140,7 +140,11 @@ class BilevelPlan {
     has_outer_ = outer.has_value();
     engine_ = detail::guarded([&] { return make_engine(unroll, outer, by); });
     last_ = engine_.get();
-    if (method_ == BLV_IMPLICIT) engine_->want(BLV_RESIDUAL, 1, "residual");
+    // That of v = dL_out/dtheta would cost the product that it saves.
+    solves_ = method_ == BLV_IMPLICIT && by.solver.kind != BLV_IDENTITY;
+    if (!solves_) return;
+    engine_->want(BLV_RESIDUAL, 1, "residual");
+    engine_->want(BLV_STOP, 1, "stop");
   }
 
   /// The outer loss at theta_T, summed over tasks, and its gradients: `auto [loss, grad] = plan.hypergradient(phi);`,
@@ -235,11 +239,9 @@ class BilevelPlan {
   std::span<const blv_task_info> info() const { return last().info(); }
   /// By implicit, of the last hypergradient, per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta| when the
   /// solver stopped. info() has its iterations.
-  std::span<const T> residual() const {
-    if (method_ != BLV_IMPLICIT)
-      detail::fail(BLV_INVALID, "residual: of a plan by ", word(), "; accepted: by implicit");
-    return engine().result_of(BLV_RESIDUAL);
-  }
+  std::span<const T> residual() const { return of_solver(BLV_RESIDUAL, "residual"); }
+  /// By implicit, of the last hypergradient, per task: why the solver stopped, BLV_STOP_CONVERGED or another BLV_STOP_*.
+  std::span<const T> stops() const { return of_solver(BLV_STOP, "stops"); }
   /// By forward, of the last derivative: those of each task, tasks x K.
   std::span<const T> loss_derivatives() const { return last().result_of(BLV_LOSS_TANGENT); }
 
@@ -271,6 +273,11 @@ class BilevelPlan {
                    "BLV_FORWARD of the C ABI");
     }
     return engine();
+  }
+  std::span<const T> of_solver(std::int32_t leaf, const char *name) const {
+    if (method_ != BLV_IMPLICIT) detail::fail(BLV_INVALID, name, ": of a plan by ", word(), "; accepted: by implicit");
+    if (!solves_) detail::fail(BLV_INVALID, name, ": of implicit(outer, identity()), which solves nothing");
+    return engine().result_of(leaf);
   }
   Engine &last() const {
     engine();
@@ -378,7 +385,8 @@ class BilevelPlan {
     spec.method = unroll_method(o.kind, u.steps_, u.batch_rows_, static_cast<std::int32_t>(u.store_));
     if (by.method == BLV_IMPLICIT) {
       const Solver &v = by.solver;
-      spec.method = implicit_method(o.kind, u.steps_, v.kind, v.iterations, v.tolerance, v.damping, u.batch_rows_);
+      spec.method =
+          implicit_method(o.kind, u.steps_, v.kind, v.iterations, v.tolerance, v.damping, u.batch_rows_, v.step);
     }
     spec.workspace_limit = u.limit_;
     spec.executor = u.executor_;
@@ -390,7 +398,7 @@ class BilevelPlan {
   detail::ForwardEngines<T> forward_;  ///< by forward: of the derivatives
   Engine *last_ = nullptr;             ///< the one that ran last
   std::int32_t method_;
-  bool has_outer_ = false;
+  bool has_outer_ = false, solves_ = false;
 };
 
 template <class T, class U>

@@ -128,7 +128,11 @@ struct GroupKernel {
     Call call;
     tables.run.bind_state(program_of(a), reinterpret_cast<T *>(a.state) + task * tables.run.state_packs);
     tables.run.run(move, call, program_of(a), &status);
-    TaskWriter<T, L> writer{move, status.status != BLV_TASK_OK, (tables.problem.flags & BLV_SKIP_FAILED) != 0, first,
+    TaskWriter<T, L> writer{move,
+                            status.status != BLV_TASK_OK,
+                            status.is_of_solver(),
+                            (tables.problem.flags & BLV_SKIP_FAILED) != 0,
+                            first,
                             partial};
     tables.run.visit(writer);
     if (a.info && TaskThreads::thread() == 0) report(status, a.info[task]);

@@ -84,6 +84,19 @@ struct Transfer {
       *to = broadcast<T>(one);
   }
 
+  // The one number of a slot, real or whole, in every lane.
+  P number(const Slot &slot) const {
+    P x = {};
+    if (slot.dtype == BLV_F32 || slot.dtype == BLV_F64) {
+      load_scalar(slot, 0, &x);
+    } else if (L == Lanes::TASKS) {
+      for (long lane = 0; lane < count; lane++) x[lane] = T(integer(slot, lane, 0, 0));
+    } else {
+      x = broadcast<T>(T(integer(slot, 0, 0, 0)));
+    }
+    return x;
+  }
+
   static BLV_INLINE Element element(T x) {
     if constexpr (L == Lanes::TASKS)
       return broadcast<T>(x);

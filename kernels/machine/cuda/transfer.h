@@ -35,6 +35,10 @@ struct Transfer {
     const T *from = source(slot, step);
     strided_for_then_sync(n, [&](Index i) { to[i] = from[i]; });
   }
+  // The one number of a slot, real or whole; every thread reads it.
+  BLV_INLINE T number(const Slot &slot) const {
+    return slot.dtype == BLV_F32 || slot.dtype == BLV_F64 ? *source(slot, 0) : T(integer(slot, 0, 0));
+  }
   BLV_INLINE void load_scalar(const Slot &slot, long long step, T *to) const { load(slot, step, 1, to); }
 };
 

@@ -26,6 +26,9 @@ struct GroupWriter {
   T *partial;  // of the batch that this group belongs to
 
   bool failed(long lane) const { return status[lane].status != BLV_TASK_OK; }
+  bool is_lost(const Slot &slot, long lane) const {
+    return failed(lane) && !(slot.diagnostic && status[lane].is_of_solver());
+  }
 
   // n elements to the scalars offset, offset + stride, ... of array `step` of the slot.
   void run(const Slot &slot, long step, long offset, long stride, long n, const Element *from) {
@@ -33,7 +36,8 @@ struct GroupWriter {
     const T *scalars = reinterpret_cast<const T *>(from);
     for (long lane = 0; lane < move.count; lane++) {
       T *to = move.target(slot, lane, step) + offset;
-      for (long i = 0; i < n; i++) to[i * stride] = failed(lane) ? not_a_number<T>() : scalars[i * width + lane];
+      const bool lost = is_lost(slot, lane);
+      for (long i = 0; i < n; i++) to[i * stride] = lost ? not_a_number<T>() : scalars[i * width + lane];
     }
   }
 

@@ -18,7 +18,7 @@ BLV_INLINE T not_a_number() {
 template <class T, Lanes L>
 struct TaskWriter {
   const Transfer<T, L> &move;
-  bool failed, skip_failed, first;
+  bool failed, of_solver, skip_failed, first;
   T *partial;
 
   // A matrix of the group, rows `ld` apart, to the scalars offset + i row_stride + j of array `step` of the slot.
@@ -38,9 +38,9 @@ struct TaskWriter {
       return;
     }
     T *to = move.target(slot, step) + offset;
-    strided_for_matrix(rows, columns, [&](Index i, Index j) {
-      to[i * row_stride + j] = failed ? not_a_number<T>() : from[i * ld + j];
-    });
+    const bool lost = failed && !(of_solver && slot.diagnostic);
+    strided_for_matrix(rows, columns,
+                       [&](Index i, Index j) { to[i * row_stride + j] = lost ? not_a_number<T>() : from[i * ld + j]; });
   }
 };
 
