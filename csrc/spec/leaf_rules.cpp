@@ -61,6 +61,7 @@ constexpr LeafRule rules[] = {
   {BLV_ITERATIONS,     implicit,  method,          value,          natural,             Elements::indices, Shape::one,        Steps::none,       of_outer},
   {BLV_STOP,           implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
   {BLV_CURVATURE,      implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
+  {BLV_PRECONDITIONER, implicit,  method,          value,          natural,             real,              Shape::parameters, Steps::none,       of_outer},
   {BLV_CONTRACTION,    implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
 };
 // clang-format on

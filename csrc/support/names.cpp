@@ -63,6 +63,7 @@ constexpr EnumName leaf[] = {
     ROW(BLV_STOP, "stop"),
     ROW(BLV_CURVATURE, "curvature"),
     ROW(BLV_CONTRACTION, "contraction"),
+    ROW(BLV_PRECONDITIONER, "preconditioner"),
 };
 constexpr EnumName use[] = {
     ROW(BLV_VALUE, "value"),

@@ -286,19 +286,18 @@ enum {
   BLV_LOSS = 12,          /* RESULT, one per task: evaluate, hvp: L; else L_out(theta_T) */
   BLV_LOSS_TANGENT = 13,  /* RESULT of forward: [K] derivatives of L_out, step_stride between them */
   BLV_THETA_TANGENT = 14, /* RESULT of forward: [K][P] derivatives of theta_T, step_stride between them */
-  BLV_RESIDUAL =
-      15, /* RESULT of implicit, one per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta|, computed
-                        afresh after the last iteration */
-  BLV_SOLUTION = 16,  /* RESULT of implicit: [P], v */
-  BLV_TOLERANCE = 17, /* implicit, one per task: in place of the method's tolerance. NaN fails the task */
-  BLV_ITERATIONS =
-      18,             /* implicit, one i32 or i64 per task: most iterations of the solver, if fewer than the method's */
-  BLV_STOP = 19,      /* RESULT of implicit, one per task: BLV_STOP_*, as a number of the plan's dtype */
-  BLV_CURVATURE = 20, /* RESULT of implicit, one per task: the least d'(H + damping I)d / d'd of the directions that the
-                          solver went, an upper bound of the smallest eigenvalue; infinite without any */
-  BLV_CONTRACTION =
-      21 /* RESULT of implicit by BLV_NEUMANN, one per task: |r_k| / |r_k-1| of the last iteration, a lower
-                          bound of |I - step (H + damping I)|, to which it tends */
+  BLV_RESIDUAL = 15,      /* RESULT of implicit, one per task: |rhs - (H + damping I) v| / |rhs|, rhs = dL_out/dtheta,
+                          computed afresh after the last iteration */
+  BLV_SOLUTION = 16,      /* RESULT of implicit: [P], v */
+  BLV_TOLERANCE = 17,     /* implicit, one per task: in place of the method's tolerance. NaN fails the task */
+  BLV_ITERATIONS = 18,    /* implicit, one i32 or i64 per task: most iterations, if fewer than the method's */
+  BLV_STOP = 19,          /* RESULT of implicit, one per task: BLV_STOP_*, as a number of the plan's dtype */
+  BLV_CURVATURE = 20,     /* RESULT of implicit, one per task: the least d'(H + damping I)d / d'd of the directions that
+                          the solver went, an upper bound of the smallest eigenvalue; infinite without any */
+  BLV_CONTRACTION = 21,   /* RESULT of implicit by NEUMANN, one per task: |r_k| / |r_k-1| of the last iteration, a
+                             lower bound of |I - step (H + damping I)|, to which it tends; 0 without any */
+  BLV_PRECONDITIONER = 22 /* [P] implicit by CG: the diagonal of a matrix like H + damping I, such as its own (Jacobi),
+                             each > 0. The residual that meets the tolerance is the true one */
 };
 enum {
   BLV_VALUE = 1,    /* read */

@@ -176,6 +176,7 @@ static const struct fact facts[] = {
     E(BLV_STOP, 19),
     E(BLV_CURVATURE, 20),
     E(BLV_CONTRACTION, 21),
+    E(BLV_PRECONDITIONER, 22),
     E(BLV_VALUE, 1),
     E(BLV_GRADIENT, 2),
     E(BLV_RESULT, 3),

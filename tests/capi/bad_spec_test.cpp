@@ -200,6 +200,7 @@ const Row kTable[] = {
     {"series with NaN as step", kImplicit, [](Editable &e) { e.implicit.solver = BLV_NEUMANN, e.implicit.step = NAN; }, BLV_INVALID, "method.step|nan|BLV_NEUMANN|finite"},
     {"identity from the last", kImplicit, [](Editable &e) { e.implicit.solver = BLV_IDENTITY, e.implicit.warm_start = 1; }, BLV_INVALID, "method.warm_start|1|0"},
     {"contraction of CG", kImplicit, [](Editable &e) { e.slot(BLV_METHOD, BLV_RESIDUAL, BLV_RESULT).leaf = BLV_CONTRACTION; }, BLV_INVALID, "BLV_CONTRACTION|BLV_NEUMANN (3)"},
+    {"preconditioner of MINRES", kImplicit, [](Editable &e) { e.implicit.solver = BLV_MINRES, e.add({BLV_METHOD, BLV_PRECONDITIONER, BLV_VALUE, BLV_F64, 0, 0, 0, 0, 0}); }, BLV_INVALID, "BLV_PRECONDITIONER|BLV_CG (1)"},
     {"whole tolerances", kImplicit, [](Editable &e) { e.add({BLV_METHOD, BLV_TOLERANCE, BLV_VALUE, BLV_I32, 0, 0, 1, 0, 0}); }, BLV_INVALID, "dtype|BLV_I32|BLV_TOLERANCE"},
     {"real iterations", kImplicit, [](Editable &e) { e.add({BLV_METHOD, BLV_ITERATIONS, BLV_VALUE, BLV_F32, 0, 0, 1, 0, 0}); }, BLV_INVALID, "dtype|BLV_F32|BLV_ITERATIONS|BLV_I32"},
     {"gradient of a tolerance", kImplicit, [](Editable &e) { e.add({BLV_METHOD, BLV_TOLERANCE, BLV_GRADIENT, BLV_F32, 0, 0, 1, 0, 0}); }, BLV_INVALID, "use|BLV_TOLERANCE|BLV_VALUE"},

@@ -261,6 +261,9 @@ inline std::vector<Case> method_cases(int dtype) {
       implicit.iterations = 2;
       implicit.stop_result = implicit.curvature_result = true;
       all.push_back(implicit);
+      Case preconditioned = implicit;
+      preconditioned.leaves.push_back({.leaf = BLV_PRECONDITIONER});
+      all.push_back(preconditioned);
       for (const int solver : {BLV_MINRES, BLV_NEUMANN, BLV_IDENTITY}) {
         implicit.solver = solver, implicit.solver_step = solver == BLV_NEUMANN ? 0.1 : 0;
         implicit.curvature_result = solver != BLV_IDENTITY;  // infinite

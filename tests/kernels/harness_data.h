@@ -40,6 +40,7 @@ inline void Problem::shape(Array &a) const {
     case BLV_THETA0:
     case BLV_THETA:
     case BLV_SOLUTION:
+    case BLV_PRECONDITIONER:
       a.columns = c.parameters();
       break;
     default:
@@ -118,6 +119,8 @@ inline double Problem::draw(const Array &a, int64_t task, std::mt19937_64 &rando
     }
     case BLV_VECTOR:
       return uniform(-1, 1);
+    case BLV_PRECONDITIONER:
+      return uniform(0.5, 4);
     case BLV_TOLERANCE:
       return std::pow(10, uniform(-6, -1));
     case BLV_ITERATIONS:

@@ -116,6 +116,95 @@ TEST_P(SolversOf, SayWhatTheyFound) {
 
 INSTANTIATE_TEST_SUITE_P(All, SolversOf, testing::Values(BLV_F64, BLV_F32));
 
+// ---- CG with a preconditioner ---------------------------------------------------------------------------------------
+
+// The iterates are those of CG on M^-1/2 A M^-1/2, whose solution is M^1/2 v.
+TEST(Preconditioner, IsCgOfTheScaledSystem) {
+  Case c = softmax_case(BLV_CG);
+  c.leaves.push_back({.leaf = BLV_PRECONDITIONER});
+  Problem p(c);
+  const Expected want = reference(p);
+  const Array &diagonal = *p.find(BLV_METHOD, BLV_PRECONDITIONER, BLV_VALUE);
+  for (const int64_t limit : {1, 2, 3, 1000}) {
+    p.c.iterations = limit, p.c.tolerance = 1e-12;
+    for (const int executor : executors()) {
+      p.c.executor = executor;
+      SCOPED_TRACE(name_of(p.c, {}) + " limit " + std::to_string(limit));
+      const Outcome out = run(p);
+      ASSERT_EQ(out.status, BLV_OK) << out.error;
+      for (int64_t t = 0; t < c.tasks; t++) {
+        const oracle::Answer &answer = want.tasks[static_cast<size_t>(t)];
+        const size_t n = answer.right.size();
+        std::vector<double> root(n), right(n);
+        oracle::Dense scaled(n);
+        for (size_t j = 0; j < n; j++) root[j] = std::sqrt(diagonal.get(diagonal.offset(t, 0, 0, int64_t(j))));
+        for (size_t i = 0; i < n; i++) {
+          right[i] = answer.right[i] / root[i];
+          for (size_t j = 0; j < n; j++) scaled(i, j) = answer.hessian(i, j) / (root[i] * root[j]);
+        }
+        std::vector<double> v = oracle::conjugate_gradients(scaled, right, limit == 1000 ? 30 : limit, 1e-14).x;
+        for (size_t j = 0; j < n; j++) v[j] /= root[j];
+        const std::vector<double> got = solution_of(p, out, t);
+        for (size_t j = 0; j < n; j++) ASSERT_NEAR(got[j], v[j], 1e-10 * largest(v)) << "task " << t;
+        ASSERT_EQ(out.info[static_cast<size_t>(t)].status, BLV_TASK_OK);
+      }
+    }
+  }
+}
+
+// The diagonal of A itself makes up for features that differ in scale by six orders of magnitude.
+TEST(Preconditioner, SavesIterations) {
+  Case c = implicit_case(BLV_SQUARED, BLV_TANH, BLV_SGD, 1e-8);
+  c.widths = {30, 1}, c.rows = 90, c.outer_rows = 10, c.steps = 0, c.tasks = machine() ? 2 : 9;
+  c.tolerance = 1e-8, c.iterations = 2000;
+  remove_leaf(c, BLV_INNER, BLV_PENALTY);
+  Case with = c;
+  with.leaves.push_back({.leaf = BLV_PRECONDITIONER});
+  Problem plain(c), p(with);
+  for (Problem *each : {&plain, &p})
+    for (const int side : {BLV_INNER, BLV_OUTER}) {
+      Array &x = *each->find(side, BLV_X, BLV_VALUE);
+      for (int64_t t = 0; t < c.tasks; t++)
+        for (int64_t i = 0; i < x.rows; i++)
+          for (int64_t j = 0; j < 30; j++) {
+            const int64_t at = x.offset(t, 0, i, j);
+            x.set(at, x.get(at) * std::pow(10, double(j) / 10 - 1));
+          }
+    }
+  const Expected want = reference(p);
+  Array &diagonal = *p.find(BLV_METHOD, BLV_PRECONDITIONER, BLV_VALUE);
+  for (int64_t t = 0; t < c.tasks; t++)
+    for (int64_t j = 0; j < c.parameters(); j++)
+      diagonal.set(diagonal.offset(t, 0, 0, j), want.tasks[size_t(t)].hessian(size_t(j), size_t(j)));
+  for (const int executor : executors()) {
+    p.c.executor = plain.c.executor = executor;
+    const Outcome slow = run(plain), fast = run(p);
+    for (size_t t = 0; t < fast.info.size(); t++) {
+      ASSERT_EQ(fast.info[t].status, BLV_TASK_OK);
+      ASSERT_LE(result_of(p, fast, BLV_RESIDUAL)[t], c.tolerance);
+      ASSERT_LT(2 * fast.info[t].iterations, slow.info[t].iterations) << "task " << t;
+    }
+  }
+}
+
+TEST(Preconditioner, FailsATaskWhereItIsNotPositive) {
+  for (const double bad : {-1.0, std::nan("")}) {
+    Case c = softmax_case(BLV_CG);
+    c.leaves.push_back({.leaf = BLV_PRECONDITIONER});
+    for (const int executor : executors()) {
+      c.executor = executor;
+      Problem p(c);
+      Array &diagonal = *p.find(BLV_METHOD, BLV_PRECONDITIONER, BLV_VALUE);
+      for (int64_t j = 0; j < c.parameters(); j++) diagonal.set(diagonal.offset(1, 0, 0, j), bad);
+      const Outcome out = run(p);
+      for (int64_t t = 0; t < c.tasks; t++)
+        ASSERT_EQ(out.info[static_cast<size_t>(t)].status, t != 1       ? BLV_TASK_OK
+                                                           : bad == bad ? BLV_TASK_CURVATURE
+                                                                        : BLV_TASK_NOT_FINITE);
+    }
+  }
+}
+
 // ---- MINRES ---------------------------------------------------------------------------------------------------------
 
 // Where CG fails, and says with which curvature, MINRES solves.

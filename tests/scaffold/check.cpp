@@ -76,6 +76,8 @@ static void names_are_listed(const bl::Context &context) {
   expect_refusal(BLV_INVALID, {"BLV_SKETCH_ACTIVATION (5)"}, [&] { bl::Plan(context, spec); });
   spec = spec_of(blv_method{sizeof(blv_method), 99, 0});
   expect_refusal(BLV_INVALID, {"BLV_SKETCH_METHOD (6)"}, [&] { bl::Plan(context, spec); });
+  spec = spec_of(bl::implicit_method(BLV_SGD, 1, 99, 1, 0.1));
+  expect_refusal(BLV_INVALID, {"BLV_SKETCH_SOLVER (5)"}, [&] { bl::Plan(context, spec); });
 }
 
 int main() {
@@ -94,11 +96,12 @@ int main() {
   const auto evaluated = theta_gradient(context, bl::evaluate_method(), &describe);
   expect(theta_gradient(context, bl::sketch_method_method(), &describe) == evaluated, "the method is not evaluate");
   expect(describe.find("\"sketch_method\"") != std::string::npos, "the description lacks the method");
+  expect(bl::sketch_solver().kind == BLV_SKETCH_SOLVER, "the solver has another enumerator");
   names_are_listed(context);
 
   bl::Spec spec = spec_of(bl::evaluate_method());
   spec.add({.side = BLV_METHOD, .leaf = BLV_SKETCH_LEAF});
-  expect_refusal(BLV_INVALID, {"BLV_SKETCH_LEAF (22)", "in method BLV_EVALUATE"}, [&] { bl::Plan(context, spec); });
+  expect_refusal(BLV_INVALID, {"BLV_SKETCH_LEAF (23)", "in method BLV_EVALUATE"}, [&] { bl::Plan(context, spec); });
 
   const std::int64_t widths[] = {1, 1};
   const blv_objective objective{sizeof objective, BLV_SKETCH_MODEL, BLV_SQUARED, 0, 0, 4, 2, widths};

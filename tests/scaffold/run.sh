@@ -30,24 +30,24 @@ refuse() {
 
 scripts/new --check || fail "a skeleton is left in the tree itself"
 refuse "usage: scripts/new KIND NAME"
-refuse "accepted: optimiser, loss, activation, leaf, method, model" solver neumann
+refuse "accepted: optimiser, loss, activation, leaf, method, solver, model" kernel neumann
 for name in Nesterov 9lives two__words _x x_ class "a b" "" "../x" a_name_of_more_than_thirty_characters; do
   refuse "the name is '$name'; accepted: lower-case words" optimiser "$name"
 done
 refuse "has BLV_HEAVY_BALL already" optimiser heavy_ball
 refuse "has BLV_TANH already" loss tanh
 
-for kind in optimiser loss activation leaf method model; do
+for kind in optimiser loss activation leaf method solver model; do
   said=$(scripts/new "$kind" "sketch_$kind") || fail "scripts/new $kind: $said"
   printf '%s\n' "$said"
   # Files with marks to fill: CONTRIBUTING.md says how many.
-  case $kind in method) most=2 ;; *) most=3 ;; esac
+  case $kind in method | solver) most=2 ;; *) most=3 ;; esac
   files=$(printf '%s\n' "$said" | sed -n 's/^  \[ \] \([^: ]*\):[0-9]*: .*/\1/p' | sort -u | wc -l)
   if [ "$files" -lt 1 ] || [ "$files" -gt $most ]; then fail "$kind: $files files to fill; accepted: 1 to $most"; fi
   git add -A
   refuse "already" "$kind" "sketch_$kind"
 done
-if scripts/new --check >/dev/null; then fail "--check finds no mark of six skeletons"; fi
+if scripts/new --check >/dev/null; then fail "--check finds no mark of the skeletons"; fi
 
 CCACHE_BASEDIR=$tree
 export CCACHE_BASEDIR

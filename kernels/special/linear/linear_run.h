@@ -30,20 +30,21 @@ struct LinearPass {
     constexpr uint32_t rows = bits_of(BLV_X, BLV_Y, BLV_WEIGHT, BLV_PENALTY);
     constexpr uint32_t value = rows | bits_of(BLV_ROWS);
     constexpr uint32_t steps = bits_of(BLV_RATE, BLV_MOMENTUM), theta = bits_of(BLV_THETA0, BLV_THETA);
-    return Allowed{{0, value | bits_of(BLV_BATCH), rows},
-                   {0, value, rows},
-                   {0, value, rows},
-                   {0, theta | steps | bits_of(BLV_VECTOR, BLV_TOLERANCE, BLV_ITERATIONS), theta | steps,
-                    theta | bits_of(BLV_LOSS, BLV_LOSS_TANGENT, BLV_THETA_TANGENT, BLV_RESIDUAL, BLV_SOLUTION, BLV_STOP,
-                                    BLV_CURVATURE, BLV_CONTRACTION),
-                    bits_of(BLV_THETA0) | steps},
-                   bits_of(BLV_SQUARED, BLV_LOGISTIC, BLV_CROSS_ENTROPY),
-                   bits_of(BLV_SGD, BLV_HEAVY_BALL),
-                   bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_MAP, OP_DOT, OP_SIDE_DOT, OP_STEP_LEAF, OP_NUMBER,
-                           OP_CHECK, OP_FAIL, OP_COUNT, OP_END, OP_BREAK),
-                   FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_BATCH | FLAG_TANGENTS | FLAG_CHECK |
-                       FLAG_ROOT | FLAG_ACTIVE | FLAG_REPORT,
-                   BLV_SKIP_FAILED | BLV_SPLIT_TF32};
+    return Allowed{
+        {0, value | bits_of(BLV_BATCH), rows},
+        {0, value, rows},
+        {0, value, rows},
+        {0, theta | steps | bits_of(BLV_VECTOR, BLV_TOLERANCE, BLV_ITERATIONS, BLV_PRECONDITIONER), theta | steps,
+         theta | bits_of(BLV_LOSS, BLV_LOSS_TANGENT, BLV_THETA_TANGENT, BLV_RESIDUAL, BLV_SOLUTION, BLV_STOP,
+                         BLV_CURVATURE, BLV_CONTRACTION),
+         bits_of(BLV_THETA0) | steps},
+        bits_of(BLV_SQUARED, BLV_LOGISTIC, BLV_CROSS_ENTROPY),
+        bits_of(BLV_SGD, BLV_HEAVY_BALL),
+        bits_of(OP_GRADIENT, OP_TANGENT, OP_LINEAR, OP_MAP, OP_DOT, OP_SIDE_DOT, OP_STEP_LEAF, OP_NUMBER, OP_CHECK,
+                OP_FAIL, OP_COUNT, OP_END, OP_BREAK),
+        FLAG_OUTER | FLAG_LEAVES | FLAG_ADD | FLAG_TAPE | FLAG_BATCH | FLAG_TANGENTS | FLAG_CHECK | FLAG_ROOT |
+            FLAG_ACTIVE | FLAG_REPORT,
+        BLV_SKIP_FAILED | BLV_SPLIT_TF32};
   }();
 
   // Whether a problem has this pass at all; whether it fits is known when it is laid out.
