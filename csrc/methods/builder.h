@@ -97,7 +97,7 @@ class ProgramBuilder {
   Stream stream(const char *name, int64_t count);
   // What it held at the end of the last execute with the same state; zeros at first or after a failure.
   Vector state(const char *name);
-  Number number(const char *name, int64_t planes = 1);
+  Number number(const char *name, int64_t planes = 1);  // 0 at the beginning
   Number constant(const char *name, double value);
   // 1 where there is a task, 0 in lanes without one: the state of tasks that do not run is left alone.
   Number present();
@@ -142,7 +142,7 @@ class ProgramBuilder {
   void repeat(Counter counter, int64_t n, int direction, const std::function<void()> &body);
   // body() at most n times, while `active` is not 0 in some task.
   void repeat_while(Number active, Counter counter, int64_t n, const std::function<void()> &body);
-  // The same, where a second turn is rare.
+  // The same, where turns after the first add few passes: costs and progress count the first alone.
   void again_while(Number active, Counter counter, int64_t n, const std::function<void()> &body);
 
   MethodProgram finish();

@@ -13,9 +13,9 @@ class Check {
   void all() {
     for (; pc_ < p.ops.size(); ++pc_) operation(p.ops[pc_]);
     for (const ProgramInput &input : p.inputs)
-      require(input.number >= 0 || exists(input.array), "an input has no array");
+      input.number >= 0 ? number(input.number, 1) : require(exists(input.array), "an input has no array");
     for (const ProgramOutput &output : p.outputs)
-      require(output.array < 0 || exists(output.array), "an output has no array");
+      output.array < 0 ? number(output.number, output.planes) : require(exists(output.array), "an output has no array");
   }
 
  private:

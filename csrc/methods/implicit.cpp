@@ -22,6 +22,11 @@ void check_not_negative(const char *argument, double value) {
   refuse(BLV_INVALID, format("%s is %g; accepted: a finite number >= 0", argument, value));
 }
 
+void check_zero(const Solver &solver, const char *member, double value) {
+  if (value != 0)
+    refuse(BLV_INVALID, format("spec.method.%s is %g; accepted with solver %s: 0", member, value, solver.name));
+}
+
 void check_step(const Solver &solver, double step) {
   if (solver.needs_step ? step > 0 && std::isfinite(step) : step == 0) return;
   refuse(BLV_INVALID, format("spec.method.step is %g; accepted with solver %s: %s", step, solver.name,
@@ -38,9 +43,14 @@ void read(const blv_method *given, Problem *problem, int32_t *) {
     refuse(BLV_INVALID,
            format("spec.method.tolerance is %g; accepted: a finite number >= 0 and < 1", implicit.tolerance));
   check_not_negative("spec.method.damping", implicit.damping);
-  check_range("spec.method.warm_start", implicit.warm_start, 0, solver.iterates ? 1 : 0);
+  check_range("spec.method.warm_start", implicit.warm_start, 0, 1);
   check_range("spec.method.reserved", implicit.reserved, 0, 0);
   check_step(solver, implicit.step);
+  if (!solver.iterates) {
+    check_zero(solver, "iterations", static_cast<double>(implicit.iterations));
+    check_zero(solver, "tolerance", implicit.tolerance);
+    check_zero(solver, "warm_start", implicit.warm_start);
+  }
   problem->solver = implicit.solver;
   problem->solver_step = implicit.step;
   problem->solver_iterations = implicit.iterations;
@@ -63,7 +73,9 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
   b.check(inner.g);
   b.report_checks();
   LinearSystem system(b, p, inner.theta, lambda, tape);
+  system.start();
   find_solver(p.solver)->solve(system, p);
+  system.finish();
   // dleaf -= (d2 L_in / dleaf dtheta) v
   const Vector minus_v = b.vector("minus_v");
   b.linear(minus_v, {one(-1), system.v});

@@ -9,7 +9,7 @@
 namespace bilevel {
 namespace {
 
-// Times that a task goes on from its true residual.
+// Solves of a task: the first, and two from its true residual.
 constexpr int64_t most_rounds = 3;
 
 // A smaller residual than a sixteenth of the dtype's epsilon is rounding, and curvature along it may underflow to 0.
@@ -23,29 +23,31 @@ LinearSystem::LinearSystem(ProgramBuilder &builder, const Problem &problem, Vect
       r(b.vector("r")),
       q(b.vector("q")),
       v(b.vector("v")),
-      rr(b.number("rr")),
+      rr(b.number("r.r")),
       active(b.number("active")),
       number_zero(b.number("zero")),
       number_one(b.constant("one", 1)),
-      relative(b.number("residual")),
-      turns(b.number("turns")),
       problem_(problem),
       theta_(theta),
       rhs_(rhs),
       tape_(tape),
-      turn_(b.counter("turn")),
+      iteration_(b.counter("iteration")),
       round_(b.counter("round")),
       last_v_(problem.warm_start ? b.state("last_v") : Vector()),
+      kept_x_(b.vector("kept_x")),
       size_(b.number("rhs_norm")),
       inverse_(b.number("inverse")),
       damping_(problem.damping != 0 ? b.constant("damping", problem.damping) : Number()),
-      turns_left_(b.number("turns_left")),
+      iterations_(b.number("iterations")),
+      residual_(b.number("residual")),
       before_(b.number("before")),
-      gain_(b.number("gain")),
+      again_(b.number("again")),
       failed_(b.number("failed")),
-      lost_(b.number("lost")),
-      curvature_(wants_curvature() ? b.constant("curvature", HUGE_VAL) : Number()),
-      other_(b.number("other")) {}
+      curvature_(problem.slot(BLV_CURVATURE, BLV_RESULT) ? b.constant("curvature", HUGE_VAL) : Number()),
+      left_(b.number("left")),
+      test_(b.number("test")),
+      first_(b.number("first")),
+      second_(b.number("second")) {}
 
 // The tolerance is at least rounding; a task's own limit is at most the plan's.
 void LinearSystem::read_limits() {
@@ -53,16 +55,16 @@ void LinearSystem::read_limits() {
   const Slot &tolerances = problem_.slot(BLV_TOLERANCE, BLV_VALUE), &limits = problem_.slot(BLV_ITERATIONS, BLV_VALUE);
   tolerance2_ = b.constant("tolerance2", std::max(problem_.solver_tolerance, rounding));
   if (tolerances) {
-    const Number own = b.number("tolerance");
-    b.read(own, tolerances);
-    b.check({}, own);
+    b.read(first_, tolerances);
+    b.check({}, first_);
     b.report_checks();
-    b.compute(tolerance2_, NUMBER_MAXIMUM, own, b.constant("rounding", rounding));
+    b.compute(second_, NUMBER_COPY, b.constant("rounding", rounding));
+    b.compute(tolerance2_, NUMBER_MAXIMUM, first_, second_);
   }
   b.compute(tolerance2_, NUMBER_MULTIPLY, tolerance2_, tolerance2_);
   limit_ = b.constant("limit", static_cast<double>(problem_.solver_iterations));
   if (!limits) return;
-  const Number own = b.number("iterations");
+  const Number own = b.number("own_limit");
   b.read(own, limits);
   b.compute(limit_, NUMBER_MINIMUM, limit_, own);
 }
@@ -71,36 +73,50 @@ void LinearSystem::start() {
   read_limits();
   b.norm(size_, rhs_);
   b.compute(inverse_, NUMBER_DIVIDE, number_one, size_);  // 0 of 0: then b = x = r = 0
-  b.linear(r, {times(inverse_), rhs_});
   if (problem_.warm_start) {
     b.linear(x, {times(inverse_), last_v_});
-    multiply(x, q);
-    b.linear(r, {one(), r}, {one(-1), q});
+    refresh();
+  } else {
+    b.linear(r, {times(inverse_), rhs_});
+    b.dot(rr, r, r);
   }
-  b.dot(rr, r, r);
   b.compute(active, NUMBER_COPY, number_one);
-  end_turn(rr);
+  end_iteration(rr);
 }
 
-void LinearSystem::solve(const std::function<void()> &begin, const std::function<void()> &iterate) {
+void LinearSystem::solve(const std::function<void()> &begin, const std::function<void()> &iterate, bool never_grows) {
   if (problem_.solver_iterations == 0) return;
   b.again_while(active, round_, most_rounds, [&] {
-    b.compute(before_, NUMBER_MULTIPLY, rr, b.constant("quarter", 0.25));
+    b.compute(before_, NUMBER_COPY, rr);
+    b.copy(kept_x_, x);
     begin();
-    b.repeat_while(active, turn_, problem_.solver_iterations, iterate);
+    b.repeat_while(active, iteration_, problem_.solver_iterations, iterate);
     refresh();
-    // Again where |r| has fallen to a half, unless the task has failed.
-    b.compute(gain_, NUMBER_GREATER, before_, rr);
-    b.compute(active, NUMBER_SUBTRACT, gain_, failed_);
-    b.compute(active, NUMBER_MAXIMUM, active, number_zero);
-    end_turn(rr);
+    give_up_worse(never_grows);
+    b.compute(again_, NUMBER_COPY, number_one);
+    end_iteration(rr);
   });
   b.report_checks();
-  if (failure_ != 0) b.fail(failed_, failure_);
+  if (failed_status_ != 0) b.fail(failed_, failed_status_);
+}
+
+// Then a task is active where r.r has fallen to a quarter, unless it has failed.
+void LinearSystem::give_up_worse(bool never_grows) {
+  const Number better = b.number("better"), worse = b.number("worse");
+  b.compute(better, NUMBER_GREATER, before_, rr);
+  if (!never_grows) choose(better, again_, better, number_one);
+  b.compute(worse, NUMBER_SUBTRACT, number_one, better);
+  b.linear(x, {times(better), x}, {times(worse), kept_x_});
+  choose(rr, better, rr, before_);
+  b.compute(test_, NUMBER_MULTIPLY, before_, b.constant("quarter", 0.25));
+  b.compute(test_, NUMBER_GREATER, test_, rr);
+  b.compute(test_, NUMBER_SUBTRACT, test_, failed_);
+  b.compute(active, NUMBER_MAXIMUM, test_, number_zero);
 }
 
 void LinearSystem::refresh() {
   multiply(x, q);
+  // -1 q, since a program has no form a x - y
   b.linear(r, {times(inverse_), rhs_}, {times(number_one, -1), q});
   b.dot(rr, r, r);
 }
@@ -110,37 +126,37 @@ void LinearSystem::multiply(Vector in, Vector out) {
   if (damping_) b.linear(out, {one(), out}, {times(damping_), in});
 }
 
-void LinearSystem::begin_turn() { b.compute(turns, NUMBER_ADD, turns, active); }
+void LinearSystem::begin_iteration() { b.compute(iterations_, NUMBER_ADD, iterations_, active); }
 
-void LinearSystem::end_turn(Number squared) {
-  b.compute(turns_left_, NUMBER_GREATER, limit_, turns);
-  b.compute(active, NUMBER_MULTIPLY, active, turns_left_);
-  b.compute(other_, NUMBER_GREATER, squared, tolerance2_);
-  b.compute(active, NUMBER_MULTIPLY, active, other_);
+void LinearSystem::end_iteration(Number squared) {
+  b.compute(left_, NUMBER_GREATER, limit_, iterations_);
+  b.compute(active, NUMBER_MULTIPLY, active, left_);
+  b.compute(test_, NUMBER_GREATER, squared, tolerance2_);
+  b.compute(active, NUMBER_MULTIPLY, active, test_);
 }
 
-void LinearSystem::require(Number okay, int32_t status, int32_t stop) {
-  b.compute(other_, NUMBER_MULTIPLY, active, okay);
-  b.compute(lost_, NUMBER_SUBTRACT, active, other_);
-  b.compute(failed_, NUMBER_ADD, failed_, lost_);
-  b.compute(active, NUMBER_COPY, other_);
-  failure_ = status, stop_ = stop;
+void LinearSystem::require(Number holds, int32_t status, int32_t stop) {
+  b.compute(first_, NUMBER_MULTIPLY, active, holds);
+  b.compute(second_, NUMBER_SUBTRACT, active, first_);
+  b.compute(active, NUMBER_COPY, first_);
+  b.compute(first_, NUMBER_SUBTRACT, number_one, again_);
+  b.compute(second_, NUMBER_MULTIPLY, second_, first_);
+  b.compute(failed_, NUMBER_ADD, failed_, second_);
+  failed_status_ = status, failed_stop_ = stop;
 }
 
 void LinearSystem::choose(Number result, Number where, Number first, Number second) {
-  const Number otherwise = b.number("otherwise"), chosen = b.number("chosen");
-  b.compute(otherwise, NUMBER_SUBTRACT, number_one, where);
-  b.compute(otherwise, NUMBER_SELECT, second, otherwise);
-  b.compute(chosen, NUMBER_SELECT, first, where);
-  b.compute(result, NUMBER_ADD, chosen, otherwise);
+  b.compute(second_, NUMBER_SUBTRACT, number_one, where);
+  b.compute(second_, NUMBER_SELECT, second, second_);
+  b.compute(first_, NUMBER_SELECT, first, where);
+  b.compute(result, NUMBER_ADD, first_, second_);
 }
 
 void LinearSystem::note_curvature(Number dot, Number squared) {
   if (!curvature_) return;
-  const Number quotient = b.number("quotient");
-  b.compute(quotient, NUMBER_DIVIDE, dot, squared);
-  choose(quotient, active, quotient, curvature_);
-  b.compute(curvature_, NUMBER_MINIMUM, curvature_, quotient);
+  b.compute(test_, NUMBER_DIVIDE, dot, squared);
+  choose(test_, active, test_, curvature_);
+  b.compute(curvature_, NUMBER_MINIMUM, curvature_, test_);
 }
 
 // BLV_STOP_*: why the task stopped.
@@ -148,24 +164,24 @@ void LinearSystem::note_stop() {
   const Slot &slot = problem_.slot(BLV_STOP, BLV_RESULT);
   if (!slot) return;
   const Number stop = b.number("stop"), reason = b.constant("reason", BLV_STOP_STAGNATED);
-  b.compute(turns_left_, NUMBER_GREATER, limit_, turns);
-  choose(reason, turns_left_, reason, b.constant("at_limit", BLV_STOP_LIMIT));
-  b.compute(stop, NUMBER_GREATER, rr, tolerance2_);
-  b.compute(stop, NUMBER_MULTIPLY, stop, reason);
-  if (failure_ != 0) choose(stop, failed_, b.constant("failure", stop_), stop);
+  b.compute(left_, NUMBER_GREATER, limit_, iterations_);
+  choose(reason, left_, reason, b.constant("at_limit", BLV_STOP_LIMIT));
+  b.compute(test_, NUMBER_GREATER, rr, tolerance2_);
+  b.compute(stop, NUMBER_MULTIPLY, test_, reason);
+  if (failed_status_ != 0) choose(stop, failed_, b.constant("failure", failed_stop_), stop);
   b.write_diagnostic(slot, stop);
 }
 
 void LinearSystem::finish() {
-  b.compute(relative, NUMBER_ROOT, rr);
+  b.compute(residual_, NUMBER_ROOT, rr);
   b.linear(v, {times(size_), x});
   if (problem_.warm_start) keep_solution();
-  b.check(v, relative);
+  b.check(v, residual_);
   note_stop();
-  b.report_iterations(turns);
-  b.write(problem_.slot(BLV_RESIDUAL, BLV_RESULT), relative);
+  b.report_iterations(iterations_);
+  b.write(problem_.slot(BLV_RESIDUAL, BLV_RESULT), residual_);
   b.write(problem_.slot(BLV_SOLUTION, BLV_RESULT), v);
-  if (curvature_) b.write_diagnostic(problem_.slot(BLV_CURVATURE, BLV_RESULT), curvature_);
+  b.write_diagnostic(problem_.slot(BLV_CURVATURE, BLV_RESULT), curvature_);
 }
 
 // last_v = v, but where there is no task

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The linear system of implicit differentiation, and what its solvers share: when a task stops, and that what it says is true.
+// The linear system of implicit differentiation, and what its solvers share: stopping tests, restarts from the true residual, results.
 #pragma once
 #include <functional>
 
@@ -8,8 +8,8 @@
 
 namespace bilevel {
 
-// (H + damping I) v = rhs with H = d2 L_in/dtheta2 at theta, whose passes the tape holds, divided by |rhs|, whose squares neither
-// overflow nor vanish:
+// (H + damping I) v = rhs with H = d2 L_in/dtheta2 at theta, whose passes the tape holds, scaled to |b| = 1, so that r.r neither
+// overflows nor underflows:
 //     A x = b,    A = H + damping I,    b = rhs / |rhs|,    v = |rhs| x.
 // Numbers that are 1 or 0 say of each task what it does; one that is done keeps turning and changes nothing.
 class LinearSystem {
@@ -19,23 +19,25 @@ class LinearSystem {
   // x = 0, or the last solution; r = b - A x; a task is active if |r| > tolerance.
   void start();
   // begin(), then iterate() while a task is active. Then r = b - A x is computed afresh, and where it is larger than the tolerance,
-  // though the recursion said otherwise, all that is done again from there, as long as it helps.
-  void solve(const std::function<void()> &begin, const std::function<void()> &iterate);
-  // r = b - A x, computed afresh
-  void refresh();
+  // though the recursion said otherwise, all that is done again from there, while it halves |r|. An x with which |r| is not smaller is
+  // given up; the first one, too, if the solver is one whose |r| never grows.
+  void solve(const std::function<void()> &begin, const std::function<void()> &iterate, bool never_grows = false);
   // v = |rhs| x, the results, and what the next execute begins from.
   void finish();
 
-  // ---- For iterate()
+  // ---- For a solver
   // out = A in
   void multiply(Vector in, Vector out);
-  void begin_turn();
-  // A task goes on where `squared` > tolerance^2 and it has turns left.
-  void end_turn(Number squared);
-  // Active tasks end where `okay` is 0, and fail with `status`, for the reason `stop` (BLV_STOP_*).
-  void require(Number okay, int32_t status, int32_t stop);
-  // Notes quotient = d.A d / d.d of some d, if the caller wants to know.
-  bool wants_curvature() const { return static_cast<bool>(problem_.slot(BLV_CURVATURE, BLV_RESULT)); }
+  // r = b - A x, computed afresh
+  void refresh();
+  void begin_iteration();
+  // A task goes on where `squared` > tolerance^2 and it has iterations left.
+  void end_iteration(Number squared);
+  // Active tasks end where `holds` is 0, and fail with `status`, for the reason `stop` (BLV_STOP_*); but not after a restart, where what
+  // is left to solve may be rounding errors.
+  void require(Number holds, int32_t status, int32_t stop);
+  // Notes d.A d / d.d of some d, if the caller wants to know.
+  bool wants_curvature() const { return static_cast<bool>(curvature_); }
   void note_curvature(Number dot, Number squared);
   // result = where ? first : second
   void choose(Number result, Number where, Number first, Number second);
@@ -45,22 +47,22 @@ class LinearSystem {
   const Vector v;        // the solution
   const Number rr;       // r . r
   const Number active, number_zero, number_one;
-  Number relative;  // |rhs - (H + damping I) v| / |rhs|
-  Number turns;
 
  private:
   void read_limits();
+  void give_up_worse(bool never_grows);
   void note_stop();
   void keep_solution();
 
   const Problem &problem_;
   const Vector theta_, rhs_;
-  const Counter tape_, turn_, round_;
-  const Vector last_v_;
-  const Number size_, inverse_, damping_;
+  const Counter tape_, iteration_, round_;
+  const Vector last_v_, kept_x_;
+  const Number size_, inverse_, damping_, iterations_, residual_;
   Number tolerance2_, limit_;
-  const Number turns_left_, before_, gain_, failed_, lost_, curvature_, other_;
-  int32_t failure_ = 0, stop_ = 0;  // status of tasks that failed, and why
+  const Number before_, again_, failed_, curvature_;
+  const Number left_, test_, first_, second_;    // of single steps
+  int32_t failed_status_ = 0, failed_stop_ = 0;  // of tasks that failed
 };
 
 }  // namespace bilevel

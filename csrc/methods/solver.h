@@ -13,8 +13,8 @@ struct Solver {
   const char *name = nullptr, *plain = nullptr;  // as in bilevel.h; as in descriptions
   bool iterates = false;                         // from v = 0 or from the last solution
   bool needs_step = false;                       // spec.method.step > 0
-  std::vector<int32_t> leaves = {};              // BLV_*, the results that it alone has
-  // From system.start() on, up to system.finish().
+  std::vector<int32_t> leaves = {};              // BLV_*, those that not all solvers have
+  // Between system.start() and system.finish(): x, from system.r = b - A x.
   void (*solve)(LinearSystem &system, const Problem &problem) = nullptr;
 };
 

@@ -5,6 +5,7 @@
 
 #include "csrc/methods/method.h"
 #include "csrc/methods/optimiser.h"
+#include "csrc/methods/solver.h"
 #include "csrc/plan/plan.h"
 #include "csrc/plan/storage.h"
 #include "csrc/spec/model.h"
@@ -54,6 +55,10 @@ void describe_steps(const Problem &problem, JsonObject *json) {
   json->member("optimiser", find_optimiser(problem.optimiser)->plain);
   json->member("steps", problem.steps);
   json->member("batch_rows", problem.batch_rows);
+}
+
+void describe_solver(const Problem &problem, JsonObject *json) {
+  if (const Solver *solver = find_solver(problem.solver)) json->member("solver", solver->plain);
 }
 
 void describe_store(const Problem &problem, JsonObject *json) {
@@ -114,6 +119,7 @@ std::string describe(const blv_plan_s &plan) {
   json.member("rows", problem.inner.rows);
   if (method.planes != nullptr) json.member(method.planes, problem.planes);
   if (method.has_steps) describe_steps(problem, &json);
+  describe_solver(problem, &json);
   if (method.has_reverse) describe_store(problem, &json);
   json.member("chunk_rows", plan.sizes.chunk_rows);
   json.member("block_rows", plan.sizes.block_rows);

@@ -104,7 +104,7 @@ class Listing {
       case OP_CHECK:
         return check(op);
       case OP_FAIL:
-        return join("fail where ", number(op.number));
+        return join("fail where ", number(op.number), ", status ", std::to_string(op.n));
       case OP_COUNT:
       case OP_END:
       case OP_BREAK:

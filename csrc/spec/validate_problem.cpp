@@ -155,17 +155,32 @@ void check_step_leaves(const SlotTable &table, const Problem &problem) {
   }
 }
 
-// Results that other solvers have.
-void check_solver_leaves(const SlotTable &table, const Problem &problem) {
+bool has_leaf(const Solver &solver, int32_t leaf) {
+  return std::count(solver.leaves.begin(), solver.leaves.end(), leaf) > 0;
+}
+
+// "solver BLV_CG (1)": those that have a leaf.
+Text solvers_with(int32_t leaf) {
+  Text text = format("solver");
+  for (const Solver *solver : solvers())
+    if (has_leaf(*solver, leaf)) text = format("%s %s (%d)", text.c_str(), solver->name, solver->id);
+  return text;
+}
+
+// No leaves that only other solvers have; iterations that a number of the dtype counts.
+void check_solver(const SlotTable &table, const Problem &problem) {
+  const Solver &solver = *find_solver(problem.solver);
   for (const Solver *other : solvers())
     for (const int32_t leaf : other->leaves)
-      if (problem.solver != other->id)
-        forbid(table, BLV_METHOD, leaf, format("solver %s (%d)", other->name, other->id).c_str());
+      if (!has_leaf(solver, leaf)) forbid(table, BLV_METHOD, leaf, solvers_with(leaf).c_str());
+  constexpr int64_t exact_in_f32 = 1 << 24;
+  if (problem.dtype == BLV_F32 && problem.solver_iterations > exact_in_f32)
+    refuse_value("spec.method.iterations", problem.solver_iterations, "<= 16777216 with dtype BLV_F32");
 }
 
 void check_trained(const SlotTable &table, const Problem &problem, const Method &method) {
   check_step_leaves(table, problem);
-  check_solver_leaves(table, problem);
+  if (problem.kind == BLV_IMPLICIT) check_solver(table, problem);
   if (problem.batch_rows > 0)
     require(table, BLV_INNER, BLV_BATCH, "spec.method.batch_rows > 0");
   else

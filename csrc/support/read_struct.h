@@ -21,9 +21,13 @@ template <class Struct>
 void check_struct_size(const char *argument, const char *type, int64_t size) {
   for (const size_t known : known_sizes<Struct>)
     if (size == static_cast<int64_t>(known)) return;
-  refuse(BLV_VERSION_MISMATCH,
-         format("%s.size is %lld; accepted: %zu, the size of %s in version %d.%d of the library", argument,
-                static_cast<long long>(size), sizeof(Struct), type, BLV_VERSION_MAJOR, BLV_VERSION_MINOR));
+  Text older{};
+  for (const size_t known : known_sizes<Struct>)
+    if (known != sizeof(Struct)) older = format("%s, or %zu, an older one", older.c_str(), known);
+  refuse(
+      BLV_VERSION_MISMATCH,
+      format("%s.size is %lld; accepted: %zu, the size of %s in version %d.%d of the library%s", argument,
+             static_cast<long long>(size), sizeof(Struct), type, BLV_VERSION_MAJOR, BLV_VERSION_MINOR, older.c_str()));
 }
 
 inline int64_t read_size(const void *given) {

@@ -230,27 +230,30 @@ typedef struct blv_forward {
   int64_t tangents; /* K, 1 to 8 */
 } blv_forward;
 
-/* Solvers of (H + damping I) v = rhs, each by one product with H an iteration */
+/* Solvers of (H + damping I) v = rhs, with one product with H an iteration */
 enum {
   BLV_CG = 1,     /* conjugate gradients (Hestenes & Stiefel 1952). Curvature d'(H + damping I)d <= 0 fails the task */
-  BLV_MINRES = 2, /* minimal residuals (Paige & Saunders 1975): H may be indefinite */
+  BLV_MINRES = 2, /* minimal residuals (Paige & Saunders 1975): H may be indefinite, or
+                      singular: then |r| is the least that there is, if the dtype can tell */
   BLV_NEUMANN =
       3, /* v = step sum_k (I - step (H + damping I))^k rhs (Lorraine et al. 2020). A residual that grows, which
                       shows that the series diverges, fails the task */
-  BLV_IDENTITY = 4 /* v = rhs, no iterations (T1-T2: Luketina et al. 2016) */
+  BLV_IDENTITY = 4 /* v = rhs, without iterations or products with H (T1-T2: Luketina et al. 2016). Members iterations,
+                      tolerance, warm_start and step are 0 */
 };
 /* Implicit differentiation (Pedregosa, Hyperparameter Optimization with Approximate Gradient, ICML 2016):
  *     (H + damping I) v = dL_out/dtheta,     dL_out/dleaf - (d2 L_in / dleaf dtheta) v,     H = d2 L_in/dtheta2
  * at theta_T, over all rows, for the leaves X, Y, WEIGHT and PENALTY. Exact where grad L_in(theta_T) = 0. A task stops at
  * its own iteration: its result does not depend on its batch. Where the residual that the recursion carries meets the
- * tolerance and the true one, computed afresh, does not, the task goes on from the true one. */
+ * tolerance and the true one, computed afresh, does not, the task goes on from the true one, twice at most. */
 typedef struct blv_implicit {
   blv_method head;
   int32_t optimiser;  /* as blv_unroll */
   int32_t solver;     /* BLV_CG, ... */
   int64_t steps;      /* as blv_unroll */
   int64_t batch_rows; /* of the inner steps */
-  int64_t iterations; /* most iterations of the solver, 0 to 2^31 - 1. 0: none, v = 0. A task that reaches the limit is
+  int64_t
+      iterations; /* most iterations of the solver, 0 to 2^31 - 1 (BLV_F32: 2^24). 0: none, v = 0. A task that reaches the limit is
                          BLV_TASK_OK: BLV_RESIDUAL says how far it came. See BLV_ITERATIONS */
   double
       tolerance; /* stop at |r| <= tolerance |dL_out/dtheta|, 0 <= tolerance < 1; below epsilon / 16 of dtype it counts as
@@ -289,15 +292,18 @@ enum {
   BLV_RESIDUAL = 15,      /* RESULT of implicit, one per task: |rhs - (H + damping I) v| / |rhs|, rhs = dL_out/dtheta,
                           computed afresh after the last iteration */
   BLV_SOLUTION = 16,      /* RESULT of implicit: [P], v */
-  BLV_TOLERANCE = 17,     /* implicit, one per task: in place of the method's tolerance. NaN fails the task */
-  BLV_ITERATIONS = 18,    /* implicit, one i32 or i64 per task: most iterations, if fewer than the method's */
+  BLV_TOLERANCE = 17,     /* implicit, one per task: in place of the method's tolerance; one that is not finite fails
+                             the task, a negative one counts as 0 */
+  BLV_ITERATIONS = 18,    /* implicit, one i32 or i64 per task: most iterations, if fewer than the method's; a
+                             negative one counts as 0 */
   BLV_STOP = 19,          /* RESULT of implicit, one per task: BLV_STOP_*, as a number of the plan's dtype */
   BLV_CURVATURE = 20,     /* RESULT of implicit, one per task: the least d'(H + damping I)d / d'd of the directions that
                           the solver went, an upper bound of the smallest eigenvalue; infinite without any */
   BLV_CONTRACTION = 21,   /* RESULT of implicit by NEUMANN, one per task: |r_k| / |r_k-1| of the last iteration, a
                              lower bound of |I - step (H + damping I)|, to which it tends; 0 without any */
-  BLV_PRECONDITIONER = 22 /* [P] implicit by CG: the diagonal of a matrix like H + damping I, such as its own (Jacobi),
-                             each > 0. The residual that meets the tolerance is the true one */
+  BLV_PRECONDITIONER = 22 /* [P] implicit by CG: the diagonal of a matrix like H + damping I, such as its own (Jacobi).
+                             A negative entry or one that is not finite fails the task; one of 0 leaves its
+                             coordinate as it began. The tolerance is on |r|, not on |M^-1/2 r| */
 };
 enum {
   BLV_VALUE = 1,    /* read */
@@ -416,8 +422,8 @@ enum {
 enum {
   BLV_STOP_CONVERGED = 0, /* the true residual meets the tolerance */
   BLV_STOP_LIMIT = 1,     /* no iterations left */
-  BLV_STOP_STAGNATED = 2, /* only the recursion's residual meets the tolerance, and going on from the true one does not
-                             help: the tolerance is beyond what the dtype can reach, or H is singular */
+  BLV_STOP_STAGNATED = 2, /* only the recursion's residual meets the tolerance, and going on from the true one did not
+                             help enough: the tolerance is beyond what the dtype can reach, or H is singular */
   BLV_STOP_CURVATURE = 3, /* BLV_TASK_CURVATURE */
   BLV_STOP_DIVERGENT = 4  /* BLV_TASK_DIVERGENT */
 };

@@ -2,7 +2,7 @@
 //
 // The contract between the library and its CUDA plugin: plain structs and one table of functions, without a CUDA type.
 // The library finds the plugin, checks that both were built from the same contract (the ABI hash, made by the build of
-// bilevel.h, problem.h and this file), and asks it for everything that happens on a device.
+// bilevel.h and the structs of this folder, cmake/BilevelBackendAbi.cmake), and asks it for everything that happens on a device.
 #pragma once
 #include <bilevel/bilevel.h>
 

@@ -40,7 +40,7 @@ enum OpFlags : uint16_t {
   FLAG_ACTIVE = 256,     // END: and while number is not 0 in some task
   FLAG_REPORT = 512,     // CHECK: failures so far are reported
   FLAG_WEIGHTED = 1024,  // GRADIENT, TANGENT: of number `first` (else -1) times the loss
-  FLAG_RARE = 2048,      // END: turns after the first are rare; costs count the first alone
+  FLAG_RARE = 2048,      // END: turns after the first add few passes; costs count the first alone
 };
 
 enum MapFunction : uint8_t { MAP_PRODUCT, MAP_RECIPROCAL, MAP_ROOT };  // x y; 1 / x, and 0 where x is 0; sqrt(x)

@@ -39,7 +39,7 @@ struct Interpreter {
   StepLeaf<T, L> step_leaves[most_step_leaves];
   Place *places = nullptr;
   Element *tape = nullptr;
-  P *numbers = nullptr;  // after the run
+  P *numbers = nullptr;  // of the program; on a device, after the run
 
   static BLV_HOST_DEVICE Index most_rows(const TaskProblem &p) {
     Index rows = p.batch_rows ? p.batch_rows : p.inner.rows;
@@ -103,8 +103,7 @@ struct Interpreter {
     if (problem->outer.present) visit_side(visitor, outer, program.leaf_planes);
   }
 
-  // False if cancelled.
-  // `program` is problem->program, where operations are read fastest.
+  // `program` is problem->program, where operations are read fastest. False if cancelled.
   BLV_FUNCTION bool run(const Move &move, const Call &call, const Program &program, TaskStatus *status) {
     load(move, program, status);
     Numbers number(numbers, program.n_numbers);

@@ -216,9 +216,9 @@ TEST(Implicit, BySolversOtherThanCg) {
   EXPECT_TRUE(distance(by_minres.hypergradient(p.phi).gradient, want) <= 1e-10);
   EXPECT_EQ(by_minres.stops()[0], double(BLV_STOP_CONVERGED));
   // The rate is a step with which the inner steps converged, and so does the series.
-  auto by_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 1000, 1e-12));
+  auto by_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 1e-12, 1000));
   EXPECT_TRUE(distance(by_series.hypergradient(p.phi).gradient, want) <= 1e-10);
-  auto short_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 2));
+  auto short_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 1e-6, 2));
   short_series.hypergradient(p.phi);
   EXPECT_EQ(short_series.stops()[0], double(BLV_STOP_LIMIT));
   // v = dL_out/dtheta is what much damping gives, times the damping.

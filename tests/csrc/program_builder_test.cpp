@@ -3,6 +3,7 @@
 // What the builder counts, and what it refuses.
 #include <functional>
 
+#include "csrc/methods/solver.h"
 #include "kernels/special/allow.h"
 #include "program_subject.h"
 
@@ -62,16 +63,27 @@ TEST(Counts, PlanesOfLeafTangents) {
   if (program.view.tangent_planes == 2) expect_as_interpreted(&subject, program, 1e-14);
 }
 
-// What a device holds (most_device_numbers, most_device_counters of kernels/interpreter/cuda/registers.h).
-TEST(Counts, OfADevice) {
-  for (const int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL, BLV_FORWARD, BLV_IMPLICIT}) {
+// The largest program of every method and of every solver, with all results.
+TEST(Counts, FitADevice) {
+  for (const int kind : {BLV_EVALUATE, BLV_HVP, BLV_UNROLL, BLV_FORWARD}) {
     Case c = plain_case(kind, BLV_HEAVY_BALL, 5);
     c.vectors = 8;
     Subject subject(c);
     subject.problem.storage = {1, 2};
-    const Program program = build_program(subject.problem, {true}).view;
-    EXPECT_LE(program.n_numbers, 64) << "method " << kind;
-    EXPECT_LE(program.n_counters, 8) << "method " << kind;
+    EXPECT_TRUE(fits_device(build_program(subject.problem, {true}).view)) << "method " << kind;
+  }
+  for (const Solver *solver : solvers()) {
+    Case c = plain_case(BLV_IMPLICIT, BLV_HEAVY_BALL, 5);
+    c.solver = solver->id, c.solver_step = solver->needs_step ? 0.1 : 0, c.warm_start = solver->iterates;
+    if (!solver->iterates) c.iterations = 0, c.tolerance = 0;
+    const auto has = [&](int leaf) { return std::count(solver->leaves.begin(), solver->leaves.end(), leaf) > 0; };
+    for (const int leaf : {BLV_TOLERANCE, BLV_ITERATIONS, BLV_PRECONDITIONER})
+      if (has(leaf)) c.leaves.push_back({.leaf = leaf});
+    c.stop_result = true, c.curvature_result = has(BLV_CURVATURE), c.contraction_result = has(BLV_CONTRACTION);
+    Subject subject(c);
+    const MethodProgram program = build_program(subject.problem, {true});
+    EXPECT_TRUE(fits_device(program.view))
+        << solver->name << ": " << program.view.n_ops << " operations, " << program.view.n_numbers << " numbers";
   }
 }
 

@@ -72,8 +72,9 @@ struct ProgramCall {
 
 // Whether a device has room for a program: kernels get it by value.
 inline bool fits_device(const Program &p) {
-  return p.n_ops <= most_device_ops && p.n_arrays <= most_device_arrays && p.n_outputs <= most_device_outputs &&
-         p.n_numbers <= most_device_numbers && p.n_counters <= most_device_counters;
+  return p.n_ops <= most_device_ops && p.n_inputs <= most_device_inputs && p.n_arrays <= most_device_arrays &&
+         p.n_outputs <= most_device_outputs && p.n_numbers <= most_device_numbers &&
+         p.n_counters <= most_device_counters;
 }
 
 // In a workspace that is full of NaN and ends at an inaccessible page.
@@ -266,7 +267,7 @@ inline std::vector<Case> method_cases(int dtype) {
       all.push_back(preconditioned);
       for (const int solver : {BLV_MINRES, BLV_NEUMANN, BLV_IDENTITY}) {
         implicit.solver = solver, implicit.solver_step = solver == BLV_NEUMANN ? 0.1 : 0;
-        implicit.curvature_result = solver != BLV_IDENTITY;  // infinite
+        if (solver == BLV_IDENTITY) implicit.curvature_result = false, implicit.iterations = 0, implicit.tolerance = 0;
         all.push_back(implicit);
       }
       if (steps == 0) continue;

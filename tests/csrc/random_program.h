@@ -107,7 +107,7 @@ class RandomProgram {
     const NumberFunction functions[] = {NUMBER_COPY,    NUMBER_ADD,    NUMBER_SUBTRACT, NUMBER_MULTIPLY, NUMBER_DIVIDE,
                                         NUMBER_GREATER, NUMBER_SELECT, NUMBER_MINIMUM,  NUMBER_MAXIMUM};
     const Number result = coin(2) ? some_number(k) : number("n", k), x = some_number(k), y = some_number(k);
-    b_.compute(result, functions[at_random(0, 6)], x, y);
+    b_.compute(result, functions[at_random(0, std::ssize(functions) - 1)], x, y);
     if (coin(4)) b_.compute(result, NUMBER_MULTIPLY, result, result), b_.compute(result, NUMBER_ROOT, result);
     numbers_.push_back(result);
     squashed(result);

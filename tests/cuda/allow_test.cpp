@@ -83,6 +83,19 @@ TEST(Allow, SmallNetwork) {
                                          {BLV_METHOD, BLV_RATE, BLV_GRADIENT}}));
 }
 
+// Every solver of an implicit method, by the kernels of linear models.
+TEST(Allow, LinearModelsBySolvers) {
+  for (const int solver : {BLV_CG, BLV_MINRES, BLV_NEUMANN, BLV_IDENTITY}) {
+    Case c = implicit_case(BLV_SQUARED, 0, BLV_SGD, 0.5, BLV_F32);
+    c.widths = {20, 1}, c.rows = 100, c.outer_rows = 50, c.executor = BLV_BLOCK_PER_TASK, c.solver = solver;
+    c.solver_step = solver == BLV_NEUMANN ? 0.1 : 0, c.stop_result = true;
+    if (solver == BLV_IDENTITY) c.iterations = 0;
+    Problem p(c);
+    const Context context;
+    EXPECT_EQ(kernel_of(Plan(context.handle, p.spec()).describe()), "linear20_f32_block") << "solver " << solver;
+  }
+}
+
 // Forward mode with short rows: the pass has no tangents of a side's leaves.
 TEST(Allow, LinearModels) {
   Case c = unroll_case(BLV_SQUARED, 0, BLV_SGD, BLV_F32);

@@ -56,6 +56,7 @@ struct Case {
   int64_t iterations = 1000;  // of the solver
   int solver = BLV_CG;
   double solver_step = 0;
+  int warm_start = 0;
   double tolerance = 0, damping = 0;
   int executor = BLV_EXECUTOR_AUTO, plan_flags = 0, max_threads = 0;
   int64_t workspace_limit = 0;
@@ -167,7 +168,7 @@ class Problem {
                  c.iterations,
                  c.tolerance,
                  c.damping,
-                 0,
+                 c.warm_start,
                  0,
                  c.solver_step};
     slots_.clear();

@@ -17,6 +17,7 @@ struct Means {  // on what a problem is run
   Side workspace_side = Side::kHigh;
   void (*parallel_for)(void *, int64_t, void (*)(void *, int64_t), void *) = nullptr;
   void *user = nullptr;
+  std::unique_ptr<Guarded> *state = nullptr;  // made by the first run, zeroed, and kept for the next
 };
 
 struct Outcome {
@@ -122,7 +123,8 @@ inline blv_status execute_there(blv_context context, const Plan &plan, int64_t t
 }
 
 // Executes `plan` on the arrays of `p`, tasks 0 to `tasks` (-1: all).
-inline Outcome execute(blv_context context, const Plan &plan, Problem &p, int64_t tasks = -1, Side side = Side::kHigh) {
+inline Outcome execute(blv_context context, const Plan &plan, Problem &p, int64_t tasks = -1, Side side = Side::kHigh,
+                       std::unique_ptr<Guarded> *state = nullptr) {
   Outcome out;
   if (tasks < 0) tasks = p.c.tasks;
   out.sizes = plan.sizes();
@@ -135,13 +137,23 @@ inline Outcome execute(blv_context context, const Plan &plan, Problem &p, int64_
     const char *bytes = static_cast<const char *>(a.memory->data());
     inputs.push_back(a.written() ? std::vector<char>() : std::vector<char>(bytes, bytes + a.memory->bytes()));
   }
+  HostArray kept;
+  if (state) {
+    const int64_t align = std::max<int64_t>(out.sizes.workspace_align, 1);
+    if (!*state) {
+      *state = std::make_unique<Guarded>(out.sizes.state_bytes, align, side);
+      std::memset((*state)->data(), 0, static_cast<size_t>(out.sizes.state_bytes));
+    }
+    kept = {(*state)->data(), (*state)->bytes(), align};
+  }
   const std::vector<void *> data = p.pointers();
   std::vector<HostArray> arrays;
   for (size_t i = 0; i < data.size(); i++)
     arrays.push_back({data[i], p.arrays[i].memory->bytes(), size_of(p.arrays[i].slot.dtype)});
-  out.status = execute_there(context, plan, tasks, arrays, workspace, out.info);
+  out.status = execute_there(context, plan, tasks, arrays, workspace, out.info, kept);
   out.error = blv_context_error(context);
   EXPECT_TRUE(workspace.margins_intact()) << "the workspace was left";
+  EXPECT_TRUE(!state || (*state)->margins_intact()) << "the state was left";
   for (size_t i = 0; i < p.arrays.size(); i++) {
     const Array &a = p.arrays[i];
     EXPECT_TRUE(a.memory->margins_intact()) << "slot " << i << " was left";
@@ -170,7 +182,7 @@ inline Outcome run(Problem &p, const Means &means = {}, int64_t tasks = -1) {
     out.error = blv_context_error(context.handle);
     return out;
   }
-  out = execute(context.handle, plan, p, tasks, means.workspace_side);
+  out = execute(context.handle, plan, p, tasks, means.workspace_side, means.state);
   out.description = plan.describe();
   return out;
 }

@@ -13,36 +13,38 @@ class ConjugateGradients {
       : s(system), b(system.b), diagonal(problem.slot(BLV_PRECONDITIONER, BLV_VALUE)) {}
 
   void solve() {
-    if (diagonal) {
-      b.read(inverse, diagonal);
-      b.check(inverse);
-      b.report_checks();
-      b.map(MAP_RECIPROCAL, inverse, inverse);
-    }
-    s.start();
+    if (diagonal) read_diagonal();
     s.solve([&] { begin(); }, [&] { iterate(); });
-    s.finish();
   }
 
  private:
+  // 1 / M. The root of a negative entry is NaN, which fails the task.
+  void read_diagonal() {
+    b.read(inverse, diagonal);
+    b.map(MAP_ROOT, z, inverse);
+    b.check(z);
+    b.report_checks();
+    b.map(MAP_RECIPROCAL, inverse, inverse);
+  }
+
   void begin() {
     if (diagonal) precondition(rz);
     b.copy(d, z);
   }
 
   void iterate() {
-    s.begin_turn();
+    s.begin_iteration();
     s.multiply(d, s.q);
-    // curvature d.Ad > 0, else A is not positive definite; nor is M where r.z is not
+    // curvature d.Ad > 0, else A is not positive definite
     b.dot(curvature, d, s.q);
     b.check({}, curvature);
     if (s.wants_curvature()) b.dot(dd, d, d), s.note_curvature(curvature, dd);
+    if (diagonal) {  // an r that M does not see: there is no direction to go
+      b.compute(positive, NUMBER_GREATER, rz, s.number_zero);
+      b.compute(s.active, NUMBER_MULTIPLY, s.active, positive);
+    }
     b.compute(positive, NUMBER_GREATER, curvature, s.number_zero);
     s.require(positive, BLV_TASK_CURVATURE, BLV_STOP_CURVATURE);
-    if (diagonal) {
-      b.compute(positive, NUMBER_GREATER, rz, s.number_zero);
-      s.require(positive, BLV_TASK_CURVATURE, BLV_STOP_CURVATURE);
-    }
     // alpha = r.z / d.Ad
     b.compute(alpha, NUMBER_DIVIDE, rz, curvature);
     b.compute(alpha, NUMBER_SELECT, alpha, s.active);
@@ -57,7 +59,7 @@ class ConjugateGradients {
     if (diagonal) b.dot(s.rr, s.r, s.r);
     // d = z + beta d
     b.linear(d, {one(), z}, {times(beta), d});
-    s.end_turn(s.rr);
+    s.end_iteration(s.rr);
   }
 
   // z = M^-1 r, and r.z
@@ -82,7 +84,7 @@ const Solver cg_solver = {.id = BLV_CG,
                           .name = "BLV_CG",
                           .plain = "cg",
                           .iterates = true,
-                          .leaves = {BLV_PRECONDITIONER},
+                          .leaves = {BLV_TOLERANCE, BLV_ITERATIONS, BLV_CURVATURE, BLV_PRECONDITIONER},
                           .solve = [](LinearSystem &s, const Problem &p) { ConjugateGradients(s, p).solve(); }};
 
 }  // namespace bilevel

@@ -8,10 +8,8 @@ namespace bilevel {
 namespace {
 
 void solve(LinearSystem &s, const Problem &p) {
-  s.start();
   s.b.copy(s.x, s.r);
   if (p.slot(BLV_RESIDUAL, BLV_RESULT) || p.slot(BLV_STOP, BLV_RESULT)) s.refresh();
-  s.finish();
 }
 
 }  // namespace

@@ -2,36 +2,40 @@
 //
 // MINRES (Paige & Saunders, Solution of Sparse Indefinite Systems of Linear Equations, SIAM J. Numer. Anal. 12, 1975), for any
 // symmetric A: |r| is the smallest in the Krylov space. Lanczos vectors v_k, A v_k = beta_k v_{k-1} + alpha_k v_k + beta_{k+1} v_{k+1},
-// and a rotation (c, s) per turn that keeps the tridiagonal matrix upper triangular.
+// and a rotation (cosine, sine) per iteration that keeps the tridiagonal matrix upper triangular.
+// Where |A r| is rounding beside |A| |r|, r is the least that a singular A leaves, and the next direction would be rounding, too: it ends.
 #include "csrc/methods/solver.h"
 
 namespace bilevel {
 namespace {
 
+// The square of |A r| / |A| |r| below which a task ends.
+double exhausted_of(int32_t dtype) { return dtype == BLV_F64 ? 0x1p-52 : 0x1p-23; }
+
 class Minres {
  public:
-  explicit Minres(LinearSystem &system) : s(system), b(system.b) {}
+  Minres(LinearSystem &system, const Problem &problem)
+      : s(system), b(system.b), exhausted(b.constant("exhausted", exhausted_of(problem.dtype))) {}
 
   void solve() {
-    s.start();
-    s.solve([&] { begin(); }, [&] { iterate(); });
-    s.finish();
+    s.solve([&] { begin(); }, [&] { iterate(); }, true);
   }
 
  private:
-  // beta_1 = |r|, and no turn before
+  // beta_1 = |r|, and no iteration before
   void begin() {
-    for (const Vector &none : {y_before, w, w_before}) b.linear(none, {times(s.number_zero), s.r});
+    for (const Vector &vector : {y_before, w, w_before}) b.copy(vector, zeros);
     b.copy(y, s.r);
     b.compute(beta, NUMBER_ROOT, s.rr);
-    b.compute(rest, NUMBER_COPY, beta);
-    for (const Number &none : {beta_before, delta_bar, epsilon, sine}) b.compute(none, NUMBER_COPY, s.number_zero);
+    b.compute(residual_norm, NUMBER_COPY, beta);
+    for (const Number &number : {beta_before, delta_bar, epsilon, sine, top})
+      b.compute(number, NUMBER_COPY, s.number_zero);
     b.compute(cosine, NUMBER_SUBTRACT, s.number_zero, s.number_one);
   }
 
   // y = beta_k v_k on entry
   void iterate() {
-    s.begin_turn();
+    s.begin_iteration();
     lanczos();
     rotate();
     // w_k = (v_k - epsilon_k w_{k-2} - delta_k w_{k-1}) / gamma_k
@@ -42,10 +46,10 @@ class Minres {
     b.linear(v, {one(), w_before}, {times(delta, -1), w});
     b.copy(w_before, w);
     b.copy_along(w, v);
-    // x += phi w_k,  |r| = rest
+    // x += phi w_k,  |r| = residual_norm
     b.linear(s.x, {one(), s.x}, {times(phi), w});
-    b.compute(square, NUMBER_MULTIPLY, rest, rest);
-    s.end_turn(square);
+    b.compute(square, NUMBER_MULTIPLY, residual_norm, residual_norm);
+    s.end_iteration(square);
   }
 
   // v_k = y / beta_k,  y = A v_k - alpha_k v_k - beta_k v_{k-1}
@@ -75,12 +79,18 @@ class Minres {
     b.compute(delta_bar, NUMBER_MULTIPLY, cosine, beta);
     b.compute(delta_bar, NUMBER_SUBTRACT, s.number_zero, delta_bar);
     combine(gamma, gamma_bar, gamma_bar, NUMBER_ADD, beta, beta);
+    // |A r| = |r| |(gamma_bar, delta_bar)| before the rotation; |A| is at least the largest gamma
+    b.compute(top, NUMBER_MAXIMUM, gamma, top);
+    combine(reach, gamma_bar, gamma_bar, NUMBER_ADD, delta_bar, delta_bar);
+    b.compute(least, NUMBER_MULTIPLY, top, exhausted);
+    b.compute(reach, NUMBER_GREATER, reach, least);
+    b.compute(s.active, NUMBER_MULTIPLY, s.active, reach);
     b.compute(gamma, NUMBER_ROOT, gamma);
     b.compute(cosine, NUMBER_DIVIDE, gamma_bar, gamma);
     b.compute(sine, NUMBER_DIVIDE, beta, gamma);
-    b.compute(phi, NUMBER_MULTIPLY, cosine, rest);
+    b.compute(phi, NUMBER_MULTIPLY, cosine, residual_norm);
     b.compute(phi, NUMBER_SELECT, phi, s.active);
-    b.compute(rest, NUMBER_MULTIPLY, sine, rest);
+    b.compute(residual_norm, NUMBER_MULTIPLY, sine, residual_norm);
   }
 
   // z = x1 x2 (+ or -) x3 x4
@@ -93,13 +103,14 @@ class Minres {
   LinearSystem &s;
   ProgramBuilder &b;
   const Vector v = b.vector("lanczos"), y = b.vector("y"), y_before = b.vector("y_before"), w = b.vector("w"),
-               w_before = b.vector("w_before");
+               w_before = b.vector("w_before"), zeros = b.zeros("zeros");
   const Number alpha = b.number("alpha"), beta = b.number("beta"), beta_before = b.number("beta_before"),
                delta = b.number("delta"), delta_bar = b.number("delta_bar"), epsilon = b.number("epsilon"),
                epsilon_before = b.number("epsilon_before"), gamma = b.number("gamma"),
                gamma_bar = b.number("gamma_bar"), cosine = b.number("cosine"), sine = b.number("sine"),
-               phi = b.number("phi"), rest = b.number("rest"), inverse = b.number("over"), ratio = b.number("ratio"),
-               square = b.number("square"), left = b.number("left"), right = b.number("right");
+               phi = b.number("phi"), residual_norm = b.number("residual_norm"), inverse = b.number("over"),
+               ratio = b.number("ratio"), square = b.number("square"), exhausted, top = b.number("top"),
+               reach = b.number("reach"), least = b.number("least"), left = b.number("left"), right = b.number("right");
 };
 
 }  // namespace
@@ -109,6 +120,7 @@ const Solver minres_solver = {.id = BLV_MINRES,
                               .name = "BLV_MINRES",
                               .plain = "minres",
                               .iterates = true,
-                              .solve = [](LinearSystem &system, const Problem &) { Minres(system).solve(); }};
+                              .leaves = {BLV_TOLERANCE, BLV_ITERATIONS, BLV_CURVATURE},
+                              .solve = [](LinearSystem &s, const Problem &p) { Minres(s, p).solve(); }};
 
 }  // namespace bilevel

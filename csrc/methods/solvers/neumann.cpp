@@ -18,10 +18,9 @@ void solve(LinearSystem &s, const Problem &p) {
                scale = b.number("scale"), next = b.number("next"), bound = b.number("bound"),
                contracts = b.number("contracts"), dot = b.number("r.Ar"), contraction = b.number("contraction"),
                ratio = b.number("ratio");
-  s.start();
   s.solve([] {},
           [&] {
-            s.begin_turn();
+            s.begin_iteration();
             // x += step r,  r -= step A r
             b.compute(scale, NUMBER_MULTIPLY, step, s.active);
             b.linear(s.x, {one(), s.x}, {times(scale), s.r});
@@ -40,9 +39,8 @@ void solve(LinearSystem &s, const Problem &p) {
             b.compute(contracts, NUMBER_SUBTRACT, s.number_one, contracts);
             b.compute(s.rr, NUMBER_COPY, next);
             s.require(contracts, BLV_TASK_DIVERGENT, BLV_STOP_DIVERGENT);
-            s.end_turn(s.rr);
+            s.end_iteration(s.rr);
           });
-  s.finish();
   b.write_diagnostic(wanted, contraction);
 }
 
@@ -54,7 +52,7 @@ const Solver neumann_solver = {.id = BLV_NEUMANN,
                                .plain = "neumann",
                                .iterates = true,
                                .needs_step = true,
-                               .leaves = {BLV_CONTRACTION},
+                               .leaves = {BLV_TOLERANCE, BLV_ITERATIONS, BLV_CURVATURE, BLV_CONTRACTION},
                                .solve = solve};
 
 }  // namespace bilevel

@@ -57,7 +57,7 @@ inline Solver minres(double tolerance = 1e-6, std::int64_t iterations = 100, dou
 
 /// The same by the Neumann series step sum_k (I - step (H + damping I))^k, of `iterations` terms at most. It converges
 /// where H + damping I is positive definite and step less than 2 / |H + damping I|; a task where it diverges fails.
-inline Solver neumann(double step, std::int64_t iterations = 100, double tolerance = 1e-6, double damping = 0) {
+inline Solver neumann(double step, double tolerance = 1e-6, std::int64_t iterations = 100, double damping = 0) {
   return {BLV_NEUMANN, tolerance, iterations, damping, step};
 }
 

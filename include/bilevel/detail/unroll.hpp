@@ -237,7 +237,7 @@ class BilevelPlan {
   std::span<const T> theta() const { return last().theta(); }
   std::span<const T> losses() const { return last().losses(); }
   std::span<const blv_task_info> info() const { return last().info(); }
-  /// By implicit, of the last hypergradient, per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta| when the
+  /// By implicit, but for identity(), of the last hypergradient, per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta| when the
   /// solver stopped. info() has its iterations.
   std::span<const T> residual() const { return of_solver(BLV_RESIDUAL, "residual"); }
   /// By implicit, of the last hypergradient, per task: why the solver stopped, BLV_STOP_CONVERGED or another BLV_STOP_*.
@@ -276,7 +276,9 @@ class BilevelPlan {
   }
   std::span<const T> of_solver(std::int32_t leaf, const char *name) const {
     if (method_ != BLV_IMPLICIT) detail::fail(BLV_INVALID, name, ": of a plan by ", word(), "; accepted: by implicit");
-    if (!solves_) detail::fail(BLV_INVALID, name, ": of implicit(outer, identity()), which solves nothing");
+    if (!solves_)
+      detail::fail(BLV_INVALID, name,
+                   ": of implicit(outer, identity()), which solves nothing; accepted: by cg, minres or neumann");
     return engine().result_of(leaf);
   }
   Engine &last() const {

@@ -140,7 +140,7 @@ struct GroupRun {
 
   void report(const Run &run, const TaskStatus &status, long lane, blv_task_info &info) const {
     info = {status.status, status.side, status.step, status.row, problem->steps, __builtin_nan(""), __builtin_nan("")};
-    if (status.status == BLV_TASK_OK) run.report(problem->program, lane, info);
+    if (status.status == BLV_TASK_OK || status.is_of_solver()) run.report(problem->program, lane, info);
   }
 };
 

@@ -147,7 +147,7 @@ struct GroupKernel {
                          tables.problem.steps,
                          __longlong_as_double(0x7ff8000000000000ll),
                          __longlong_as_double(0x7ff8000000000000ll)};
-    if (status.status == BLV_TASK_OK) tables.run.report(program_of(a), 0, result);
+    if (status.status == BLV_TASK_OK || status.is_of_solver()) tables.run.report(program_of(a), 0, result);
     info = result;
   }
 };

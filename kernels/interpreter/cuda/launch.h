@@ -120,16 +120,27 @@ struct DeviceKernelOf {
     return false;
   }
 
+  // What a kernel gets by value.
+  static bool fits(int32_t count, int32_t most, const char *what, BackendMessage *message) {
+    if (count <= most) return true;
+    std::snprintf(message->text, sizeof message->text,
+                  "the method's program has %d %s; accepted on a device: at most %d", count, what, most);
+    return false;
+  }
+
   static bool size(const Problem &problem, const DeviceFacts &facts, DevicePlan *plan, BackendMessage *message) {
     if (problem.dtype != (sizeof(T) == 8 ? BLV_F64 : BLV_F32)) return refuse(message, "");
     if (!Run::PassOfRows::suits(problem)) return refuse(message, "");
     if (problem.network.n_layers > most_device_layers)
       return refuse(message, "the network has more than 16 layers; accepted on a device: at most 16");
     const Program &program = problem.program;
-    if (program.n_ops > most_device_ops || program.n_arrays > most_device_arrays ||
-        program.n_inputs > most_device_inputs || program.n_outputs > most_device_outputs ||
-        program.n_numbers > most_device_numbers || program.n_counters > most_device_counters)
-      return refuse(message, "the program of the method is longer than a kernel's parameters hold");
+    if (!fits(program.n_ops, most_device_ops, "operations", message) ||
+        !fits(program.n_arrays, most_device_arrays, "arrays", message) ||
+        !fits(program.n_inputs, most_device_inputs, "inputs", message) ||
+        !fits(program.n_outputs, most_device_outputs, "outputs", message) ||
+        !fits(program.n_numbers, most_device_numbers, "numbers", message) ||
+        !fits(program.n_counters, most_device_counters, "counters", message))
+      return false;
     if (problem.flags & BLV_SPLIT_TF32)
       return refuse(message, "BLV_SPLIT_TF32 is for the kernels of small tanh networks; see docs/cuda.md");
     if (BLV_CUDA_LEVEL_NUMBER != 3 && most_elements(problem) >= 2147483648.)
