@@ -77,8 +77,11 @@ bl::Spec forward(std::int64_t tangents, std::int32_t dtype = BLV_F32) {
   return spec;
 }
 
-bl::Spec implicit(std::int32_t dtype = BLV_F32) {
-  bl::Spec spec = steps_of(unroll({}, dtype), bl::implicit_method(BLV_SGD, Sizes().steps, BLV_CG, 10, 1e-6));
+bl::Spec implicit(std::int32_t dtype = BLV_F32, std::int32_t solver = BLV_CG) {
+  const bool iterates = solver != BLV_IDENTITY;
+  bl::Spec spec =
+      steps_of(unroll({}, dtype), bl::implicit_method(BLV_SGD, Sizes().steps, solver, iterates ? 10 : 0,
+                                                      iterates ? 1e-6 : 0, 0, 0, solver == BLV_NEUMANN ? 0.1 : 0));
   spec.add({.side = BLV_INNER, .leaf = BLV_PENALTY, .extent = BLV_SCALAR});
   spec.add({.side = BLV_INNER, .leaf = BLV_PENALTY, .use = BLV_GRADIENT, .extent = BLV_SCALAR});
   return spec;
@@ -150,7 +153,10 @@ Section methods() {
            {"forward, 8 directions, f32", forward(8)},
            {"forward, 8 directions, f64", forward(8, BLV_F64)},
            {"implicit, CG, f32", implicit()},
-           {"implicit, CG, f64", implicit(BLV_F64)}}};
+           {"implicit, CG, f64", implicit(BLV_F64)},
+           {"implicit, MINRES, f64", implicit(BLV_F64, BLV_MINRES)},
+           {"implicit, Neumann, f64", implicit(BLV_F64, BLV_NEUMANN)},
+           {"implicit, identity, f64", implicit(BLV_F64, BLV_IDENTITY)}}};
 }
 
 // Gradients of an unroll; what tasks share is summed over them.
