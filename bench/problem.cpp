@@ -10,6 +10,7 @@
 //                   weight gradients d'h' + d h'' 2M - M0                                                     6 M - 4 M0
 //   unroll          T value passes, one of the outer loss, then T tangent passes; where theta_0 has no gradient the first step needs
 //                   no Hessian product: only the forward tangent (row weights) or nothing (penalties).
+//   CG              logits; then for each iteration X d and the sum over rows: n d (1 + 2 K). The cross product with penalties needs no rows.
 //   HVP             logits, and for each of K vectors X v and the sum over rows: n d (1 + 2 K).
 #include "problem.h"
 
@@ -45,7 +46,7 @@ blv_spec Problem::spec(int dtype, int executor, int flags) const {
   s.dtype = dtype;
   s.tasks = tasks;
   s.inner = &inner;
-  s.outer = method == &unroll.head ? &outer : nullptr;
+  s.outer = method == &unroll.head || method == &implicit.head ? &outer : nullptr;
   s.method = method;
   s.n_slots = static_cast<int64_t>(slots.size());
   s.slots = slots.data();
@@ -203,6 +204,41 @@ void make_hpo(Problem *p, int64_t tasks, int64_t n, int64_t d, int64_t steps) {
   const double m = static_cast<double>(n * d), b = static_cast<double>(tasks), t = static_cast<double>(steps);
   p->flops = 2 * b * (t * 2 * m + 2 * m + (steps > 0 ? (t - 1) * 2 * m : 0));
   p->bytes = 4.0 * b * static_cast<double>(2 * n * (d + 1) + 2 * d);
+}
+
+// X is read again by every product if it is larger than any cache.
+constexpr double kLargestCache = 128e6;
+
+void make_implicit(Problem *p, int64_t tasks, int64_t n, int64_t n_outer, int64_t d, int64_t iterations) {
+  p->tasks = tasks;
+  p->widths = {d, 1};
+  p->inner = objective(*p, BLV_LOGISTIC, n, BLV_NO_BIAS);
+  p->outer = objective(*p, BLV_LOGISTIC, n_outer, BLV_NO_BIAS);
+  p->implicit.head.size = sizeof p->implicit;
+  p->implicit.head.kind = BLV_IMPLICIT;
+  p->implicit.optimiser = BLV_SGD;
+  p->implicit.solver = BLV_CG;
+  p->implicit.iterations = iterations;
+  p->method = &p->implicit.head;
+  p->values(BLV_METHOD, BLV_THETA0, tasks * d, d, [](int64_t i) { return 0.05f * uniform(6, i); });
+  for (int side : {BLV_INNER, BLV_OUTER}) {
+    const uint64_t seed = side == BLV_INNER ? 1 : 3;
+    const int64_t rows = side == BLV_INNER ? n : n_outer;
+    p->values(side, BLV_X, tasks * rows * d, rows * d, [&](int64_t i) {
+      const float scale = 1.0f + 16.0f * (static_cast<float>(i % d) / static_cast<float>(d));
+      return 1.7320508f * uniform(seed, i) / scale;
+    });
+    p->values(side, BLV_Y, tasks * rows, rows, [&](int64_t i) { return uniform(seed + 1, i) > 0 ? 1.0f : 0.0f; });
+  }
+  p->values(
+      BLV_INNER, BLV_PENALTY, tasks * d, d, [](int64_t i) { return uniform(5, i) - 8.0f; }, BLV_PER_FEATURE, BLV_EXP);
+  set_rate(p, 0.5f);
+  p->gradient(BLV_INNER, BLV_PENALTY, tasks * d, d, BLV_PER_FEATURE);
+  const double nd = static_cast<double>(n * d), outer = static_cast<double>(n_outer * d),
+               b = static_cast<double>(tasks), k = static_cast<double>(iterations);
+  p->flops = 2 * b * (nd * (1 + 2 * k) + 2 * outer);
+  const double reads = 4 * b * nd > kLargestCache ? 1 + k : 1;
+  p->bytes = 4 * b * (reads * nd + outer + static_cast<double>(n + n_outer + 3 * d));
 }
 
 void make_hvp(Problem *p, int64_t n, int64_t d, int64_t vectors) {

@@ -24,6 +24,7 @@ struct Problem {
   blv_method evaluate{};
   blv_hvp hvp{};
   blv_unroll unroll{};
+  blv_implicit implicit{};
   const blv_method *method = nullptr;
   double flops = 0;  // of the matrix products that are needed
   double bytes = 0;  // least traffic: inputs read once, outputs written once
@@ -68,6 +69,8 @@ void make_minibatches(Problem *p, int64_t n, int64_t n_outer, std::vector<int64_
                       int64_t steps);
 // Logistic regression, one penalty exp(phi_j) per feature, every task with rows and penalties of its own; dL_out/dphi per task.
 void make_hpo(Problem *p, int64_t tasks, int64_t n, int64_t d, int64_t steps);
+// The same with features of different scales, at given parameters: dL_out/dphi by `iterations` of CG, n_outer validation rows.
+void make_implicit(Problem *p, int64_t tasks, int64_t n, int64_t n_outer, int64_t d, int64_t iterations);
 // H v_k of the mean logistic loss, for K vectors.
 void make_hvp(Problem *p, int64_t n, int64_t d, int64_t vectors);
 // Loss and its gradient with respect to the parameters: tanh network, squared loss, every task with rows and parameters of its own.

@@ -79,6 +79,8 @@ const Entry kTable[] = {
     // 20 x 5, T = 10: a task takes about a microsecond in lanes, so what surrounds the kernel shows.
     {"hpo-20x5-4096", [](Problem *p) { make_hpo(p, 4096, 20, 5, 10); }},
     {"hpo-20x5-1", [](Problem *p) { make_hpo(p, 1, 20, 5, 10); }},
+    {"cg-1", [](Problem *p) { make_implicit(p, 1, 100'000, 1000, 1000, 20); }},
+    {"cg-256", [](Problem *p) { make_implicit(p, 256, 500, 500, 20, 10); }},
     // 32 rows per task.
     {"evaluate-256",
      [](Problem *p) {

@@ -98,6 +98,41 @@ def hpo(xp, X, XT, y, Xo, XoT, yo, phi, T, a):
     return g
 
 
+# ---- Implicit: the hypergradient at theta [B,d] by K iterations of CG on (H + diag p) v = dL_out/dtheta, p = exp(phi) ----
+
+
+def implicit_curvature(xp, X, theta):
+    s = _sigmoid(xp, (X @ theta[..., None])[..., 0])
+    return s * (1 - s) / X.shape[-2]
+
+
+def implicit_product(X, XT, curvature, p, v):
+    return (XT @ (curvature * (X @ v[..., None])[..., 0])[..., None])[..., 0] + p * v
+
+
+def _dot(a, b):
+    return (a * b).sum(-1)[..., None]
+
+
+def cg_step(product, v, r, d, rr):
+    """One iteration of Hestenes and Stiefel's, of all tasks."""
+    q = product(d)
+    alpha = rr / _dot(d, q)
+    v, r = v + alpha * d, r - alpha * q
+    next_rr = _dot(r, r)
+    return v, r, r + next_rr / rr * d, next_rr
+
+
+def implicit(xp, X, XT, Xo, XoT, yo, theta, phi, K):
+    p = xp.exp(phi)
+    curvature = implicit_curvature(xp, X, theta)
+    r = hpo_outer(xp, Xo, XoT, yo, theta)
+    v, d, rr = xp.zeros_like(r), r, _dot(r, r)
+    for _ in range(K):
+        v, r, d, rr = cg_step(lambda d: implicit_product(X, XT, curvature, p, d), v, r, d, rr)
+    return -p * theta * v
+
+
 # ---- Hyper-cleaning: X [n,d+1] with a column of ones, theta [d+1,c], Y one-hot, w = sigmoid(phi)/n ----
 
 

@@ -15,6 +15,8 @@ WORKLOADS = {
     "sine-T1-1024": ("sine", dict(tasks=1024, T=1)),
     "cleaning": ("cleaning", dict(n=5000, m=500, d=784, c=10, T=100, rate=0.3)),
     "hpo-256": ("hpo", dict(tasks=256, n=500, d=20, T=100, rate=0.5)),
+    "cg-1": ("implicit", dict(tasks=1, n=100_000, m=1000, d=1000, K=20)),
+    "cg-256": ("implicit", dict(tasks=256, n=500, m=500, d=20, K=10)),
     "hvp-K1": ("hvp", dict(n=100_000, d=1000, K=1)),
     "hvp-K4": ("hvp", dict(n=100_000, d=1000, K=4)),
     "hvp-K8": ("hvp", dict(n=100_000, d=1000, K=8)),
@@ -88,6 +90,17 @@ def hpo(tasks, n, d, T, rate):
     X, y = rows(1)
     Xo, yo = rows(3)
     return dict(X=X, y=y, Xo=Xo, yo=yo, phi=u(5, (tasks, d)) - _f(3), T=T, rate=rate)
+
+
+def implicit(tasks, n, m, d, K):
+    scale = _f(1) + _f(16) * (np.arange(d, dtype=np.float32) / _f(d))
+
+    def rows(seed, n):
+        return _f(1.7320508) * u(seed, (tasks, n, d)) / scale, (u(seed + 1, (tasks, n)) > 0).astype(np.float32)
+
+    X, y = rows(1, n)
+    Xo, yo = rows(3, m)
+    return dict(X=X, y=y, Xo=Xo, yo=yo, theta=_f(0.05) * u(6, (tasks, d)), phi=u(5, (tasks, d)) - _f(8), K=K)
 
 
 def hvp(n, d, K):

@@ -270,6 +270,74 @@ def cleaning(data):
     }
 
 
+# ---- Implicit ----
+
+
+def _cg_scan(K, product, right):
+    step = lambda state, _: (by_hand.cg_step(product, *state), None)
+    return lax.scan(step, (jnp.zeros_like(right), right, right, by_hand._dot(right, right)), None, length=K)[0][0]
+
+
+def _implicit_scan(K, X, XT, Xo, XoT, yo, theta, phi):
+    """by_hand.implicit with a scan in place of the Python loop."""
+    p, curvature = jnp.exp(phi), by_hand.implicit_curvature(jnp, X, theta)
+    product = lambda d: by_hand.implicit_product(X, XT, curvature, p, d)
+    return -p * theta * _cg_scan(K, product, by_hand.hpo_outer(jnp, Xo, XoT, yo, theta))
+
+
+def _implicit_blocks(K, rows, n, X, Xo, yo, theta, phi):
+    """One task, X's rows over the devices, blocks of them that stay in the cache between the two products: X is read once a product."""
+    p, blocks = jnp.exp(phi), X.reshape(-1, rows, X.shape[1])
+    s = jax.nn.sigmoid(X @ theta)
+    curvature = (s * (1 - s) / n).reshape(-1, rows)
+
+    def product(d):
+        part = lambda total, block: (total + (block[1] * (block[0] @ d)) @ block[0], None)
+        zero = lax.pcast(jnp.zeros_like(d), "cores", to="varying")
+        return lax.psum(lax.scan(part, zero, (blocks, curvature))[0], "cores") + p * d
+
+    right = ((jax.nn.sigmoid(Xo @ theta) - yo) / Xo.shape[0]) @ Xo
+    return -p * theta * _cg_scan(K, product, right)
+
+
+def _implicit_grad(K, X, y, Xo, yo, theta, phi):
+    """As users write it: jax.scipy's CG on the jvp of the gradient."""
+    inner = lambda theta, phi: _logistic(theta, X, y) + 0.5 * jnp.sum(jnp.exp(phi) * theta**2)
+    product = lambda v: jvp(lambda t: grad(inner)(t, phi), (theta,), (v,))[1]
+    v = jax.scipy.sparse.linalg.cg(product, grad(_logistic)(theta, Xo, yo), tol=0, maxiter=K)[0]
+    return -jax.vjp(lambda phi: grad(inner)(theta, phi), phi)[1](v)[0]
+
+
+def implicit(data):
+    K = data["K"]
+    X, y, Xo, yo, theta, phi = (jnp.asarray(data[k]) for k in ("X", "y", "Xo", "yo", "theta", "phi"))
+    tasks, n = X.shape[:2]
+    as_written = vmap(partial(_implicit_grad, K))
+    if tasks == 1:
+        named = {}
+        for rows in (200, 500):
+            f = partial(_implicit_blocks, K, rows, n)
+            specs = (CORES, *(EVERYWHERE,) * 4)
+            placed = (jax.device_put(X[0], jax.NamedSharding(MESH, CORES)), *_replicate(Xo[0], yo[0], theta[0], phi[0]))
+            named[f"by hand, blocks of {rows} rows, sharded"] = (
+                jit(jax.shard_map(f, mesh=MESH, in_specs=specs, out_specs=EVERYWHERE, check_vma=False)), placed)
+        view = lambda X, Xo, *r: _implicit_scan(K, X, X.swapaxes(1, 2), Xo, Xo.swapaxes(1, 2), *r)
+        named["by hand, scan"] = (jit(view), (X, Xo, yo, theta, phi))
+        named["vmap(cg, jvp of grad)"] = (jit(as_written), (X, y, Xo, yo, theta, phi))
+        return named
+    XT, XoT = (jnp.array(v.swapaxes(1, 2)) for v in (X, Xo))
+    stored = (X, XT, Xo, XoT, yo, theta, phi)
+    sharded = lambda f: jit(jax.shard_map(f, mesh=MESH, in_specs=CORES, out_specs=CORES, check_vma=False))
+    each = lambda *t: lax.map(lambda task: _implicit_scan(K, *task), t)
+    return {
+        "by hand, map over tasks, sharded": (sharded(each), _place(stored, 0)),
+        "by hand, scan, X and X' stored, sharded": (sharded(partial(_implicit_scan, K)), _place(stored, 0)),
+        "by hand, scan, X and X' stored": (jit(partial(_implicit_scan, K)), stored),
+        "vmap(cg, jvp of grad), sharded": (sharded(as_written), _place((X, y, Xo, yo, theta, phi), 0)),
+        "vmap(cg, jvp of grad)": (jit(as_written), (X, y, Xo, yo, theta, phi)),
+    }
+
+
 # ---- HVP ----
 
 

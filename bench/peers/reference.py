@@ -53,6 +53,29 @@ def cleaning(X, y, Xo, yo, phi, c, T, rate):
     return _unroll(inner, lambda theta: losses(theta, Xo, yo).mean(), start, T, rate, phi)
 
 
+def implicit(X, y, Xo, yo, theta, phi, K):
+    """The iterates of CG on a dense Hessian, which is made from blocks of rows."""
+    results = []
+    for t in range(len(X)):
+        start, p = theta[t].double().requires_grad_(), phi[t].double().exp()
+        z = Xo[t].double() @ start
+        right = grad((torch.logaddexp(z, torch.zeros(())) - yo[t] * z).mean(), start)[0]
+        H = torch.diag(p)
+        for i in range(0, X.shape[1], 10_000):
+            rows = X[t, i:i + 10_000].double()
+            s = torch.sigmoid(rows @ start.detach())
+            H += rows.T @ ((s * (1 - s))[:, None] * rows) / X.shape[1]
+        v, r = torch.zeros_like(right), right
+        d, rr = r, r @ r
+        for _ in range(K):
+            q = H @ d
+            alpha = rr / (d @ q)
+            v, r = v + alpha * d, r - alpha * q
+            d, rr = r + (r @ r) / rr * d, r @ r
+        results.append(-p * start.detach() * v)
+    return torch.stack(results)
+
+
 def hvp(X, y, theta, V):
     total = torch.zeros_like(V, dtype=torch.float64)
     theta, V = theta.double().requires_grad_(), V.double()
@@ -68,7 +91,7 @@ def hvp(X, y, theta, V):
 def main():
     name, path = sys.argv[1:]
     kind, arrays = data.make(name)
-    wide = torch.float32 if kind == "hvp" else torch.float64
+    wide = torch.float32 if kind in ("hvp", "implicit") else torch.float64
     torch.set_default_dtype(torch.float64)
     convert = lambda v: torch.from_numpy(v).to(wide) if getattr(v, "dtype", None) == np.float32 else (
         torch.from_numpy(v) if isinstance(v, np.ndarray) else v)

@@ -256,6 +256,19 @@ def cleaning(data):
 # ---- HVP ----
 
 
+def implicit(data):
+    K = data["K"]
+    X, Xo, yo, theta, phi = (_tensor(data[k]) for k in ("X", "Xo", "yo", "theta", "phi"))
+    view = lambda X, Xo, *r: by_hand.implicit(torch, X, X.transpose(1, 2), Xo, Xo.transpose(1, 2), *r, K)
+    stored = (X, X.transpose(1, 2).contiguous(), Xo, Xo.transpose(1, 2).contiguous(), yo, theta, phi)
+    hand = lambda *t: by_hand.implicit(torch, *t, K)
+    return {
+        "compile(by hand)": (_eager(compiled(view)), (X, Xo, yo, theta, phi)),
+        "by hand": (_eager(view), (X, Xo, yo, theta, phi)),
+        "by hand, X and X' stored": (_eager(hand), stored),
+    }
+
+
 def hvp(data):
     X, theta, V, y = (_tensor(data[k]) for k in ("X", "theta", "V", "y"))
     g = lambda theta: grad(_logistic)(theta, X, y)

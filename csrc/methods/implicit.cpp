@@ -50,6 +50,7 @@ void read(const blv_method *given, Problem *problem, int32_t *) {
     check_zero(solver, "iterations", static_cast<double>(implicit.iterations));
     check_zero(solver, "tolerance", implicit.tolerance);
     check_zero(solver, "warm_start", implicit.warm_start);
+    check_zero(solver, "damping", implicit.damping);
   }
   problem->solver = implicit.solver;
   problem->solver_step = implicit.step;
@@ -72,6 +73,8 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
   b.gradient(inner.theta, inner.g, {.tape = tape});
   b.check(inner.g);
   b.report_checks();
+  const Number stationarity = b.number("stationarity");
+  if (p.slot(BLV_STATIONARITY, BLV_RESULT)) b.norm(stationarity, inner.g);
   LinearSystem system(b, p, inner.theta, lambda, tape);
   system.start();
   find_solver(p.solver)->solve(system, p);
@@ -81,6 +84,7 @@ MethodProgram build(const Problem &p, const ProgramTarget &) {
   b.linear(minus_v, {one(-1), system.v});
   b.tangent(inner.theta, minus_v, {}, {.leaves = true, .tape = tape});
   b.write(p.slot(BLV_THETA, BLV_RESULT), inner.theta);
+  b.write(p.slot(BLV_STATIONARITY, BLV_RESULT), stationarity);
   return b.finish();
 }
 

@@ -55,18 +55,32 @@ void LinearSystem::read_limits() {
   const Slot &tolerances = problem_.slot(BLV_TOLERANCE, BLV_VALUE), &limits = problem_.slot(BLV_ITERATIONS, BLV_VALUE);
   tolerance2_ = b.constant("tolerance2", std::max(problem_.solver_tolerance, rounding));
   if (tolerances) {
-    b.read(first_, tolerances);
-    b.check({}, first_);
-    b.report_checks();
-    b.compute(second_, NUMBER_COPY, b.constant("rounding", rounding));
-    b.compute(tolerance2_, NUMBER_MAXIMUM, first_, second_);
+    const Number own = b.number("tolerance");
+    b.read(own, tolerances);
+    expect_in_order(number_zero, own);
+    b.compute(test_, NUMBER_GREATER, number_one, own);
+    expect(test_);
+    b.compute(tolerance2_, NUMBER_MAXIMUM, own, b.constant("rounding", rounding));
   }
   b.compute(tolerance2_, NUMBER_MULTIPLY, tolerance2_, tolerance2_);
   limit_ = b.constant("limit", static_cast<double>(problem_.solver_iterations));
   if (!limits) return;
   const Number own = b.number("own_limit");
   b.read(own, limits);
+  expect_in_order(number_zero, own);
   b.compute(limit_, NUMBER_MINIMUM, limit_, own);
+}
+
+void LinearSystem::expect(Number holds) {
+  b.compute(first_, NUMBER_SUBTRACT, number_one, holds);
+  b.fail(first_, BLV_TASK_BAD_SOLVER);
+}
+
+// low <= high
+void LinearSystem::expect_in_order(Number low, Number high) {
+  b.compute(test_, NUMBER_GREATER, low, high);
+  b.compute(test_, NUMBER_SUBTRACT, number_one, test_);
+  expect(test_);
 }
 
 void LinearSystem::start() {
@@ -84,15 +98,16 @@ void LinearSystem::start() {
   end_iteration(rr);
 }
 
-void LinearSystem::solve(const std::function<void()> &begin, const std::function<void()> &iterate, bool never_grows) {
+void LinearSystem::solve(const Parts &solver) {
   if (problem_.solver_iterations == 0) return;
   b.again_while(active, round_, most_rounds, [&] {
     b.compute(before_, NUMBER_COPY, rr);
     b.copy(kept_x_, x);
-    begin();
-    b.repeat_while(active, iteration_, problem_.solver_iterations, iterate);
+    solver.begin();
+    b.repeat_while(active, iteration_, problem_.solver_iterations, solver.iterate);
+    solver.end();
     refresh();
-    give_up_worse(never_grows);
+    give_up_worse(solver.never_grows);
     b.compute(again_, NUMBER_COPY, number_one);
     end_iteration(rr);
   });

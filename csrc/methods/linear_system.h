@@ -18,10 +18,15 @@ class LinearSystem {
 
   // x = 0, or the last solution; r = b - A x; a task is active if |r| > tolerance.
   void start();
-  // begin(), then iterate() while a task is active. Then r = b - A x is computed afresh, and where it is larger than the tolerance,
+  // begin(), then iterate() while a task is active, then end(). Then r = b - A x is computed afresh, and where it is larger than the tolerance,
   // though the recursion said otherwise, all that is done again from there, while it halves |r|. An x with which |r| is not smaller is
   // given up; the first one, too, if the solver is one whose |r| never grows.
-  void solve(const std::function<void()> &begin, const std::function<void()> &iterate, bool never_grows = false);
+  // All three are run once per round.
+  struct Parts {
+    std::function<void()> begin = [] {}, iterate = [] {}, end = [] {};
+    bool never_grows = false;
+  };
+  void solve(const Parts &solver);
   // v = |rhs| x, the results, and what the next execute begins from.
   void finish();
 
@@ -31,6 +36,8 @@ class LinearSystem {
   // r = b - A x, computed afresh
   void refresh();
   void begin_iteration();
+  // What a task brings is no number that there could be, BLV_TASK_BAD_SOLVER, where `holds` is not 1.
+  void expect(Number holds);
   // A task goes on where `squared` > tolerance^2 and it has iterations left.
   void end_iteration(Number squared);
   // Active tasks end where `holds` is 0, and fail with `status`, for the reason `stop` (BLV_STOP_*); but not after a restart, where what
@@ -50,6 +57,7 @@ class LinearSystem {
 
  private:
   void read_limits();
+  void expect_in_order(Number low, Number high);
   void give_up_worse(bool never_grows);
   void note_stop();
   void keep_solution();

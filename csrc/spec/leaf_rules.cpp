@@ -62,6 +62,7 @@ constexpr LeafRule rules[] = {
   {BLV_STOP,           implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
   {BLV_CURVATURE,      implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
   {BLV_PRECONDITIONER, implicit,  method,          value,          natural,             real,              Shape::parameters, Steps::none,       of_outer},
+  {BLV_STATIONARITY,   implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       0},
   {BLV_CONTRACTION,    implicit,  method,          result,         natural,             real,              Shape::one,        Steps::none,       of_outer},
 };
 // clang-format on

@@ -64,6 +64,7 @@ constexpr EnumName leaf[] = {
     ROW(BLV_CURVATURE, "curvature"),
     ROW(BLV_CONTRACTION, "contraction"),
     ROW(BLV_PRECONDITIONER, "preconditioner"),
+    ROW(BLV_STATIONARITY, "stationarity"),
 };
 constexpr EnumName use[] = {
     ROW(BLV_VALUE, "value"),

@@ -239,7 +239,7 @@ enum {
       3, /* v = step sum_k (I - step (H + damping I))^k rhs (Lorraine et al. 2020). A residual that grows, which
                       shows that the series diverges, fails the task */
   BLV_IDENTITY = 4 /* v = rhs, without iterations or products with H (T1-T2: Luketina et al. 2016). Members iterations,
-                      tolerance, warm_start and step are 0 */
+                      tolerance, damping, warm_start and step are 0 */
 };
 /* Implicit differentiation (Pedregosa, Hyperparameter Optimization with Approximate Gradient, ICML 2016):
  *     (H + damping I) v = dL_out/dtheta,     dL_out/dleaf - (d2 L_in / dleaf dtheta) v,     H = d2 L_in/dtheta2
@@ -270,7 +270,7 @@ typedef struct blv_implicit {
 /* Sides. BLV_BOTH: one array is the leaf of both losses. */
 enum { BLV_INNER = 1, BLV_OUTER = 2, BLV_BOTH = 3, BLV_METHOD = 4 };
 /* Leaves. Natural shape of one task's array in brackets; d = inputs, c = outputs, P = parameters, n = rows.
- * Sides: X, Y, WEIGHT, PENALTY, ROWS belong to INNER, OUTER (unroll only) or BOTH; BATCH to INNER; the others to
+ * Sides: X, Y, WEIGHT, PENALTY, ROWS belong to INNER, OUTER (methods with an outer loss) or BOTH; BATCH to INNER; the others to
  * METHOD. */
 enum {
   BLV_THETA0 = 1, /* [P] unroll, forward, implicit: the initial parameters */
@@ -292,18 +292,20 @@ enum {
   BLV_RESIDUAL = 15,      /* RESULT of implicit, one per task: |rhs - (H + damping I) v| / |rhs|, rhs = dL_out/dtheta,
                           computed afresh after the last iteration */
   BLV_SOLUTION = 16,      /* RESULT of implicit: [P], v */
-  BLV_TOLERANCE = 17,     /* implicit, one per task: in place of the method's tolerance; one that is not finite fails
-                             the task, a negative one counts as 0 */
+  BLV_TOLERANCE = 17,     /* implicit, one per task: in place of the method's tolerance; one that is not in [0, 1) is
+                             BLV_TASK_BAD_SOLVER */
   BLV_ITERATIONS = 18,    /* implicit, one i32 or i64 per task: most iterations, if fewer than the method's; a
-                             negative one counts as 0 */
+                             negative one is BLV_TASK_BAD_SOLVER */
   BLV_STOP = 19,          /* RESULT of implicit, one per task: BLV_STOP_*, as a number of the plan's dtype */
   BLV_CURVATURE = 20,     /* RESULT of implicit, one per task: the least d'(H + damping I)d / d'd of the directions that
                           the solver went, an upper bound of the smallest eigenvalue; infinite without any */
   BLV_CONTRACTION = 21,   /* RESULT of implicit by NEUMANN, one per task: |r_k| / |r_k-1| of the last iteration, a
                              lower bound of |I - step (H + damping I)|, to which it tends; 0 without any */
-  BLV_PRECONDITIONER = 22 /* [P] implicit by CG: the diagonal of a matrix like H + damping I, such as its own (Jacobi).
-                             A negative entry or one that is not finite fails the task; one of 0 leaves its
-                             coordinate as it began. The tolerance is on |r|, not on |M^-1/2 r| */
+  BLV_PRECONDITIONER = 22, /* [P] implicit by CG: the diagonal of a matrix like H + damping I, such as its own (Jacobi).
+                             A negative entry or one that is not finite is BLV_TASK_BAD_SOLVER; one of 0 leaves
+                             its coordinate as it began. The tolerance is on |r|, not on |M^-1/2 r| */
+  BLV_STATIONARITY =
+      23 /* RESULT of implicit, one per task: |grad L_in(theta_T)|, which the hypergradient takes for 0 */
 };
 enum {
   BLV_VALUE = 1,    /* read */
@@ -416,14 +418,16 @@ enum {
   BLV_TASK_BAD_ROWS = 4,   /* a number of rows outside [0, objective.rows] */
   BLV_TASK_CURVATURE = 5,  /* implicit by BLV_CG: the inner Hessian (with damping) is not positive definite */
   BLV_TASK_DIVERGENT =
-      6 /* implicit by BLV_NEUMANN: the series diverges, step is too large or H not positive definite */
+      6, /* implicit by BLV_NEUMANN: the series diverges, step is too large or H not positive definite */
+  BLV_TASK_BAD_SOLVER = 7 /* implicit: a tolerance outside [0, 1), a negative limit of iterations, or an entry of the
+                              preconditioner that is negative or not finite */
 };
 /* Why the solver of an implicit method stopped: values of the slot BLV_STOP */
 enum {
   BLV_STOP_CONVERGED = 0, /* the true residual meets the tolerance */
   BLV_STOP_LIMIT = 1,     /* no iterations left */
-  BLV_STOP_STAGNATED = 2, /* only the recursion's residual meets the tolerance, and going on from the true one did not
-                             help enough: the tolerance is beyond what the dtype can reach, or H is singular */
+  BLV_STOP_STAGNATED = 2, /* it got no further: the tolerance is beyond what the dtype can reach, H is singular and the
+                             right-hand side not in its range, or a preconditioner has zeros */
   BLV_STOP_CURVATURE = 3, /* BLV_TASK_CURVATURE */
   BLV_STOP_DIVERGENT = 4  /* BLV_TASK_DIVERGENT */
 };
@@ -442,7 +446,7 @@ typedef struct blv_task_info {
 /* Runs `tasks` tasks (0 to spec.tasks). data (itself a host array) has data[i] for slot i; on the CPU all are host
  * pointers. workspace: at least blv_sizes.workspace_bytes, aligned, not shared with a concurrent call; its content is
  * irrelevant before and after. state: NULL if blv_sizes.state_bytes is 0; else so many bytes, which the caller fills with zeros
- * before the first execute and leaves alone from then on, one for each sequence of executes of one plan whose tasks go on
+ * before the first execute and leaves alone from then on (its size and its plan are not checked), one for each sequence of executes of one plan whose tasks go on
  * (a task that fails begins again from zeros; tasks that do not run keep theirs). info: NULL or `tasks` entries, written. Allocates nothing.
  * On the CPU done on return. With 0 tasks, gradients that are summed over tasks become 0. Cancellation is polled between
  * inner steps and between groups of tasks; on a device, once before anything is enqueued.

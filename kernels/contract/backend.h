@@ -14,7 +14,7 @@ namespace bilevel {
 
 // Limits of what a kernel gets by value, so that an execute copies nothing to the device.
 constexpr int64_t most_device_layers = 16, most_device_slots = 40;
-constexpr int32_t most_device_ops = 160, most_device_arrays = 48, most_device_inputs = 4, most_device_outputs = 8;
+constexpr int32_t most_device_ops = 192, most_device_arrays = 48, most_device_inputs = 4, most_device_outputs = 8;
 constexpr int32_t most_device_numbers = 64, most_device_counters = 8;
 
 // What a refusal or a failure says: the argument, its value, what is accepted; or the CUDA error and where it came from.

@@ -216,9 +216,9 @@ TEST(Implicit, BySolversOtherThanCg) {
   EXPECT_TRUE(distance(by_minres.hypergradient(p.phi).gradient, want) <= 1e-10);
   EXPECT_EQ(by_minres.stops()[0], double(BLV_STOP_CONVERGED));
   // The rate is a step with which the inner steps converged, and so does the series.
-  auto by_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 1e-12, 1000));
+  auto by_series = steps | bl::implicit(p.outer, bl::neumann(bl::StepSize(0.5), 1e-12, 1000));
   EXPECT_TRUE(distance(by_series.hypergradient(p.phi).gradient, want) <= 1e-10);
-  auto short_series = steps | bl::implicit(p.outer, bl::neumann(0.5, 1e-6, 2));
+  auto short_series = steps | bl::implicit(p.outer, bl::neumann(bl::StepSize(0.5), 1e-6, 2));
   short_series.hypergradient(p.phi);
   EXPECT_EQ(short_series.stops()[0], double(BLV_STOP_LIMIT));
   // v = dL_out/dtheta is what much damping gives, times the damping.
@@ -229,8 +229,8 @@ TEST(Implicit, BySolversOtherThanCg) {
   EXPECT_TRUE(distance(direct.hypergradient(p.phi).gradient, scaled) <= 1e-5);
   expect_error(BLV_INVALID, {"residual", "identity"}, [&] { direct.residual(); });
   expect_error(BLV_INVALID, {"step", "> 0"},
-               [&] { (steps | bl::implicit(p.outer, bl::neumann(0))).hypergradient(p.phi); });
-  auto divergent = steps | bl::implicit(p.outer, bl::neumann(100));
+               [&] { (steps | bl::implicit(p.outer, bl::neumann(bl::StepSize(0)))).hypergradient(p.phi); });
+  auto divergent = steps | bl::implicit(p.outer, bl::neumann(bl::StepSize(100)));
   EXPECT_TRUE(std::isnan(divergent.hypergradient(p.phi).gradient[0]));
   EXPECT_EQ(divergent.info()[0].status, BLV_TASK_DIVERGENT);
   EXPECT_EQ(divergent.stops()[0], double(BLV_STOP_DIVERGENT));

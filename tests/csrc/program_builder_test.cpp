@@ -75,11 +75,12 @@ TEST(Counts, FitADevice) {
   for (const Solver *solver : solvers()) {
     Case c = plain_case(BLV_IMPLICIT, BLV_HEAVY_BALL, 5);
     c.solver = solver->id, c.solver_step = solver->needs_step ? 0.1 : 0, c.warm_start = solver->iterates;
-    if (!solver->iterates) c.iterations = 0, c.tolerance = 0;
+    if (!solver->iterates) c.iterations = 0, c.tolerance = 0, c.damping = 0;
     const auto has = [&](int leaf) { return std::count(solver->leaves.begin(), solver->leaves.end(), leaf) > 0; };
     for (const int leaf : {BLV_TOLERANCE, BLV_ITERATIONS, BLV_PRECONDITIONER})
       if (has(leaf)) c.leaves.push_back({.leaf = leaf});
-    c.stop_result = true, c.curvature_result = has(BLV_CURVATURE), c.contraction_result = has(BLV_CONTRACTION);
+    c.stop_result = c.stationarity_result = true, c.curvature_result = has(BLV_CURVATURE),
+    c.contraction_result = has(BLV_CONTRACTION);
     Subject subject(c);
     const MethodProgram program = build_program(subject.problem, {true});
     EXPECT_TRUE(fits_device(program.view))

@@ -18,7 +18,7 @@ TEST(Buffers, OfTheMethods) {
   for (const char *other : {"theta", "g", "m", "lambda"})
     EXPECT_NE(heavy.buffer("mu"), heavy.buffer(other)) << other << ": mu is carried";
   const Named cg(BLV_IMPLICIT, BLV_SGD, 5, {0, 5});
-  EXPECT_EQ(cg.buffers(), 7) << "theta, and six for lambda, x, kept_x, r, d, q, minus_v and g";
+  EXPECT_EQ(cg.buffers(), 8) << "theta, and seven for lambda, x, kept_x, best_x, r, d, q, minus_v and g";
   EXPECT_EQ(cg.buffer("r"), cg.buffer("g"));
   EXPECT_EQ(cg.buffer("minus_v"), cg.buffer("lambda"));
   const Named forward(BLV_FORWARD, BLV_SGD, 5, {0, 5});

@@ -267,7 +267,8 @@ inline std::vector<Case> method_cases(int dtype) {
       all.push_back(preconditioned);
       for (const int solver : {BLV_MINRES, BLV_NEUMANN, BLV_IDENTITY}) {
         implicit.solver = solver, implicit.solver_step = solver == BLV_NEUMANN ? 0.1 : 0;
-        if (solver == BLV_IDENTITY) implicit.curvature_result = false, implicit.iterations = 0, implicit.tolerance = 0;
+        if (solver == BLV_IDENTITY)
+          implicit.curvature_result = false, implicit.iterations = 0, implicit.tolerance = 0, implicit.damping = 0;
         all.push_back(implicit);
       }
       if (steps == 0) continue;

@@ -44,7 +44,7 @@ Sorted sort_slots(const Case &c, const std::string &kernel) {
   const blv_spec spec = *p.spec();
   EXPECT_EQ(kernel_of(Plan(context.handle, &spec).describe()), kernel);
   for (int side = BLV_INNER; side <= BLV_METHOD; ++side)
-    for (int leaf = BLV_THETA0; leaf <= BLV_PRECONDITIONER; ++leaf)
+    for (int leaf = BLV_THETA0; leaf <= BLV_STATIONARITY; ++leaf)
       for (int use = BLV_VALUE; use <= BLV_TANGENT; ++use)
         for (int extent : {BLV_NATURAL, BLV_SCALAR, BLV_PER_PARAMETER})
           for (int dtype : {c.dtype, int(BLV_I32)}) {

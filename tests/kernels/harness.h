@@ -51,7 +51,7 @@ struct Case {
   bool loss_result = true, theta_result = false;
   bool loss_tangent_result = false, theta_tangent_result = false;  // forward
   bool residual_result = false, solution_result = false;           // implicit
-  bool stop_result = false, curvature_result = false, contraction_result = false;
+  bool stop_result = false, curvature_result = false, contraction_result = false, stationarity_result = false;
   int64_t result_pad = 0;     // gap between planes and tasks of RESULT slots
   int64_t iterations = 1000;  // of the solver
   int solver = BLV_CG;
@@ -144,7 +144,8 @@ class Problem {
                                             {c.solution_result, BLV_SOLUTION},
                                             {c.stop_result, BLV_STOP},
                                             {c.curvature_result, BLV_CURVATURE},
-                                            {c.contraction_result, BLV_CONTRACTION}};
+                                            {c.contraction_result, BLV_CONTRACTION},
+                                            {c.stationarity_result, BLV_STATIONARITY}};
     for (const auto &[wanted, leaf] : results) {
       if (wanted) add({.leaf = leaf, .pad = c.result_pad}, BLV_RESULT);
     }

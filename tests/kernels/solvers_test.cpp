@@ -30,7 +30,7 @@ std::vector<double> residual(const oracle::Answer &answer, const std::vector<dou
 
 // What has no iterations has nothing to say of them.
 Case as_identity(Case c) {
-  c.solver = BLV_IDENTITY, c.tolerance = 0, c.iterations = 0, c.curvature_result = false;
+  c.solver = BLV_IDENTITY, c.tolerance = 0, c.iterations = 0, c.damping = 0, c.curvature_result = false;
   return c;
 }
 
@@ -122,6 +122,69 @@ TEST_P(SolversOf, SayWhatTheyFound) {
 
 INSTANTIATE_TEST_SUITE_P(All, SolversOf, testing::Values(BLV_F64, BLV_F32));
 
+// ---- CG where there is no solution, or more than one ----------------------------------------------------------------
+
+// Fewer rows than parameters: v does not grow without end, and nothing says that it converged.
+TEST(Cg, DoesNotGoAstrayWhereThereIsNoSolution) {
+  for (const int dtype : {BLV_F64, BLV_F32}) {
+    Case c = implicit_case(BLV_SQUARED, BLV_TANH, BLV_SGD, 0, dtype);
+    remove_leaf(c, BLV_INNER, BLV_PENALTY);
+    c.widths = {12, 1}, c.flags = BLV_NO_BIAS, c.rows = 5, c.outer_rows = 12, c.steps = 0;
+    c.tasks = machine() ? 4 : 40, c.stop_result = true;
+    Problem p(c);
+    for (const double tolerance : {1e-6, 0.0}) {
+      for (const int64_t iterations : {6, 12, 100, 1000}) {
+        p.c.tolerance = tolerance, p.c.iterations = machine() ? std::min<int64_t>(iterations, 30) : iterations;
+        for (const int executor : executors()) {
+          p.c.executor = executor;
+          SCOPED_TRACE(name_of(p.c, {}) + " iterations " + std::to_string(iterations));
+          const Outcome out = run(p);
+          ASSERT_EQ(out.status, BLV_OK) << out.error;
+          for (size_t t = 0; t < out.info.size(); t++) {
+            if (out.info[t].status == BLV_TASK_CURVATURE) continue;
+            ASSERT_EQ(out.info[t].status, BLV_TASK_OK) << "task " << t;
+            ASSERT_LE(result_of(p, out, BLV_RESIDUAL)[t], 10) << "task " << t;
+            ASSERT_NE(result_of(p, out, BLV_STOP)[t], double(BLV_STOP_CONVERGED));
+          }
+        }
+      }
+    }
+  }
+}
+
+// The biases of a softmax regression may all move together: a singular Hessian, and a right-hand side in its range. However small the
+// tolerance is, what was reached is not lost again.
+TEST(Cg, KeepsWhatItReachedOfASingularSystem) {
+  for (const int dtype : {BLV_F64, BLV_F32}) {
+    Case c = implicit_case(BLV_CROSS_ENTROPY, BLV_TANH, BLV_SGD, 0, dtype);
+    leaf_in(c, BLV_INNER, BLV_PENALTY).extent = BLV_SCALAR;
+    remove_leaf(c, BLV_OUTER, BLV_PENALTY);
+    c.widths = {4, 3}, c.rows = 40, c.outer_rows = 20, c.steps = 0, c.tasks = machine() ? 4 : 19, c.stop_result = true;
+    for (Leaf &leaf : c.leaves)
+      if (leaf.leaf == BLV_Y) leaf.dtype = BLV_I32, leaf.gradient = false;
+    for (const double tolerance : {1e-6, 3e-8, 0.0}) {
+      for (const int64_t iterations : {9, 15, 30, 100, 1000}) {
+        c.tolerance = tolerance, c.iterations = machine() ? std::min<int64_t>(iterations, 40) : iterations;
+        for (const int executor : executors()) {
+          c.executor = executor;
+          Problem p(c);
+          Array &penalty = *p.find(BLV_INNER, BLV_PENALTY, BLV_VALUE);
+          for (int64_t i = 0; i < penalty.extent(); i++) penalty.set(i, 0.05);
+          SCOPED_TRACE(name_of(p.c, {}) + " tolerance " + std::to_string(tolerance) + " iterations " +
+                       std::to_string(iterations));
+          const Outcome out = run(p);
+          ASSERT_EQ(out.status, BLV_OK) << out.error;
+          for (size_t t = 0; t < out.info.size(); t++) {
+            ASSERT_EQ(out.info[t].status, BLV_TASK_OK) << "task " << t;
+            const double reached = std::fmax(tolerance, dtype == BLV_F64 ? 1e-7 : 3e-5);
+            ASSERT_LE(result_of(p, out, BLV_RESIDUAL)[t], iterations < 30 ? 1e-2 : reached) << "task " << t;
+          }
+        }
+      }
+    }
+  }
+}
+
 // ---- CG with a preconditioner ---------------------------------------------------------------------------------------
 
 // The iterates are those of CG on M^-1/2 A M^-1/2, whose solution is M^1/2 v.
@@ -193,6 +256,27 @@ TEST(Preconditioner, SavesIterations) {
   }
 }
 
+// Only the ratios of its entries matter.
+TEST(Preconditioner, HasNoScale) {
+  Case c = softmax_case(BLV_CG);
+  c.tolerance = 1e-10;
+  c.leaves.push_back({.leaf = BLV_PRECONDITIONER});
+  for (const int executor : executors()) {
+    c.executor = executor;
+    Problem p(c);
+    const Outcome once = run(p);
+    Array &diagonal = *p.find(BLV_METHOD, BLV_PRECONDITIONER, BLV_VALUE);
+    for (const double scale : {0x1p400, 0x1p-800}) {
+      for (int64_t i = 0; i < diagonal.extent(); i++) diagonal.set(i, scale * diagonal.get(i));
+      const Outcome scaled = run(p);
+      for (int64_t t = 0; t < c.tasks; t++) {
+        ASSERT_EQ(scaled.info[static_cast<size_t>(t)].status, BLV_TASK_OK);
+        ASSERT_EQ(solution_of(p, scaled, t), solution_of(p, once, t));
+      }
+    }
+  }
+}
+
 // One negative entry is enough. One of 0 leaves its coordinate as it began.
 TEST(Preconditioner, FailsATaskWhereItIsNegative) {
   for (const double entry : {-1e-6, std::nan(""), HUGE_VAL, 0.0}) {
@@ -205,7 +289,7 @@ TEST(Preconditioner, FailsATaskWhereItIsNegative) {
       diagonal.set(diagonal.offset(1, 0, 0, 3), entry);
       const Outcome out = run(p);
       for (int64_t t = 0; t < c.tasks; t++)
-        ASSERT_EQ(out.info[static_cast<size_t>(t)].status, t == 1 && entry != 0 ? BLV_TASK_NOT_FINITE : BLV_TASK_OK);
+        ASSERT_EQ(out.info[static_cast<size_t>(t)].status, t == 1 && entry != 0 ? BLV_TASK_BAD_SOLVER : BLV_TASK_OK);
       if (entry != 0) continue;
       ASSERT_EQ(solution_of(p, out, 1)[3], 0);
       ASSERT_NE(result_of(p, out, BLV_STOP)[1], double(BLV_STOP_CONVERGED));
@@ -472,19 +556,49 @@ TEST(Solvers, StopByATasksOwnLimits) {
   }
 }
 
-TEST(Solvers, FailATaskWhoseToleranceIsNotANumber) {
+TEST(Solvers, FailATaskWhoseLimitsAreNone) {
   for (const int solver : {BLV_CG, BLV_MINRES, BLV_NEUMANN}) {
     Case c = softmax_case(solver);
     c.leaves.push_back({.leaf = BLV_TOLERANCE});
+    c.leaves.push_back({.leaf = BLV_ITERATIONS});
     if (solver == BLV_NEUMANN) c.solver_step = 0.01;
     for (const int executor : executors()) {
       c.executor = executor;
+      for (const double bad : {std::nan(""), HUGE_VAL, -1e-9, 1.0, 5.0, -HUGE_VAL}) {
+        Problem p(c);
+        Array &tolerance = *p.find(BLV_METHOD, BLV_TOLERANCE, BLV_VALUE);
+        tolerance.set(tolerance.offset(1, 0, 0, 0), bad);
+        const Outcome out = run(p);
+        for (int64_t t = 0; t < c.tasks; t++)
+          ASSERT_EQ(out.info[static_cast<size_t>(t)].status, t == 1 ? BLV_TASK_BAD_SOLVER : BLV_TASK_OK) << bad;
+      }
       Problem p(c);
-      Array &tolerance = *p.find(BLV_METHOD, BLV_TOLERANCE, BLV_VALUE);
-      tolerance.set(tolerance.offset(1, 0, 0, 0), std::nan(""));
+      Array &limit = *p.find(BLV_METHOD, BLV_ITERATIONS, BLV_VALUE);
+      limit.set(limit.offset(1, 0, 0, 0), -1);
       const Outcome out = run(p);
-      for (int64_t t = 0; t < c.tasks; t++)
-        ASSERT_EQ(out.info[static_cast<size_t>(t)].status, t == 1 ? BLV_TASK_NOT_FINITE : BLV_TASK_OK);
+      ASSERT_EQ(out.info[0].status, BLV_TASK_OK);
+      ASSERT_EQ(out.info[1].status, BLV_TASK_BAD_SOLVER);
+    }
+  }
+}
+
+// |grad L_in(theta_T)|, whatever solves.
+TEST(Solvers, SayHowFarTheInnerStepsAre) {
+  for (const int solver : {BLV_CG, BLV_IDENTITY}) {
+    Case c = softmax_case(solver);
+    c.stationarity_result = c.theta_result = true, c.steps = 3;
+    for (const int executor : executors()) {
+      c.executor = executor;
+      Problem p(c);
+      const Outcome out = run(p);
+      for (int64_t t = 0; t < c.tasks; t++) {
+        oracle::Task task = oracle_task(p, t);
+        task.kind = BLV_EVALUATE;
+        const oracle::Answer trained = oracle::solve(oracle_task(p, t));
+        task.arrays[{BLV_METHOD, BLV_THETA}] = {.value = trained.theta, .wanted = true};
+        ASSERT_NEAR(result_of(p, out, BLV_STATIONARITY)[static_cast<size_t>(t)], oracle::solve(task).gradient_norm,
+                    1e-12);
+      }
     }
   }
 }
@@ -532,7 +646,7 @@ TEST(Solvers, GoOnFromTheTrueResidual) {
         ASSERT_LE(residual, 1e-5);
         met += residual <= c.tolerance;
       }
-      EXPECT_GE(4 * met, 3 * c.tasks) << "solver " << solver << " executor " << executor;
+      EXPECT_GE(4 * met, (machine() ? 1 : 3) * c.tasks) << "solver " << solver << " executor " << executor;
     }
   }
 }

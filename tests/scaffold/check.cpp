@@ -101,7 +101,7 @@ int main() {
 
   bl::Spec spec = spec_of(bl::evaluate_method());
   spec.add({.side = BLV_METHOD, .leaf = BLV_SKETCH_LEAF});
-  expect_refusal(BLV_INVALID, {"BLV_SKETCH_LEAF (23)", "in method BLV_EVALUATE"}, [&] { bl::Plan(context, spec); });
+  expect_refusal(BLV_INVALID, {"BLV_SKETCH_LEAF (24)", "in method BLV_EVALUATE"}, [&] { bl::Plan(context, spec); });
 
   const std::int64_t widths[] = {1, 1};
   const blv_objective objective{sizeof objective, BLV_SKETCH_MODEL, BLV_SQUARED, 0, 0, 4, 2, widths};

@@ -18,7 +18,7 @@ class Minres {
       : s(system), b(system.b), exhausted(b.constant("exhausted", exhausted_of(problem.dtype))) {}
 
   void solve() {
-    s.solve([&] { begin(); }, [&] { iterate(); }, true);
+    s.solve({.begin = [&] { begin(); }, .iterate = [&] { iterate(); }, .never_grows = true});
   }
 
  private:

@@ -18,29 +18,28 @@ void solve(LinearSystem &s, const Problem &p) {
                scale = b.number("scale"), next = b.number("next"), bound = b.number("bound"),
                contracts = b.number("contracts"), dot = b.number("r.Ar"), contraction = b.number("contraction"),
                ratio = b.number("ratio");
-  s.solve([] {},
-          [&] {
-            s.begin_iteration();
-            // x += step r,  r -= step A r
-            b.compute(scale, NUMBER_MULTIPLY, step, s.active);
-            b.linear(s.x, {one(), s.x}, {times(scale), s.r});
-            s.multiply(s.r, s.q);
-            if (s.wants_curvature()) b.dot(dot, s.r, s.q), s.note_curvature(dot, s.rr);
-            b.linear(s.r, {one(), s.r}, {times(scale, -1), s.q});
-            b.dot(next, s.r, s.r);
-            if (wanted) {
-              b.compute(ratio, NUMBER_DIVIDE, next, s.rr);
-              b.compute(ratio, NUMBER_ROOT, ratio);
-              s.choose(contraction, s.active, ratio, contraction);
-            }
-            // |r| must not grow
-            b.compute(bound, NUMBER_MULTIPLY, s.rr, slack);
-            b.compute(contracts, NUMBER_GREATER, next, bound);
-            b.compute(contracts, NUMBER_SUBTRACT, s.number_one, contracts);
-            b.compute(s.rr, NUMBER_COPY, next);
-            s.require(contracts, BLV_TASK_DIVERGENT, BLV_STOP_DIVERGENT);
-            s.end_iteration(s.rr);
-          });
+  s.solve({.iterate = [&] {
+    s.begin_iteration();
+    // x += step r,  r -= step A r
+    b.compute(scale, NUMBER_MULTIPLY, step, s.active);
+    b.linear(s.x, {one(), s.x}, {times(scale), s.r});
+    s.multiply(s.r, s.q);
+    if (s.wants_curvature()) b.dot(dot, s.r, s.q), s.note_curvature(dot, s.rr);
+    b.linear(s.r, {one(), s.r}, {times(scale, -1), s.q});
+    b.dot(next, s.r, s.r);
+    if (wanted) {
+      b.compute(ratio, NUMBER_DIVIDE, next, s.rr);
+      b.compute(ratio, NUMBER_ROOT, ratio);
+      s.choose(contraction, s.active, ratio, contraction);
+    }
+    // |r| must not grow
+    b.compute(bound, NUMBER_MULTIPLY, s.rr, slack);
+    b.compute(contracts, NUMBER_GREATER, next, bound);
+    b.compute(contracts, NUMBER_SUBTRACT, s.number_one, contracts);
+    b.compute(s.rr, NUMBER_COPY, next);
+    s.require(contracts, BLV_TASK_DIVERGENT, BLV_STOP_DIVERGENT);
+    s.end_iteration(s.rr);
+  }});
   b.write_diagnostic(wanted, contraction);
 }
 

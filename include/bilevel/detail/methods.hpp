@@ -55,10 +55,16 @@ inline Solver minres(double tolerance = 1e-6, std::int64_t iterations = 100, dou
   return {BLV_MINRES, tolerance, iterations, damping};
 }
 
+/// A step, so that no other number is taken for one.
+struct StepSize {
+  double value;
+  explicit StepSize(double step) : value(step) {}
+};
+
 /// The same by the Neumann series step sum_k (I - step (H + damping I))^k, of `iterations` terms at most. It converges
 /// where H + damping I is positive definite and step less than 2 / |H + damping I|; a task where it diverges fails.
-inline Solver neumann(double step, double tolerance = 1e-6, std::int64_t iterations = 100, double damping = 0) {
-  return {BLV_NEUMANN, tolerance, iterations, damping, step};
+inline Solver neumann(StepSize step, double tolerance = 1e-6, std::int64_t iterations = 100, double damping = 0) {
+  return {BLV_NEUMANN, tolerance, iterations, damping, step.value};
 }
 
 /// v = dL_out/dtheta, without a solve (T1-T2).

@@ -145,6 +145,7 @@ class BilevelPlan {
     if (!solves_) return;
     engine_->want(BLV_RESIDUAL, 1, "residual");
     engine_->want(BLV_STOP, 1, "stop");
+    engine_->want(BLV_STATIONARITY, 1, "stationarity");
   }
 
   /// The outer loss at theta_T, summed over tasks, and its gradients: `auto [loss, grad] = plan.hypergradient(phi);`,
@@ -240,6 +241,8 @@ class BilevelPlan {
   /// By implicit, but for identity(), of the last hypergradient, per task: |dL_out/dtheta - (H + damping I) v| / |dL_out/dtheta| when the
   /// solver stopped. info() has its iterations.
   std::span<const T> residual() const { return of_solver(BLV_RESIDUAL, "residual"); }
+  /// By implicit, of the last hypergradient, per task: |grad L_in(theta_T)|, which it takes for 0.
+  std::span<const T> stationarity() const { return of_solver(BLV_STATIONARITY, "stationarity"); }
   /// By implicit, of the last hypergradient, per task: why the solver stopped, BLV_STOP_CONVERGED or another BLV_STOP_*.
   std::span<const T> stops() const { return of_solver(BLV_STOP, "stops"); }
   /// By forward, of the last derivative: those of each task, tasks x K.
@@ -279,6 +282,7 @@ class BilevelPlan {
     if (!solves_)
       detail::fail(BLV_INVALID, name,
                    ": of implicit(outer, identity()), which solves nothing; accepted: by cg, minres or neumann");
+    if (!has_solved_) detail::fail(BLV_INVALID, name, ": before a hypergradient; accepted: after one");
     return engine().result_of(leaf);
   }
   Engine &last() const {
@@ -294,6 +298,7 @@ class BilevelPlan {
   std::array<std::vector<T>, sizeof...(A)> gradients_of(Engine &e, const A &...arrays) {
     static_assert(sizeof...(A) > 0, "name the arrays whose gradient is wanted");
     last_ = &e;
+    has_solved_ = true;
     if (method_ != BLV_FORWARD) return detail::gradients(e, 1, arrays...);
     return detail::guarded([&]() -> std::array<std::vector<T>, sizeof...(A)> {
       return {detail::gradient_by_directions(forward_, e, detail::real_array_of<T>(arrays), &last_)...};
@@ -400,7 +405,7 @@ class BilevelPlan {
   detail::ForwardEngines<T> forward_;  ///< by forward: of the derivatives
   Engine *last_ = nullptr;             ///< the one that ran last
   std::int32_t method_;
-  bool has_outer_ = false, solves_ = false;
+  bool has_outer_ = false, solves_ = false, has_solved_ = false;
 };
 
 template <class T, class U>

@@ -36,7 +36,7 @@ struct LinearPass {
         {0, value, rows},
         {0, theta | steps | bits_of(BLV_VECTOR, BLV_TOLERANCE, BLV_ITERATIONS, BLV_PRECONDITIONER), theta | steps,
          theta | bits_of(BLV_LOSS, BLV_LOSS_TANGENT, BLV_THETA_TANGENT, BLV_RESIDUAL, BLV_SOLUTION, BLV_STOP,
-                         BLV_CURVATURE, BLV_CONTRACTION),
+                         BLV_CURVATURE, BLV_CONTRACTION, BLV_STATIONARITY),
          bits_of(BLV_THETA0) | steps},
         bits_of(BLV_SQUARED, BLV_LOGISTIC, BLV_CROSS_ENTROPY),
         bits_of(BLV_SGD, BLV_HEAVY_BALL),
