@@ -89,7 +89,7 @@ TEST(Allow, LinearModelsBySolvers) {
     Case c = implicit_case(BLV_SQUARED, 0, BLV_SGD, 0.5, BLV_F32);
     c.widths = {20, 1}, c.rows = 100, c.outer_rows = 50, c.executor = BLV_BLOCK_PER_TASK, c.solver = solver;
     c.solver_step = solver == BLV_NEUMANN ? 0.1 : 0, c.stop_result = true;
-    if (solver == BLV_IDENTITY) c.iterations = 0;
+    if (solver == BLV_IDENTITY) c.iterations = 0, c.damping = 0;
     Problem p(c);
     const Context context;
     EXPECT_EQ(kernel_of(Plan(context.handle, p.spec()).describe()), "linear20_f32_block") << "solver " << solver;
