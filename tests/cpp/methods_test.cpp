@@ -211,16 +211,16 @@ TEST(Implicit, BySolversOtherThanCg) {
   const auto steps = bl::unroll(p.inner, bl::sgd(p.rate), 400);
   auto by_cg = steps | bl::implicit(p.outer, bl::cg(1e-12));
   const std::vector<double> want = by_cg.hypergradient(p.phi).gradient;
-  EXPECT_EQ(by_cg.stops()[0], double(BLV_STOP_CONVERGED));
+  EXPECT_EQ(by_cg.stops()[0], BLV_STOP_CONVERGED);
   auto by_minres = steps | bl::implicit(p.outer, bl::minres(1e-12));
   EXPECT_TRUE(distance(by_minres.hypergradient(p.phi).gradient, want) <= 1e-10);
-  EXPECT_EQ(by_minres.stops()[0], double(BLV_STOP_CONVERGED));
+  EXPECT_EQ(by_minres.stops()[0], BLV_STOP_CONVERGED);
   // The rate is a step with which the inner steps converged, and so does the series.
   auto by_series = steps | bl::implicit(p.outer, bl::neumann(bl::StepSize(0.5), 1e-12, 1000));
   EXPECT_TRUE(distance(by_series.hypergradient(p.phi).gradient, want) <= 1e-10);
   auto short_series = steps | bl::implicit(p.outer, bl::neumann(bl::StepSize(0.5), 1e-6, 2));
   short_series.hypergradient(p.phi);
-  EXPECT_EQ(short_series.stops()[0], double(BLV_STOP_LIMIT));
+  EXPECT_EQ(short_series.stops()[0], BLV_STOP_LIMIT);
   // v = dL_out/dtheta is what much damping gives, times the damping.
   auto direct = steps | bl::implicit(p.outer, bl::identity());
   auto damped = steps | bl::implicit(p.outer, bl::cg(1e-12, 100, 1e6));
@@ -233,7 +233,7 @@ TEST(Implicit, BySolversOtherThanCg) {
   auto divergent = steps | bl::implicit(p.outer, bl::neumann(bl::StepSize(100)));
   EXPECT_TRUE(std::isnan(divergent.hypergradient(p.phi).gradient[0]));
   EXPECT_EQ(divergent.info()[0].status, BLV_TASK_DIVERGENT);
-  EXPECT_EQ(divergent.stops()[0], double(BLV_STOP_DIVERGENT));
+  EXPECT_EQ(divergent.stops()[0], BLV_STOP_DIVERGENT);
 }
 
 TEST(Implicit, TasksHaveTheirOwnResiduals) {

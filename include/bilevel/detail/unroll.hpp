@@ -243,8 +243,13 @@ class BilevelPlan {
   std::span<const T> residual() const { return of_solver(BLV_RESIDUAL, "residual"); }
   /// By implicit, of the last hypergradient, per task: |grad L_in(theta_T)|, which it takes for 0.
   std::span<const T> stationarity() const { return of_solver(BLV_STATIONARITY, "stationarity"); }
-  /// By implicit, of the last hypergradient, per task: why the solver stopped, BLV_STOP_CONVERGED or another BLV_STOP_*.
-  std::span<const T> stops() const { return of_solver(BLV_STOP, "stops"); }
+  /// By implicit, of the last hypergradient, per task: why the solver stopped, BLV_STOP_CONVERGED or another BLV_STOP_*;
+  /// -1 of a task that failed before it could.
+  std::vector<std::int32_t> stops() const {
+    std::vector<std::int32_t> stops;
+    for (const T stop : of_solver(BLV_STOP, "stops")) stops.push_back(stop >= 0 ? static_cast<std::int32_t>(stop) : -1);
+    return stops;
+  }
   /// By forward, of the last derivative: those of each task, tasks x K.
   std::span<const T> loss_derivatives() const { return last().result_of(BLV_LOSS_TANGENT); }
 
