@@ -115,7 +115,7 @@ void LinearSystem::solve(const Parts &solver) {
   if (failed_status_ != 0) b.fail(failed_, failed_status_);
 }
 
-// Then a task is active where r.r has fallen to a quarter, unless it has failed.
+// Then a task is active where r.r has fallen to a quarter and can fall further, unless it has failed.
 void LinearSystem::give_up_worse(bool never_grows) {
   const Number better = b.number("better"), worse = b.number("worse");
   b.compute(better, NUMBER_GREATER, before_, rr);
@@ -127,6 +127,12 @@ void LinearSystem::give_up_worse(bool never_grows) {
   b.compute(test_, NUMBER_GREATER, test_, rr);
   b.compute(test_, NUMBER_SUBTRACT, test_, failed_);
   b.compute(active, NUMBER_MAXIMUM, test_, number_zero);
+  // A tolerance below two epsilon is out of reach, since b - A x itself loses as much: then only what is far from it goes on.
+  const double epsilon = 16 * rounding_of(problem_.dtype);
+  b.compute(test_, NUMBER_GREATER, tolerance2_, b.constant("reachable", 4 * epsilon * epsilon));
+  choose(test_, test_, tolerance2_, b.constant("far", 256 * epsilon * epsilon));
+  b.compute(test_, NUMBER_GREATER, rr, test_);
+  b.compute(active, NUMBER_MULTIPLY, active, test_);
 }
 
 void LinearSystem::refresh() {
