@@ -28,9 +28,10 @@ void check_zero(const Solver &solver, const char *member, double value) {
 }
 
 void check_step(const Solver &solver, double step) {
-  if (solver.needs_step ? step > 0 && std::isfinite(step) : step == 0) return;
-  refuse(BLV_INVALID, format("spec.method.step is %g; accepted with solver %s: %s", step, solver.name,
-                             solver.needs_step ? "a finite number > 0" : "0"));
+  if (!solver.needs_step) return check_zero(solver, "step", step);
+  if (step > 0 && std::isfinite(step)) return;
+  refuse(BLV_INVALID,
+         format("spec.method.step is %g; accepted with solver %s: a finite number > 0", step, solver.name));
 }
 
 void read(const blv_method *given, Problem *problem, int32_t *) {

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t most_rounds = 3;
 
 // A smaller residual than a sixteenth of the dtype's epsilon is rounding, and curvature along it may underflow to 0.
-double rounding_of(int32_t dtype) { return dtype == BLV_F64 ? 0x1p-56 : 0x1p-27; }
+double rounding_of(int32_t dtype) { return epsilon_of(dtype) / 16; }
 
 }  // namespace
 
@@ -44,7 +44,6 @@ LinearSystem::LinearSystem(ProgramBuilder &builder, const Problem &problem, Vect
       again_(b.number("again")),
       failed_(b.number("failed")),
       curvature_(problem.slot(BLV_CURVATURE, BLV_RESULT) ? b.constant("curvature", HUGE_VAL) : Number()),
-      left_(b.number("left")),
       test_(b.number("test")),
       first_(b.number("first")),
       second_(b.number("second")) {}
@@ -128,11 +127,10 @@ void LinearSystem::give_up_worse(bool never_grows) {
   b.compute(test_, NUMBER_SUBTRACT, test_, failed_);
   b.compute(active, NUMBER_MAXIMUM, test_, number_zero);
   // A tolerance below two epsilon is out of reach, since b - A x itself loses as much: then only what is far from it goes on.
-  const double epsilon = 16 * rounding_of(problem_.dtype);
+  const double epsilon = epsilon_of(problem_.dtype);
   b.compute(test_, NUMBER_GREATER, tolerance2_, b.constant("reachable", 4 * epsilon * epsilon));
   choose(test_, test_, tolerance2_, b.constant("far", 256 * epsilon * epsilon));
-  b.compute(test_, NUMBER_GREATER, rr, test_);
-  b.compute(active, NUMBER_MULTIPLY, active, test_);
+  only_where_greater(rr, test_);
 }
 
 void LinearSystem::refresh() {
@@ -150,9 +148,12 @@ void LinearSystem::multiply(Vector in, Vector out) {
 void LinearSystem::begin_iteration() { b.compute(iterations_, NUMBER_ADD, iterations_, active); }
 
 void LinearSystem::end_iteration(Number squared) {
-  b.compute(left_, NUMBER_GREATER, limit_, iterations_);
-  b.compute(active, NUMBER_MULTIPLY, active, left_);
-  b.compute(test_, NUMBER_GREATER, squared, tolerance2_);
+  only_where_greater(limit_, iterations_);
+  only_where_greater(squared, tolerance2_);
+}
+
+void LinearSystem::only_where_greater(Number first, Number second) {
+  b.compute(test_, NUMBER_GREATER, first, second);
   b.compute(active, NUMBER_MULTIPLY, active, test_);
 }
 
@@ -173,10 +174,9 @@ void LinearSystem::choose(Number result, Number where, Number first, Number seco
   b.compute(result, NUMBER_ADD, first_, second_);
 }
 
-void LinearSystem::note_curvature(Number dot, Number squared) {
+void LinearSystem::note_curvature(Number quotient) {
   if (!curvature_) return;
-  b.compute(test_, NUMBER_DIVIDE, dot, squared);
-  choose(test_, active, test_, curvature_);
+  choose(test_, active, quotient, curvature_);
   b.compute(curvature_, NUMBER_MINIMUM, curvature_, test_);
 }
 
@@ -185,8 +185,8 @@ void LinearSystem::note_stop() {
   const Slot &slot = problem_.slot(BLV_STOP, BLV_RESULT);
   if (!slot) return;
   const Number stop = b.number("stop"), reason = b.constant("reason", BLV_STOP_STAGNATED);
-  b.compute(left_, NUMBER_GREATER, limit_, iterations_);
-  choose(reason, left_, reason, b.constant("at_limit", BLV_STOP_LIMIT));
+  b.compute(test_, NUMBER_GREATER, limit_, iterations_);
+  choose(reason, test_, reason, b.constant("at_limit", BLV_STOP_LIMIT));
   b.compute(test_, NUMBER_GREATER, rr, tolerance2_);
   b.compute(stop, NUMBER_MULTIPLY, test_, reason);
   if (failed_status_ != 0) choose(stop, failed_, b.constant("failure", failed_stop_), stop);

@@ -8,6 +8,8 @@
 
 namespace bilevel {
 
+constexpr double epsilon_of(int32_t dtype) { return dtype == BLV_F64 ? 0x1p-52 : 0x1p-23; }
+
 // (H + damping I) v = rhs with H = d2 L_in/dtheta2 at theta, whose passes the tape holds, scaled to |b| = 1, so that r.r neither
 // overflows nor underflows:
 //     A x = b,    A = H + damping I,    b = rhs / |rhs|,    v = |rhs| x.
@@ -40,12 +42,14 @@ class LinearSystem {
   void expect(Number holds);
   // A task goes on where `squared` > tolerance^2 and it has iterations left.
   void end_iteration(Number squared);
+  // Active tasks end where first > second does not hold.
+  void only_where_greater(Number first, Number second);
   // Active tasks end where `holds` is 0, and fail with `status`, for the reason `stop` (BLV_STOP_*); but not after a restart, where what
   // is left to solve may be rounding errors.
   void require(Number holds, int32_t status, int32_t stop);
-  // Notes d.A d / d.d of some d, if the caller wants to know.
+  // Notes quotient = d.A d / d.d of some d, if the caller wants to know.
   bool wants_curvature() const { return static_cast<bool>(curvature_); }
-  void note_curvature(Number dot, Number squared);
+  void note_curvature(Number quotient);
   // result = where ? first : second
   void choose(Number result, Number where, Number first, Number second);
 
@@ -69,7 +73,7 @@ class LinearSystem {
   const Number size_, inverse_, damping_, iterations_, residual_;
   Number tolerance2_, limit_;
   const Number before_, again_, failed_, curvature_;
-  const Number left_, test_, first_, second_;    // of single steps
+  const Number test_, first_, second_;           // of single steps
   int32_t failed_status_ = 0, failed_stop_ = 0;  // of tasks that failed
 };
 

@@ -115,12 +115,18 @@ void forbid(const SlotTable &table, int32_t side, int32_t leaf, const char *reas
                                  static_cast<long long>(slot->index), name_of(leaf_names, leaf), leaf, reason));
 }
 
+// Of an optimiser or a solver.
+template <class Row>
+bool has_leaf(const Row &row, int32_t leaf) {
+  return std::count(row.leaves.begin(), row.leaves.end(), leaf) > 0;
+}
+
 // "optimiser BLV_HEAVY_BALL (2)": those that have a leaf.
-Text optimisers_with(int32_t leaf) {
-  Text text = format("optimiser");
-  for (const Optimiser *optimiser : optimisers())
-    if (std::count(optimiser->leaves.begin(), optimiser->leaves.end(), leaf) > 0)
-      text = format("%s %s (%d)", text.c_str(), optimiser->name, optimiser->id);
+template <class Row>
+Text rows_with(const char *kind, const std::vector<const Row *> &rows, int32_t leaf) {
+  Text text = format("%s", kind);
+  for (const Row *row : rows)
+    if (has_leaf(*row, leaf)) text = format("%s %s (%d)", text.c_str(), row->name, row->id);
   return text;
 }
 
@@ -149,22 +155,10 @@ void check_outer(const SlotTable &table, const Problem &problem, const Method &m
 void check_step_leaves(const SlotTable &table, const Problem &problem) {
   const Optimiser &optimiser = *find_optimiser(problem.optimiser);
   for (const int32_t leaf : step_leaf_order) {
-    const bool needed = std::count(optimiser.leaves.begin(), optimiser.leaves.end(), leaf) > 0;
-    if (!needed) forbid(table, BLV_METHOD, leaf, optimisers_with(leaf).c_str());
+    const bool needed = has_leaf(optimiser, leaf);
+    if (!needed) forbid(table, BLV_METHOD, leaf, rows_with("optimiser", optimisers(), leaf).c_str());
     if (needed) require(table, BLV_METHOD, leaf, format("optimiser %s", optimiser.name).c_str());
   }
-}
-
-bool has_leaf(const Solver &solver, int32_t leaf) {
-  return std::count(solver.leaves.begin(), solver.leaves.end(), leaf) > 0;
-}
-
-// "solver BLV_CG (1)": those that have a leaf.
-Text solvers_with(int32_t leaf) {
-  Text text = format("solver");
-  for (const Solver *solver : solvers())
-    if (has_leaf(*solver, leaf)) text = format("%s %s (%d)", text.c_str(), solver->name, solver->id);
-  return text;
 }
 
 // No leaves that only other solvers have; iterations that a number of the dtype counts.
@@ -172,7 +166,7 @@ void check_solver(const SlotTable &table, const Problem &problem) {
   const Solver &solver = *find_solver(problem.solver);
   for (const Solver *other : solvers())
     for (const int32_t leaf : other->leaves)
-      if (!has_leaf(solver, leaf)) forbid(table, BLV_METHOD, leaf, solvers_with(leaf).c_str());
+      if (!has_leaf(solver, leaf)) forbid(table, BLV_METHOD, leaf, rows_with("solver", solvers(), leaf).c_str());
   constexpr int64_t exact_in_f32 = 1 << 24;
   if (problem.dtype == BLV_F32 && problem.solver_iterations > exact_in_f32)
     refuse_value("spec.method.iterations", problem.solver_iterations, "<= 16777216 with dtype BLV_F32");

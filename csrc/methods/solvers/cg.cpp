@@ -10,8 +10,6 @@
 namespace bilevel {
 namespace {
 
-double epsilon_of(int32_t dtype) { return dtype == BLV_F64 ? 0x1p-52 : 0x1p-23; }
-
 class ConjugateGradients {
  public:
   ConjugateGradients(LinearSystem &system, const Problem &problem)
@@ -75,19 +73,15 @@ class ConjugateGradients {
   // d.Ad / d.d > 0, else A is not positive definite: but for rounding, which ends the task
   void test_curvature() {
     b.dot(dd, d, d);
-    s.note_curvature(curvature, dd);
     b.compute(quotient, NUMBER_DIVIDE, curvature, dd);
+    s.note_curvature(quotient);
     b.compute(top, NUMBER_MAXIMUM, quotient, top);
     b.compute(least, NUMBER_MULTIPLY, flat, top);
-    if (diagonal) {  // an r that M does not see: there is no direction to go
-      b.compute(test, NUMBER_GREATER, rz, s.number_zero);
-      b.compute(s.active, NUMBER_MULTIPLY, s.active, test);
-    }
+    if (diagonal) s.only_where_greater(rz, s.number_zero);  // an r that M does not see: there is no direction to go
     b.compute(test, NUMBER_ADD, quotient, least);
     b.compute(test, NUMBER_GREATER, test, s.number_zero);
     s.require(test, BLV_TASK_CURVATURE, BLV_STOP_CURVATURE);
-    b.compute(test, NUMBER_GREATER, quotient, least);
-    b.compute(s.active, NUMBER_MULTIPLY, s.active, test);
+    s.only_where_greater(quotient, least);
   }
 
   // The x with the least r.r. A task whose |r| has grown by 1 / sqrt(epsilon) since is lost in rounding errors.
@@ -97,8 +91,7 @@ class ConjugateGradients {
     b.linear(best_x, {times(test), s.x}, {times(not_better), best_x});
     b.compute(best, NUMBER_MINIMUM, s.rr, best);
     b.compute(test, NUMBER_MULTIPLY, best, astray);
-    b.compute(test, NUMBER_GREATER, test, s.rr);
-    b.compute(s.active, NUMBER_MULTIPLY, s.active, test);
+    s.only_where_greater(test, s.rr);
   }
 
   // x, but where its |r| is over ten times the least: then that one.

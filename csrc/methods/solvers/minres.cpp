@@ -9,13 +9,10 @@
 namespace bilevel {
 namespace {
 
-// The square of |A r| / |A| |r| below which a task ends.
-double exhausted_of(int32_t dtype) { return dtype == BLV_F64 ? 0x1p-52 : 0x1p-23; }
-
 class Minres {
  public:
   Minres(LinearSystem &system, const Problem &problem)
-      : s(system), b(system.b), exhausted(b.constant("exhausted", exhausted_of(problem.dtype))) {}
+      : s(system), b(system.b), exhausted(b.constant("exhausted", epsilon_of(problem.dtype))) {}
 
   void solve() {
     s.solve({.begin = [&] { begin(); }, .iterate = [&] { iterate(); }, .never_grows = true});
@@ -61,7 +58,7 @@ class Minres {
     b.linear(s.q, {one(), s.q}, {times(ratio, -1), y_before});
     b.dot(alpha, v, s.q);
     b.check({}, alpha);
-    s.note_curvature(alpha, s.number_one);
+    s.note_curvature(alpha);
     b.compute(ratio, NUMBER_DIVIDE, alpha, beta);
     b.linear(s.q, {one(), s.q}, {times(ratio, -1), y});
     b.copy(y_before, y);
@@ -79,12 +76,11 @@ class Minres {
     b.compute(delta_bar, NUMBER_MULTIPLY, cosine, beta);
     b.compute(delta_bar, NUMBER_SUBTRACT, s.number_zero, delta_bar);
     combine(gamma, gamma_bar, gamma_bar, NUMBER_ADD, beta, beta);
-    // |A r| = |r| |(gamma_bar, delta_bar)| before the rotation; |A| is at least the largest gamma
+    // It ends where (|A r| / |A| |r|)^2 <= epsilon. |A r| = |r| |(gamma_bar, delta_bar)| before the rotation; |A| is at least the largest gamma
     b.compute(top, NUMBER_MAXIMUM, gamma, top);
     combine(reach, gamma_bar, gamma_bar, NUMBER_ADD, delta_bar, delta_bar);
     b.compute(least, NUMBER_MULTIPLY, top, exhausted);
-    b.compute(reach, NUMBER_GREATER, reach, least);
-    b.compute(s.active, NUMBER_MULTIPLY, s.active, reach);
+    s.only_where_greater(reach, least);
     b.compute(gamma, NUMBER_ROOT, gamma);
     b.compute(cosine, NUMBER_DIVIDE, gamma_bar, gamma);
     b.compute(sine, NUMBER_DIVIDE, beta, gamma);

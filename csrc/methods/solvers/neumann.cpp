@@ -9,7 +9,7 @@ namespace bilevel {
 namespace {
 
 // A ratio of 1 but for rounding errors is no divergence: a singular A has it.
-double slack_of(int32_t dtype) { return 1 + (dtype == BLV_F64 ? 0x1p-46 : 0x1p-17); }
+double slack_of(int32_t dtype) { return 1 + 64 * epsilon_of(dtype); }
 
 void solve(LinearSystem &s, const Problem &p) {
   ProgramBuilder &b = s.b;
@@ -24,7 +24,11 @@ void solve(LinearSystem &s, const Problem &p) {
     b.compute(scale, NUMBER_MULTIPLY, step, s.active);
     b.linear(s.x, {one(), s.x}, {times(scale), s.r});
     s.multiply(s.r, s.q);
-    if (s.wants_curvature()) b.dot(dot, s.r, s.q), s.note_curvature(dot, s.rr);
+    if (s.wants_curvature()) {
+      b.dot(dot, s.r, s.q);
+      b.compute(dot, NUMBER_DIVIDE, dot, s.rr);
+      s.note_curvature(dot);
+    }
     b.linear(s.r, {one(), s.r}, {times(scale, -1), s.q});
     b.dot(next, s.r, s.r);
     if (wanted) {
